@@ -1,0 +1,1 @@
+"""simgen: before/after image pairs of physical events."""
