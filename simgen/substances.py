@@ -1,0 +1,61 @@
+"""What things are made of: one table of densities and contact values for every asset, built-in or scanned.
+
+Bullet multiplies the friction and the restitution of the two bodies of a pair. A value here is therefore the
+square root of what a substance shows against itself, adjusted until the products of common pairs fall inside
+the ranges of engineering handbooks (dry, clean, kinetic):
+
+    wood on wood        0.65 x 0.65 = 0.42   handbooks 0.25 - 0.5
+    ceramic on wood     0.55 x 0.65 = 0.36   0.3 - 0.4, as glass or stone on wood
+    metal on wood       0.55 x 0.65 = 0.36   0.2 - 0.6
+    plastic on wood     0.55 x 0.65 = 0.36   0.3 - 0.4 (ABS, polypropylene)
+    paper on wood       0.60 x 0.65 = 0.39   0.3 - 0.5 (card on board)
+    rubber on concrete  1.00 x 0.80 = 0.80   0.6 - 0.85
+    glass on glass      0.45 x 0.45 = 0.20   0.2 lightly handled, 0.4 clean
+
+Restitution is that of a compact body at 1 to 3 m/s: a superball on stone 0.72, a steel ball on a stone floor
+0.60, a wooden ball on wood 0.42, a mug on a table 0.39, a carton on a table 0.20.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substance:
+    """Bulk and contact values; friction and restitution are one body's factor of the pair's product."""
+
+    density_kgpm3: float
+    """Of the solid material."""
+    scanned_density_kgpm3: float
+    """Mass per volume of a scan's outer surface: scans close over cavities, and most things are shells."""
+    friction: float
+    restitution: float
+
+
+SUBSTANCES: dict[str, Substance] = {
+    # Stoneware 2200 - 2500. A scan shows both sides of a mug's wall, so little air is closed in.
+    "ceramic": Substance(density_kgpm3=2300.0, scanned_density_kgpm3=1900.0, friction=0.55, restitution=0.6),
+    # Beech and oak near 700, pine 500. Scanned wooden toys are solid but drilled and jointed.
+    "wood": Substance(density_kgpm3=680.0, scanned_density_kgpm3=600.0, friction=0.65, restitution=0.65),
+    # Mild steel 7850. A scanned tool is part handle, a tin or a bell is a shell.
+    "metal": Substance(density_kgpm3=7850.0, scanned_density_kgpm3=3000.0, friction=0.55, restitution=0.75),
+    # Soda-lime glass.
+    "glass": Substance(density_kgpm3=2500.0, scanned_density_kgpm3=1500.0, friction=0.45, restitution=0.75),
+    # Polypropylene 900, ABS 1050, PVC 1300. Moulded toys have 2 - 3 mm walls around air: a 12 cm animal
+    # figure weighs 100 - 200 g at 250 - 400 cm³.
+    "plastic": Substance(density_kgpm3=1050.0, scanned_density_kgpm3=450.0, friction=0.55, restitution=0.65),
+    # Natural rubber 930 - 1150, filled grades more; squeeze toys are hollow.
+    "rubber": Substance(density_kgpm3=1100.0, scanned_density_kgpm3=700.0, friction=1.0, restitution=0.9),
+    # Coated book paper 800, corrugated board 150. A scanned carton holds its goods loosely.
+    "paper": Substance(density_kgpm3=800.0, scanned_density_kgpm3=300.0, friction=0.6, restitution=0.3),
+    # Closed-cell EVA 100 - 200 (a foam figure, a shoe's sole).
+    "foam": Substance(density_kgpm3=120.0, scanned_density_kgpm3=150.0, friction=0.8, restitution=0.45),
+    # Stuffed toys 80 - 150, a shoe with its upper and sole 200 - 300 over its outer surface.
+    "fabric": Substance(density_kgpm3=400.0, scanned_density_kgpm3=180.0, friction=0.75, restitution=0.2),
+    # Granite, marble, slate 2600 - 2800.
+    "stone": Substance(density_kgpm3=2700.0, scanned_density_kgpm3=2600.0, friction=0.65, restitution=0.8),
+    "concrete": Substance(density_kgpm3=2300.0, scanned_density_kgpm3=2200.0, friction=0.8, restitution=0.7),
+    # Paraffin 900; it dents rather than bounces.
+    "wax": Substance(density_kgpm3=900.0, scanned_density_kgpm3=880.0, friction=0.6, restitution=0.3),
+    # Milled soap 1050, dry; wet it would be a tenth of this friction.
+    "soap": Substance(density_kgpm3=1050.0, scanned_density_kgpm3=1050.0, friction=0.45, restitution=0.3),
+}
