@@ -139,6 +139,8 @@ class Body:
     mass_kg: float
     friction: float
     restitution: float
+    rolling_resistance_m: float = 0.0
+    """Lever arm of the torque that stops a rolling body, times the normal force and the partner's friction."""
     material: Material | None = None
     """Overrides the asset's own; needed for a box or a ball."""
     surface: str = ""
@@ -182,6 +184,7 @@ class Environment:
     asset: str = ""
     rotation_rad: float = 0.0
     strength: float = 1.0
+    """Mean radiance over the sphere, in W/m²/sr: maps are scaled to it, so that lamps and maps can be balanced."""
     color: Vec3 = (1.0, 1.0, 1.0)
 
 
@@ -338,6 +341,8 @@ class Rollout:
     kinetic_j: Floats
     potential_j: Floats
     """Energy of all free bodies at every step [T], potential against the stage's top."""
+    penetration_m: Floats
+    """Deepest overlap of any two bodies, or of a body and the stage, at every step [T]."""
     work_j: float
     """Energy that events put in after the start (pushes)."""
     truth: tuple[Truth, ...] = ()

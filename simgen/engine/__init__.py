@@ -1,0 +1,1 @@
+"""SceneSpec → Rollout → Frames: the only folder that meets Kubric, Bullet and Blender."""

@@ -1,0 +1,278 @@
+"""SceneSpec → Rollout: Kubric's PyBullet with our own step loop.
+
+Bodies enter Bullet Kubric's way (maximal coordinates, its engine parameters). What is ours: the time step, true
+inertias, events between steps, states and contacts at every step. The world is rebuilt for every rollout, since
+Bullet's save and restore is not deterministic with compound shapes.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from simgen.assets import Catalog
+from simgen.engine.kubric_import import KubricPyBullet
+from simgen.engine.world import World, build_world
+from simgen.geometry import quat_conjugate, quat_rotate, vec3
+from simgen.types import (
+    Body,
+    Contact,
+    Floats,
+    PoseTrack,
+    Push,
+    Release,
+    Remove,
+    Rollout,
+    SceneSpec,
+    Track,
+    VisibilityTrack,
+)
+
+REST_SPEED_MPS = 0.01
+REST_SPIN_RADPS = 0.15
+REST_FOR_S = 0.25
+"""At rest: no body faster than this for so long."""
+
+
+def simulate(spec: SceneSpec, catalog: Catalog) -> Rollout:
+    """What happens in `spec`: bit-identical for the same spec on the same machine."""
+    return Simulator(build_world(spec, catalog)).rollout()
+
+
+@dataclass(slots=True)
+class _Touch:
+    """A contact that is still going on."""
+
+    first_s: float
+    last_s: float
+    point: tuple[float, float, float]
+    impulse_ns: float = 0.0
+    peak_n: float = 0.0
+    depth_m: float = 0.0
+
+
+@dataclass(slots=True)
+class _History:
+    """Rows that the step loop appends to; arrays once it is over."""
+
+    states: list[Floats] = field(default_factory=list)
+    visible: list[list[bool]] = field(default_factory=list)
+    penetration_m: list[float] = field(default_factory=list)
+
+
+class Simulator(KubricPyBullet):  # type: ignore[misc]
+    """One world in its own Bullet client."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.scene, scratch_dir=None)
+        self.world = world
+        self.spec = world.spec
+        self.bullet = self._physics_client
+        self.bullet.setTimeStep(1.0 / self.spec.step_rate_hz)
+        self.index = {body_id: asset.linked_objects[self] for body_id, asset in world.assets.items()}
+        self.body_id = {index: body_id for body_id, index in self.index.items()}
+        self.inertia = {
+            body.id: _inertia(body, world.catalog) for body in self.spec.bodies if not body.static
+        }
+        for body in self.spec.bodies:
+            dynamics: dict[str, Any] = {
+                "linearDamping": 0.0,
+                "angularDamping": 0.0,
+                "rollingFriction": body.rolling_resistance_m,
+                "spinningFriction": body.rolling_resistance_m,
+            }
+            if not body.static:
+                # Setting the mass, as Kubric does, replaces the inertia by that of the bounding box; setting the
+                # inertia alone makes the mass zero. So both, after Kubric.
+                dynamics["mass"] = body.mass_kg
+                dynamics["localInertiaDiagonal"] = self.inertia[body.id]
+            self.bullet.changeDynamics(self.index[body.id], -1, **dynamics)
+        self.present = {body.id for body in self.spec.bodies}
+        self.free = [body for body in self.spec.bodies if not body.static]
+
+    def rollout(self) -> Rollout:
+        spec = self.spec
+        step_s = 1.0 / spec.step_rate_hz
+        held = {event.body for event in spec.events if isinstance(event, Release)}
+        pending = sorted(spec.events, key=lambda event: event.time_s)
+
+        for _ in range(round(spec.settle_s * spec.step_rate_hz)):
+            self._hold(held)
+            self.bullet.stepSimulation()
+        self._hold(held)
+        for body in self.free:
+            if any(body.velocity_mps) or any(body.angular_velocity_radps):
+                self.bullet.resetBaseVelocity(
+                    self.index[body.id], body.velocity_mps, body.angular_velocity_radps
+                )
+
+        history = _History()
+        touches: dict[tuple[int, int], _Touch] = {}
+        contacts: list[Contact] = []
+        work_j, quiet_s = 0.0, 0.0
+        num_steps = round(spec.duration_s * spec.step_rate_hz)
+        for step in range(num_steps + 1):
+            now_s = step * step_s
+            while pending and pending[0].time_s <= now_s + 1e-9:
+                work_j += self._apply(pending.pop(0), held)
+            self._record(history)
+            quiet_s = (
+                quiet_s + step_s if self._quiet(history.states[-1]) and not held and not pending else 0.0
+            )
+            if step == num_steps or (
+                spec.end_state == "rest" and quiet_s > REST_FOR_S and now_s > spec.start_s
+            ):
+                break
+            self._hold(held)
+            self.bullet.stepSimulation()
+            contacts += self._touch(touches, now_s, step_s)
+        contacts += [_closed(pair, touch) for pair, touch in touches.items()]
+        return self._assemble(history, contacts, work_j)
+
+    def _hold(self, held: Iterable[int]) -> None:
+        """Put bodies that hang back to where they hang, at rest."""
+        for body_id in held:
+            body = self.spec.body(body_id)
+            w, x, y, z = body.quaternion
+            self.bullet.resetBasePositionAndOrientation(self.index[body_id], body.position_m, (x, y, z, w))
+            self.bullet.resetBaseVelocity(self.index[body_id], (0, 0, 0), (0, 0, 0))
+
+    def _apply(self, event: Push | Release | Remove, held: set[int]) -> float:
+        """Carry out an event; the energy in joules that it put in."""
+        if isinstance(event, Release):
+            held.discard(event.body)
+            return 0.0
+        if isinstance(event, Remove):
+            self.bullet.removeBody(self.index[event.body])
+            self.present.discard(event.body)
+            return 0.0
+        # An impulse changes the velocities at once: v += J/m, ω += I⁻¹ (r × J).
+        before = self._kinetic(event.body)
+        index, mass_kg = self.index[event.body], self.spec.body(event.body).mass_kg
+        velocity, spin = self.bullet.getBaseVelocity(index)
+        orientation = self.get_position_and_rotation(index)[1]
+        torque = np.cross(event.point_m, event.impulse_ns)
+        local = quat_rotate(quat_conjugate(orientation), torque) / np.array(self.inertia[event.body])
+        self.bullet.resetBaseVelocity(
+            index,
+            vec3(np.array(velocity) + np.array(event.impulse_ns) / mass_kg),
+            vec3(np.array(spin) + quat_rotate(orientation, local)),
+        )
+        return self._kinetic(event.body) - before
+
+    def _kinetic(self, body_id: int) -> float:
+        index = self.index[body_id]
+        velocity, spin = (np.array(v) for v in self.bullet.getBaseVelocity(index))
+        local = quat_rotate(quat_conjugate(self.get_position_and_rotation(index)[1]), spin)
+        mass_kg = self.spec.body(body_id).mass_kg
+        return float(0.5 * mass_kg * velocity @ velocity + 0.5 * np.array(self.inertia[body_id]) @ local**2)
+
+    def _record(self, history: _History) -> None:
+        rows = np.zeros((len(self.spec.bodies), 13))
+        for row, body in zip(rows, self.spec.bodies, strict=True):
+            if body.id in self.present:
+                position, orientation = self.get_position_and_rotation(self.index[body.id])
+                velocity, spin = self.bullet.getBaseVelocity(self.index[body.id])
+                row[:] = (*position, *orientation, *velocity, *spin)
+            else:
+                row[:7] = history.states[-1][self.spec.bodies.index(body), :7]
+        history.states.append(rows)
+        history.visible.append([body.id in self.present for body in self.spec.bodies])
+        history.penetration_m.append(max((-p[8] for p in self.bullet.getContactPoints()), default=0.0))
+
+    def _quiet(self, rows: Floats) -> bool:
+        fast = np.linalg.norm(rows[:, 7:10], axis=1).max() if len(rows) else 0.0
+        spin = np.linalg.norm(rows[:, 10:13], axis=1).max() if len(rows) else 0.0
+        return bool(fast < REST_SPEED_MPS and spin < REST_SPIN_RADPS)
+
+    def _touch(self, touches: dict[tuple[int, int], _Touch], now_s: float, step_s: float) -> list[Contact]:
+        """Follow what touches what during this step; the contacts that have ended."""
+        for point in self.bullet.getContactPoints():
+            pair_a, pair_b = self.body_id.get(point[1]), self.body_id.get(point[2])
+            if pair_a is None or pair_b is None:
+                continue
+            pair, distance_m, force_n = (min(pair_a, pair_b), max(pair_a, pair_b)), point[8], point[9]
+            if force_n <= 0.0 and distance_m > 0.0:
+                continue
+            touch = touches.setdefault(pair, _Touch(now_s, now_s, point[6]))
+            touch.last_s = now_s + step_s
+            touch.impulse_ns += force_n * step_s
+            touch.peak_n = max(touch.peak_n, force_n)
+            touch.depth_m = max(touch.depth_m, -distance_m)
+        over = [pair for pair, touch in touches.items() if touch.last_s < now_s + 0.5 * step_s]
+        return [_closed(pair, touches.pop(pair)) for pair in over]
+
+    def _assemble(self, history: _History, contacts: list[Contact], work_j: float) -> Rollout:
+        spec = self.spec
+        states, visible = np.array(history.states), np.array(history.visible)
+        times = np.arange(len(states)) / spec.step_rate_hz
+        gravity = np.array(spec.gravity_mps2)
+        tracks: list[Track] = []
+        kinetic, potential = np.zeros(len(times)), np.zeros(len(times))
+        for k, body in enumerate(spec.bodies):
+            rows = states[:, k]
+            tracks.append(
+                PoseTrack(
+                    body=body.id,
+                    position_m=rows[:, 0:3],
+                    quaternion=rows[:, 3:7],
+                    velocity_mps=rows[:, 7:10],
+                    angular_velocity_radps=rows[:, 10:13],
+                )
+            )
+            if not visible[:, k].all():
+                tracks.append(VisibilityTrack(body=body.id, visible=visible[:, k]))
+            if not body.static:
+                local = quat_rotate(quat_conjugate(rows[:, 3:7]), rows[:, 10:13])
+                energy = 0.5 * body.mass_kg * (rows[:, 7:10] ** 2).sum(axis=1)
+                energy += 0.5 * (np.array(self.inertia[body.id]) * local**2).sum(axis=1)
+                kinetic += np.where(visible[:, k], energy, 0.0)
+                potential += np.where(visible[:, k], -body.mass_kg * rows[:, 0:3] @ gravity, 0.0)
+        return Rollout(
+            spec=spec,
+            times_s=times,
+            tracks=tuple(tracks),
+            contacts=tuple(sorted(contacts, key=lambda c: (c.first_s, c.a, c.b))),
+            start_index=min(round(spec.start_s * spec.step_rate_hz), len(times) - 1),
+            end_index=len(times) - 1,
+            kinetic_j=kinetic,
+            potential_j=potential,
+            penetration_m=np.maximum(np.array(history.penetration_m), 0.0),
+            work_j=work_j,
+        )
+
+    def close(self) -> None:
+        self.bullet.disconnect()
+
+
+def _closed(pair: tuple[int, int], touch: _Touch) -> Contact:
+    return Contact(
+        a=pair[0],
+        b=pair[1],
+        first_s=touch.first_s,
+        last_s=touch.last_s,
+        impulse_ns=touch.impulse_ns,
+        peak_force_n=touch.peak_n,
+        depth_m=touch.depth_m,
+        point_m=vec3(touch.point),
+    )
+
+
+def _inertia(body: Body, catalog: Catalog) -> tuple[float, float, float]:
+    """Principal moments in kg·m², for the mass and scale of this body."""
+    x, y, z = body.size_m
+    if body.shape == "ball":
+        return (0.1 * body.mass_kg * x**2,) * 3
+    if body.shape == "box":
+        return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)
+    inertial = ElementTree.parse(catalog.urdf_path(body.asset)).getroot().find("link/inertial")
+    mass = inertial.find("mass") if inertial is not None else None
+    moments = inertial.find("inertia") if inertial is not None else None
+    if mass is not None and moments is not None and float(mass.get("value", 0)) > 0:
+        diagonal = np.array([float(moments.get(name, 0)) for name in ("ixx", "iyy", "izz")])
+        if (diagonal > 0).all():
+            return vec3(diagonal * body.mass_kg / float(mass.get("value", 1)) * body.scale**2)
+    x, y, z = (extent * body.scale for extent in catalog.object(body.asset).size_m)
+    return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)

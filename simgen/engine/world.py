@@ -1,0 +1,99 @@
+"""SceneSpec → `kb.Scene`: the one place where plain data becomes Kubric objects."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from simgen.assets import Catalog
+from simgen.engine.kubric_import import kb
+from simgen.errors import UsageError
+from simgen.types import STAGE_ID, Body, Camera, Light, SceneSpec
+
+STAGE_THICKNESS_M = 0.5
+"""Of the collision box under z = 0: thick enough that nothing tunnels through it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A spec with its Kubric scene. `assets` are the bodies by instance id; 0 is the stage."""
+
+    spec: SceneSpec
+    catalog: Catalog
+    scene: Any
+    assets: dict[int, Any]
+
+
+def build_world(spec: SceneSpec, catalog: Catalog, *, width: int = 512, height: int = 512) -> World:
+    """A fresh Kubric scene; nothing of it is shared with another world."""
+    if len(spec.bodies) > 255:
+        raise UsageError(f"scene {spec.scene!r}: {len(spec.bodies)} bodies; at most 255 have an instance id")
+    if len({body.id for body in spec.bodies}) != len(spec.bodies) or any(
+        b.id == STAGE_ID for b in spec.bodies
+    ):
+        raise UsageError(f"scene {spec.scene!r}: body ids must be different and from 1 to 255")
+    scene = kb.Scene(
+        frame_rate=spec.frame_rate_hz,
+        step_rate=spec.step_rate_hz,
+        gravity=spec.gravity_mps2,
+        resolution=(width, height),
+    )
+    assets = {STAGE_ID: _stage(spec), **{body.id: _body(body, catalog) for body in spec.bodies}}
+    scene.add(list(assets.values()))
+    scene.add([_light(light) for light in spec.lights])
+    if isinstance(spec.camera, Camera):
+        scene.camera = kb.PerspectiveCamera(
+            position=spec.camera.position_m,
+            look_at=spec.camera.look_at_m,
+            focal_length=spec.camera.focal_length_mm,
+            sensor_width=spec.camera.sensor_width_mm,
+        )
+    return World(spec=spec, catalog=catalog, scene=scene, assets=assets)
+
+
+def _stage(spec: SceneSpec) -> Any:
+    width, depth = spec.stage.size_m
+    return kb.Cube(
+        name="stage",
+        scale=(width / 2, depth / 2, STAGE_THICKNESS_M / 2),
+        position=(0.0, 0.0, -STAGE_THICKNESS_M / 2),
+        static=True,
+        background=True,
+        friction=spec.stage.friction,
+        restitution=spec.stage.restitution,
+        segmentation_id=STAGE_ID,
+    )
+
+
+def _body(body: Body, catalog: Catalog) -> Any:
+    common = dict(
+        name=f"body{body.id}",
+        position=body.position_m,
+        quaternion=body.quaternion,
+        static=body.static,
+        mass=body.mass_kg,
+        friction=body.friction,
+        restitution=body.restitution,
+        segmentation_id=body.id,
+    )
+    half = tuple(extent / 2 for extent in body.size_m)
+    if body.shape == "box":
+        return kb.Cube(scale=half, **common)
+    if body.shape == "ball":
+        return kb.Sphere(scale=half, **common)
+    return kb.FileBasedObject(
+        asset_id=body.asset,
+        scale=(body.scale,) * 3,
+        bounds=catalog.object(body.asset).bounds_m,
+        render_filename=str(catalog.mesh_path(body.asset)),
+        simulation_filename=str(catalog.urdf_path(body.asset)),
+        **common,
+    )
+
+
+def _light(light: Light) -> Any:
+    common = dict(name=light.name, position=light.position_m, look_at=light.look_at_m, intensity=light.power)
+    color = kb.Color(*light.color)
+    if light.kind == "sun":
+        return kb.DirectionalLight(color=color, shadow_softness=light.angle_rad, **common)
+    if light.kind == "area":
+        return kb.RectAreaLight(color=color, width=light.size_m, height=light.size_m, **common)
+    return kb.PointLight(color=color, **common)

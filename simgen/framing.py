@@ -1,0 +1,80 @@
+"""Where the camera stands, once it is known what happens in front of it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from simgen.geometry import Shape, box_corners, direction, look_at, project, quat_rotate, vec3
+from simgen.types import Body, Camera, Floats, Framing, Rollout
+
+Shapes = Mapping[int, Shape]
+"""The collision shape of every body by id."""
+
+
+def body_shape(body: Body, asset_shape: Shape | None = None) -> Shape:
+    """The shape of a body: that of its asset, or of a box or ball of its size."""
+    if asset_shape is not None:
+        return asset_shape
+    if body.shape == "ball":
+        k = np.arange(400)
+        z = 1 - 2 * (k + 0.5) / len(k)
+        turn = np.pi * (3 - np.sqrt(5)) * k
+        ring = np.sqrt(1 - z**2)
+        return Shape.from_parts(
+            (np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1) * body.size_m[0] / 2,)
+        )
+    return Shape.from_parts((box_corners(body.size_m),))
+
+
+def subject_ids(rollout: Rollout) -> tuple[int, ...]:
+    """The bodies that the event is about: those acted upon and those that may move in consequence."""
+    return tuple(body.id for body in rollout.spec.bodies if body.role in ("actor", "affected"))
+
+
+def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Floats:
+    """Extreme points [N, 3] of a body in the world at one step."""
+    track, body = rollout.poses(body_id), rollout.spec.body(body_id)
+    return track.position_m[index] + quat_rotate(track.quaternion[index], shapes[body_id].points * body.scale)
+
+
+def frame_camera(framing: Framing, rollout: Rollout, shapes: Shapes, *, width: int, height: int) -> Camera:
+    """The nearest camera in that direction that holds every subject at the start and at the end.
+
+    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so the
+    nearest place is found without a search: the depth is the smaller of what width and height allow.
+    """
+    cloud = np.concatenate(
+        [
+            points_at(rollout, shapes, body_id, index)
+            for body_id in subject_ids(rollout)
+            for index in (rollout.start_index, rollout.end_index)
+            if rollout.visible(body_id, index)
+        ]
+    )
+    toward = direction(framing.azimuth_rad, framing.elevation_rad)
+    axes = look_at(toward, (0, 0, 0))
+    local = cloud @ axes
+    depth = -local[:, 2]
+    half_width = framing.sensor_width_mm / framing.focal_length_mm / 2
+    slopes = np.array([half_width, half_width * height / width]) * (1.0 - framing.margin)
+    low = (local[:, :2] - slopes * depth[:, None]).max(axis=0)
+    high = (local[:, :2] + slopes * depth[:, None]).min(axis=0)
+    near = float(((high - low) / (2 * slopes)).min())
+    place = axes @ np.array([*(low + high) / 2, -near])
+    # A camera under the stage or inside a thing sees nothing: back off until it is neither.
+    while place[2] < 0.06 or np.linalg.norm(cloud - place, axis=1).min() < 0.12:
+        place = place + 0.02 * toward
+    aim = place - toward * float(np.median(depth) - near)
+    return Camera(
+        position_m=vec3(place),
+        look_at_m=vec3(aim),
+        focal_length_mm=framing.focal_length_mm,
+        sensor_width_mm=framing.sensor_width_mm,
+    )
+
+
+def inside_share(camera: Camera, points: Floats, width: int, height: int) -> float:
+    """Share of points that fall inside the picture."""
+    pixels, depth = project(camera, points, width, height)
+    inside = (depth > 0.01) & (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
+    return float(inside.mean())

@@ -1,0 +1,286 @@
+"""Draws that most scenes share: things, places, light, views.
+
+A scene gets one `Draw` and takes all its randomness from it, so that a sample is a pure function of its generator.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from simgen.assets import Catalog
+from simgen.errors import SimgenError
+from simgen.geometry import Shape, direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.types import (
+    IDENTITY,
+    Body,
+    Environment,
+    Framing,
+    Light,
+    ObjectAsset,
+    Quat,
+    SceneSpec,
+    Split,
+    Stage,
+    Vec3,
+)
+
+T = TypeVar("T")
+
+GAP_M = 0.0005
+"""Bodies are set down from this height; settling does the rest."""
+
+
+class NothingFits(SimgenError):
+    """No asset of the catalogue is what a scene asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """The random draws of one attempt at one sample."""
+
+    rng: np.random.Generator
+    catalog: Catalog
+    split: Split
+
+    # Numbers
+
+    def uniform(self, bounds: tuple[float, float]) -> float:
+        return float(self.rng.uniform(*bounds))
+
+    def integer(self, bounds: tuple[int, int]) -> int:
+        """Both bounds included."""
+        return int(self.rng.integers(bounds[0], bounds[1] + 1))
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def choice(self, options: Sequence[T]) -> T:
+        return options[int(self.rng.integers(len(options)))]
+
+    def angle(self) -> float:
+        return self.uniform((0.0, 2 * np.pi))
+
+    # Things
+
+    def object(
+        self,
+        *,
+        kinds: Collection[str] = (),
+        without: Collection[str] = (),
+        size_m: tuple[float, float] = (0.03, 0.45),
+        where: Callable[[ObjectAsset, Shape], bool] | None = None,
+    ) -> ObjectAsset:
+        """An object of this split whose largest extent is within `size_m` and for which `where` holds.
+
+        `without` holds refs that are taken. Manifests that the user gave come first: three of their objects are
+        tried, then the built-in ones. Raises NothingFits.
+        """
+        low, high = size_m
+        fitting = [
+            asset
+            for asset in self.catalog.objects
+            if asset.split == self.split
+            and f"{asset.source}:{asset.id}" not in without
+            and (not kinds or asset.kind in kinds)
+            and low <= max(asset.size_m) <= high
+        ]
+        order = [fitting[k] for k in self.rng.permutation(len(fitting))]
+        given = [asset for asset in order if asset.source in self.catalog.given]
+        rest = [asset for asset in order if asset.source not in self.catalog.given]
+        for asset in given[:3] + rest + given[3:]:
+            if where is None or where(asset, self.shape(asset)):
+                return asset
+        wanted = " or ".join(sorted(kinds)) or "object"
+        raise NothingFits(f"no {wanted} of the {self.split} split fits; add objects with --assets MANIFEST")
+
+    def shape(self, asset: ObjectAsset) -> Shape:
+        return self.catalog.shape(ref(asset))
+
+    def body(
+        self,
+        asset: ObjectAsset,
+        body_id: int,
+        *,
+        role: str,
+        at: Sequence[float] = (0.0, 0.0),
+        on_m: float = 0.0,
+        orientation: Quat | None = None,
+        yaw_rad: float | None = None,
+        **overrides: Any,
+    ) -> Body:
+        """The asset set down with its lowest point at height `on_m`, turned by `yaw_rad` (drawn where None)."""
+        yaw = self.angle() if yaw_rad is None else yaw_rad
+        turned = quat(quat_multiply(quat_from_axis_angle((0, 0, 1), yaw), orientation or IDENTITY))
+        low = self.shape(asset).lowest_m(turned)
+        values: dict[str, Any] = {
+            "id": body_id,
+            "asset": ref(asset),
+            "label": asset.label,
+            "role": role,
+            "position_m": (float(at[0]), float(at[1]), on_m + GAP_M - low),
+            "quaternion": turned,
+            "size_m": asset.size_m,
+            "mass_kg": asset.mass_kg,
+            "friction": asset.friction,
+            "restitution": asset.restitution,
+            "rolling_resistance_m": 0.02 * min(asset.size_m) / 2,
+        }
+        return Body(**(values | overrides))
+
+    def bystanders(
+        self, bodies: Sequence[Body], count: int, *, view: Framing, clear: Sequence[Vec3] = ()
+    ) -> list[Body]:
+        """Up to `count` more things standing behind and beside `bodies` as the camera sees them, touching nothing.
+
+        `clear` are further points, such as the end of a path, that are kept free by 12 cm.
+        """
+        placed = list(bodies)
+        away = -direction(view.azimuth_rad)
+        side = np.array([-away[1], away[0], 0.0])
+        for _ in range(count):
+            try:
+                asset = self.object(
+                    without={b.asset for b in placed},
+                    size_m=(0.05, 0.28),
+                    where=lambda _, shape: shape.support().tip_angle_rad > 0.15,
+                )
+            except NothingFits:
+                break
+            radius = self.footprint_m(asset)
+            for _ in range(12):
+                spot = away * self.uniform((0.02, 0.38)) + side * self.uniform((-0.42, 0.42))
+                spot = spot + np.mean([b.position_m for b in bodies], axis=0)
+                others = [(b.position_m, _reach_m(b)) for b in placed] + [(p, 0.12) for p in clear]
+                if all(np.hypot(*(spot[:2] - np.array(p)[:2])) > radius + r + 0.02 for p, r in others):
+                    placed.append(
+                        self.body(asset, 1 + max(b.id for b in placed), role="bystander", at=spot[:2])
+                    )
+                    break
+        return placed[len(bodies) :]
+
+    def footprint_m(self, asset: ObjectAsset) -> float:
+        """Radius around the vertical axis through the centre of mass."""
+        return float(np.linalg.norm(self.shape(asset).points[:, :2], axis=1).max())
+
+    # Places, light, views
+
+    def stage(self, kinds: Sequence[str] = ("table", "table", "floor", "sweep")) -> Stage:
+        kind = self.choice(kinds)
+        if kind == "dome":
+            return Stage(kind="dome", size_m=(20.0, 20.0), friction=1.0, restitution=0.0)
+        surface = self.choice(self.catalog.surfaces)
+        size = {"table": (1.8, 1.8), "floor": (8.0, 8.0), "sweep": (4.0, 4.0)}[kind]
+        return Stage(
+            kind=kind,  # type: ignore[arg-type]
+            surface=ref(surface),
+            size_m=size,
+            rotation_rad=self.angle(),
+            friction=surface.friction,
+            restitution=surface.restitution,
+        )
+
+    def environment(self) -> Environment:
+        maps = [asset for asset in self.catalog.environments if asset.split == self.split]
+        given = [asset for asset in maps if asset.source in self.catalog.given]
+        if not maps:
+            return Environment(color=(1.0, 1.0, 1.0))
+        return Environment(asset=ref(self.choice(given or maps)), rotation_rad=self.angle(), strength=1.0)
+
+    def lights(self, view: Framing, center_m: Vec3 = (0.0, 0.0, 0.1)) -> tuple[Light, ...]:
+        """Nothing but the environment, a key with a fill, or a sun; from the camera's side, never from behind the subject.
+
+        Powers are set against an environment of mean radiance 1, whose irradiance is π W/m².
+        """
+        style = self.choice(("environment", "studio", "studio", "sun"))
+        side = self.choice((-1.0, 1.0))
+        azimuth = view.azimuth_rad + side * self.uniform((0.35, 1.4))
+        elevation = self.uniform((0.6, 1.1))
+        center = np.array(center_m)
+        warm = self.uniform((0.0, 1.0))
+        color = vec3(np.array([1.0, 0.93, 0.84]) * warm + np.array([0.9, 0.95, 1.0]) * (1 - warm))
+        if style == "environment":
+            return ()
+        if style == "sun":
+            far = vec3(center + 5.0 * direction(azimuth, elevation))
+            power = self.uniform((2.0, 5.0))
+            return (
+                Light(
+                    kind="sun",
+                    name="sun",
+                    position_m=far,
+                    look_at_m=center_m,
+                    power=power,
+                    color=color,
+                    angle_rad=0.02,
+                ),
+            )
+        distance = self.uniform((1.6, 2.4))
+        key = self.uniform((3.0, 7.0)) * np.pi * distance**2
+        fill_azimuth = view.azimuth_rad - side * self.uniform((0.6, 1.4))
+        return (
+            Light(
+                kind="area",
+                name="key",
+                position_m=vec3(center + distance * direction(azimuth, elevation)),
+                look_at_m=center_m,
+                power=key,
+                color=color,
+                size_m=self.uniform((0.5, 1.2)),
+            ),
+            Light(
+                kind="area",
+                name="fill",
+                position_m=vec3(center + distance * direction(fill_azimuth, self.uniform((0.4, 0.9)))),
+                look_at_m=center_m,
+                power=key * self.uniform((0.15, 0.4)),
+                size_m=1.2,
+            ),
+        )
+
+    def view(
+        self,
+        *,
+        across_rad: float | None = None,
+        elevation_deg: tuple[float, float] = (14.0, 38.0),
+        margin: tuple[float, float] = (0.1, 0.28),
+    ) -> Framing:
+        """A direction to look from; with `across_rad` one that sees motion in that direction from the side, give or take 50°."""
+        azimuth = self.angle()
+        if across_rad is not None:
+            azimuth = across_rad + self.choice((-1.0, 1.0)) * np.pi / 2 + self.uniform((-0.87, 0.87))
+        return Framing(
+            azimuth_rad=azimuth,
+            elevation_rad=float(np.radians(self.uniform(elevation_deg))),
+            focal_length_mm=self.uniform((32.0, 65.0)),
+            margin=self.uniform(margin),
+        )
+
+    def spec(self, scene: str, bodies: Sequence[Body], **overrides: Any) -> SceneSpec:
+        """A spec with drawn stage, environment, lights and view, unless `overrides` has them."""
+        view = overrides.pop("camera", None) or self.view()
+        values: dict[str, Any] = {"stage": self.stage(), "environment": self.environment()}
+        if isinstance(view, Framing):
+            values["lights"] = self.lights(view)
+        values["render_seed"] = self.integer((0, 2**31 - 1))
+        return SceneSpec(scene=scene, bodies=tuple(bodies), camera=view, **(values | overrides))
+
+
+def ref(asset: Any) -> str:
+    """The name by which a spec refers to an asset: `source:id`."""
+    return f"{asset.source}:{asset.id}"
+
+
+def tilted(axis: Vec3, angle_rad: float) -> Quat:
+    """An orientation turned by an angle about an axis."""
+    return quat(quat_from_axis_angle(axis, angle_rad))
+
+
+def top_m(body: Body, shape: Shape) -> float:
+    """Height of a body's highest point."""
+    return float(body.position_m[2] + quat_rotate(body.quaternion, shape.points * body.scale)[:, 2].max())
+
+
+def _reach_m(body: Body) -> float:
+    return float(np.linalg.norm(np.array(body.size_m[:2]) * body.scale) / 2)
