@@ -1,0 +1,184 @@
+"""Recipe + n + seed -> which sample goes into which shard.
+
+Which scene a sample shows and which split it belongs to follow from (recipe, seed, index) alone, so the first
+thousand samples of a large data set are the samples of a small one; only the cut into shards depends on n.
+"""
+
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from simgen.errors import ConflictError, OutputError, UsageError
+from simgen.recipe import Recipe, parse_recipe, read_yaml
+from simgen.types import Split
+
+RESOLVED = "config.resolved.yaml"
+"""The plan of a data set, in its folder; `generate` takes it as a recipe, too."""
+
+# 2^64 divided by the golden ratio: its multiples modulo 2^64 fill the circle more evenly than any other walk.
+_GOLDEN_STEP = 0x9E3779B97F4A7C15
+_CIRCLE = 1 << 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleId:
+    """What is known of a sample before it is made."""
+
+    index: int
+    key: str
+    """Its name in the data set: letters, digits, dashes."""
+    scene: str
+    split: Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """The samples of one shard, by rising index; every split numbers its own shards from 0."""
+
+    split: Split
+    number: int
+    samples: tuple[SampleId, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.split}/{self.number:05d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole data set before it is made."""
+
+    recipe: Recipe
+    n: int
+    seed: int
+    shard_size: int
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """What else decides the bytes: versions, scene files, the asset catalogue."""
+    shards: tuple[ShardPlan, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides what is in which shard."""
+        facts = [self.recipe.fingerprint, self.n, self.seed, self.shard_size, sorted(self.pins.items())]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        run = {"n": self.n, "seed": self.seed, "shard_size": self.shard_size, "pins": dict(self.pins)}
+        data = {"run": {**run, "fingerprint": self.fingerprint}}
+        return self.recipe.to_yaml() + yaml.safe_dump(data, sort_keys=False, width=110)
+
+
+def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:
+    """What sample `index` is: O(1), and the same for every n."""
+    at = (index * _GOLDEN_STEP + _walk_start(seed)) % _CIRCLE / _CIRCLE * sum(c.weight for c in recipe.scenes)
+    reached = 0.0
+    for choice in recipe.scenes:
+        reached += choice.weight
+        if at < reached:
+            break
+    scene = choice.name
+    split: Split = "test" if index % 10 == _test_place(seed, index // 10) else "train"
+    return SampleId(index=index, key=f"{scene.replace('_', '-')}-{index:06d}", scene=scene, split=split)
+
+
+def make_plan(
+    recipe: Recipe, *, n: int, seed: int, shard_size: int | None = None, pins: Mapping[str, str] | None = None
+) -> Plan:
+    """The first n samples, cut into shards of their split."""
+    if n < 1:
+        raise UsageError(f"--n must be at least 1; got {n}")
+    if seed < 0:
+        raise UsageError(f"--seed must be at least 0; got {seed}")
+    if shard_size is not None and shard_size < 1:
+        raise UsageError(f"--shard-size must be at least 1; got {shard_size}")
+    # Two workers share even eight samples, ten thousand make a thousand jobs, a kill costs minutes.
+    size = shard_size or min(max(math.ceil(n / 1000), 4), 128)
+    by_split: dict[Split, list[SampleId]] = {"train": [], "test": []}
+    for index in range(n):
+        sample = sample_id(recipe, seed=seed, index=index)
+        by_split[sample.split].append(sample)
+    shards = [
+        ShardPlan(split=split, number=first // size, samples=tuple(samples[first : first + size]))
+        for split, samples in by_split.items()
+        for first in range(0, len(samples), size)
+    ]
+    return Plan(recipe=recipe, n=n, seed=seed, shard_size=size, pins=pins or {}, shards=tuple(shards))
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan that a data set was started with."""
+    path = folder / RESOLVED
+    if not path.is_file():
+        raise OutputError(
+            f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name"
+        )
+    data = read_yaml(path)
+    recipe = parse_recipe(data, where=str(path), check_scenes=False)
+    run = read_run(path)
+    return make_plan(
+        recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {})
+    )
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
+    run = read_yaml(path).get("run", {})
+    if run and (
+        not isinstance(run, dict) or not all(isinstance(run.get(k), int) for k in ("n", "seed", "shard_size"))
+    ):
+        raise UsageError(f"{path}: run must hold the whole numbers n, seed and shard_size; got {run!r}")
+    return dict(run)
+
+
+def check_same(folder: Path, plan: Plan) -> None:
+    """Refuse to go on with another plan's data set: its shards would mix two recipes."""
+    there = read_plan(folder)
+    if there.fingerprint == plan.fingerprint:
+        return
+    differences = "; ".join(
+        f"{key}: {old} there, {new} here" for key, old, new in _differences(_facts(there), _facts(plan))
+    )
+    raise ConflictError(
+        f"{folder} holds a data set of another plan ({differences}); choose another --out, "
+        f"or give the same recipe, --n and --seed to go on with it"
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _walk_start(seed: int) -> int:
+    return int(np.random.default_rng([seed]).integers(0, _CIRCLE, dtype=np.uint64))
+
+
+@functools.lru_cache(maxsize=64)
+def _test_place(seed: int, block: int) -> int:
+    """Which of the ten samples of a block is held out."""
+    return int(np.random.default_rng([seed, block]).integers(10))
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    data = plan.recipe.as_data()
+    del data["name"], data["scene_folders"]
+    flat = _flat(data)
+    for key in ("assets.objects", "assets.environments"):
+        flat[key] = [Path(manifest).name for manifest in flat[key]]
+    return {"n": plan.n, "seed": plan.seed, "shard_size": plan.shard_size, **flat, **plan.pins}
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    keys = [*old, *(key for key in new if key not in old)]
+    return [(k, old.get(k, "nothing"), new.get(k, "nothing")) for k in keys if old.get(k) != new.get(k)]

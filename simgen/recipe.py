@@ -1,0 +1,379 @@
+"""YAML -> Recipe: which scenes in which mix, at what size, made of what.
+
+    name: mine
+    scenes:                                  # or a plain list: [drop, topple]
+      drop: {weight: 2, height_m: [0.2, 0.6]}   # weight, and the scene's own parameters
+      topple: {}
+    render: {width: 512, height: 512, quality: standard, passes: [depth]}
+    assets: {objects: [GSO.json], environments: [], builtin: true}
+
+Parsing is strict: a key, a scene or a parameter that nothing answers to is an error that names the nearest.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from simgen import resources, scene
+from simgen.errors import UnknownName, UsageError
+
+Quality = Literal["fast", "standard", "high"]
+Pass = Literal["depth", "normals", "flow"]
+DEFAULT = "all"
+SMALLEST_PX, LARGEST_PX = 32, 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneChoice:
+    """One scene of the mix; `parameters` holds every one of them, as plain YAML values."""
+
+    name: str
+    weight: float
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """What the pictures are like; `passes` are stored on top of the usual members."""
+
+    width: int = 512
+    height: int = 512
+    quality: Quality = "standard"
+    passes: tuple[Pass, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetChoice:
+    """Manifests: a path, an address, or the name of a known source."""
+
+    objects: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    builtin: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a data set shows, except its length and its seed."""
+
+    name: str
+    scenes: tuple[SceneChoice, ...]
+    render: Render = Render()
+    assets: AssetChoice = AssetChoice()
+    max_attempts: int = 12
+    """Attempts at one sample before it is given up as rejected."""
+    scene_folders: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The resolved recipe as plain YAML data; `parse_recipe` reads it back."""
+        return {
+            "name": self.name,
+            "scenes": {c.name: {"weight": c.weight, **c.parameters} for c in self.scenes},
+            "render": {**dataclasses.asdict(self.render), "passes": list(self.render.passes)},
+            "assets": {
+                "objects": list(self.assets.objects),
+                "environments": list(self.assets.environments),
+                "builtin": self.assets.builtin,
+            },
+            "max_attempts": self.max_attempts,
+            "scene_folders": list(self.scene_folders),
+        }
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.as_data(), sort_keys=False, default_flow_style=None, width=110)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same wherever the same samples come out: without the recipe's name and without folders of a
+        machine, which do not decide what is in a manifest or a scene file (`pins` does)."""
+        data = self.as_data()
+        del data["name"], data["scene_folders"]
+        for key in ("objects", "environments"):
+            data["assets"][key] = [_place_free(manifest) for manifest in data["assets"][key]]
+        # Pairs, not a mapping: the order of the scenes decides which sample shows which.
+        data["scenes"] = list(data["scenes"].items())
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_recipe(
+    name_or_path: str | None,
+    *,
+    overrides: Sequence[str] = (),
+    assets: Sequence[str] = (),
+    hdri: Sequence[str] = (),
+    scene_folders: Sequence[str] = (),
+) -> Recipe:
+    """The recipe of a YAML file, of a name in `pipelines/`, or of a scene alone; then `a.b=v` overrides.
+
+    Paths in a recipe file are relative to that file, all others to the current folder.
+    """
+    folders = [str(Path(folder).resolve()) for folder in scene_folders]
+    load_scenes(folders)
+    name = name_or_path or DEFAULT
+    path = _recipe_path(name)
+    if path is not None:
+        data, where, base = read_yaml(path), str(path), path.resolve().parent
+        data.setdefault("name", path.stem)
+    elif name in scene.scenes():
+        data, where, base = {"name": name, "scenes": {name: {}}}, f"scene {name!r}", Path.cwd()
+    else:
+        raise UnknownName("recipe or scene", name, {*recipe_names(), *scene.scenes()})
+
+    data = _absolute_places(data, base, where)
+    for override in overrides:
+        _apply(data, override)
+    chosen = data.setdefault("assets", {})
+    for key, added in (("objects", assets), ("environments", hdri)):
+        chosen[key] = [*chosen.get(key, []), *(_absolute(manifest, Path.cwd()) for manifest in added)]
+    data["scene_folders"] = [*data.get("scene_folders", []), *folders]
+    load_scenes(data["scene_folders"])
+    return parse_recipe(data, where=where)
+
+
+def load_scenes(folders: Sequence[str] = ()) -> None:
+    """Make the scenes that come with simgen known, and those of further folders."""
+    scene.load_folder(resources.folder("scenes"))
+    for folder in folders:
+        scene.load_folder(Path(folder))
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with simgen."""
+    return sorted(path.stem for path in resources.folder("pipelines").glob("*.yaml"))
+
+
+def pins(recipe: Recipe) -> dict[str, str]:
+    """What decides the bytes beside the recipe: versions, and the text of each scene's file."""
+    texts = {
+        f"scene {choice.name}": Path(inspect.getfile(scene.scenes()[choice.name])).read_bytes()
+        for choice in recipe.scenes
+    }
+    found = {
+        name: importlib.metadata.version(name) for name in ("simgen", "bpy", "pybullet") if _installed(name)
+    }
+    return found | {name: hashlib.sha256(text).hexdigest()[:12] for name, text in texts.items()}
+
+
+def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = True) -> Recipe:
+    """A recipe from plain data, every key and value checked. A resolved one that is only to be read back
+    does without its scenes, which may have gone since."""
+    values = dict(data)
+    # A resolved recipe carries how it was run; `plan` reads that part.
+    values.pop("run", None)
+    _known_keys(values, Recipe, where)
+    for needed in ("name", "scenes"):
+        if needed not in values:
+            raise UsageError(f"{where}: a recipe needs {needed!r}")
+    name = values["name"]
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {name!r}")
+    attempts = values.get("max_attempts", 12)
+    if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= 1000:
+        raise UsageError(f"{where}: max_attempts must be a whole number from 1 to 1000; got {attempts!r}")
+    return Recipe(
+        name=name,
+        scenes=_scenes(values["scenes"], where, check_scenes),
+        render=_render(values.get("render", {}), f"{where}: render"),
+        assets=_assets(values.get("assets", {}), f"{where}: assets"),
+        max_attempts=attempts,
+        scene_folders=_texts(values.get("scene_folders", []), f"{where}: scene_folders"),
+    )
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; a UsageError names line and reason where there is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    return _mapping(_yaml(text, str(path)), str(path))
+
+
+def _recipe_path(name: str) -> Path | None:
+    """The file that a name stands for; None where only a scene can be meant."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such recipe file; recipes by name: {', '.join(recipe_names())}")
+        return path
+    bundled = resources.folder("pipelines") / f"{name}.yaml"
+    return bundled if bundled.is_file() else None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    """Put one `a.b=v` into the raw recipe; whether the key is known is checked with all the others."""
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise UsageError(f"--set {override}: must be KEY=VALUE, as in --set render.width=256")
+    place = data
+    for depth, part in enumerate(path[:-1], start=1):
+        inner = place.get(part)
+        if inner is None:
+            inner = place[part] = {}
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {override}: {'.'.join(path[:depth])} is a value and has no keys")
+        place = inner
+    place[path[-1]] = _yaml(text, f"--set {override}")
+
+
+def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
+    """A copy in a shape that overrides can go into: scenes as a mapping, paths without their base."""
+    data = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    if isinstance(data.get("scenes"), list):
+        names = _texts(data["scenes"], f"{where}: scenes")
+        data["scenes"] = {name: {} for name in names}
+    if isinstance(data.get("scenes"), dict):
+        data["scenes"] = {
+            k: dict(v) if isinstance(v, dict) else {} if v is None else v for k, v in data["scenes"].items()
+        }
+    chosen = data["assets"] = _mapping(data.get("assets") or {}, f"{where}: assets")
+    for key in ("objects", "environments"):
+        if key in chosen:
+            chosen[key] = [_absolute(text, base) for text in _texts(chosen[key], f"{where}: assets.{key}")]
+    folders = _texts(data.get("scene_folders", []), f"{where}: scene_folders")
+    data["scene_folders"] = [str((base / folder).resolve()) for folder in folders]
+    return data
+
+
+def _absolute(manifest: str, base: Path) -> str:
+    """A path made absolute; an address, or the name of a known source, as it stands."""
+    if _is_path(manifest):
+        return str((base / Path(manifest).expanduser()).resolve())
+    return manifest
+
+
+def _is_path(manifest: str) -> bool:
+    return "://" not in manifest and (
+        "/" in manifest or manifest.endswith(".json") or Path(manifest).exists()
+    )
+
+
+def _place_free(manifest: str) -> str:
+    return Path(manifest).name if Path(manifest).is_absolute() else manifest
+
+
+def _scenes(value: Any, where: str, check: bool) -> tuple[SceneChoice, ...]:
+    choices = []
+    for name, given in _mapping(value, f"{where}: scenes").items():
+        place = f"{where}: scenes.{name}"
+        parameters = _mapping({} if given is None else given, place)
+        weight = parameters.pop("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+            raise UsageError(f"{place}: weight must be a number of at least 0; got {weight!r}")
+        if check:
+            built = scene.build(str(name), parameters, where=where)
+            parameters = {f.name: _plain(getattr(built, f.name)) for f in dataclasses.fields(built)}  # type: ignore[arg-type]
+        if weight > 0:
+            choices.append(SceneChoice(name=str(name), weight=float(weight), parameters=parameters))
+    if not choices:
+        raise UsageError(f"{where}: scenes must name at least one scene with a weight above 0")
+    return tuple(choices)
+
+
+def _render(value: Any, where: str) -> Render:
+    values = _mapping(value, where)
+    _known_keys(values, Render, where)
+    for key in ("width", "height"):
+        size = values.get(key, 512)
+        if not isinstance(size, int) or isinstance(size, bool) or not SMALLEST_PX <= size <= LARGEST_PX:
+            raise UsageError(
+                f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {size!r}"
+            )
+    quality = values.get("quality", "standard")
+    if quality not in get_args(Quality):
+        raise UnknownName("quality", str(quality), get_args(Quality), where=where)
+    passes = _texts(values.get("passes", []), f"{where}.passes")
+    for name in passes:
+        if name not in get_args(Pass):
+            raise UnknownName("pass", name, get_args(Pass), where=f"{where}.passes")
+    # One order, so that the order in which passes are asked for does not make another data set.
+    return Render(**{**values, "passes": tuple(name for name in get_args(Pass) if name in passes)})
+
+
+def _assets(value: Any, where: str) -> AssetChoice:
+    values = _mapping(value, where)
+    _known_keys(values, AssetChoice, where)
+    builtin = values.get("builtin", True)
+    if not isinstance(builtin, bool):
+        raise UsageError(f"{where}.builtin must be true or false; got {builtin!r}")
+    return AssetChoice(
+        objects=_texts(values.get("objects", []), f"{where}.objects"),
+        environments=_texts(values.get("environments", []), f"{where}.environments"),
+        builtin=builtin,
+    )
+
+
+def _known_keys(values: Mapping[str, Any], cls: type, where: str) -> None:
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key in values:
+        if key not in known:
+            raise UnknownName("key", str(key), known, where=where)
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} must be a mapping of keys to values; got {value!r}")
+    return dict(value)
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{where} must be a list of texts; got {value!r}")
+    return tuple(value)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as YAML writes it: tuples become lists."""
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: a key that stands twice is an error, 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is not a text", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f" line {mark.line + 1}" if mark is not None else ""
+        raise UsageError(f"{where}:{line} is not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: is not YAML: {error}") from error
