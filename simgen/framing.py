@@ -20,9 +20,7 @@ def body_shape(body: Body, asset_shape: Shape | None = None) -> Shape:
         z = 1 - 2 * (k + 0.5) / len(k)
         turn = np.pi * (3 - np.sqrt(5)) * k
         ring = np.sqrt(1 - z**2)
-        return Shape.from_parts(
-            (np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1) * body.size_m[0] / 2,)
-        )
+        return Shape.from_parts((np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1) * body.size_m[0] / 2,))
     return Shape.from_parts((box_corners(body.size_m),))
 
 

@@ -154,9 +154,7 @@ class Draw:
                 spot = spot + np.mean([b.position_m for b in bodies], axis=0)
                 others = [(b.position_m, _reach_m(b)) for b in placed] + [(p, 0.12) for p in clear]
                 if all(np.hypot(*(spot[:2] - np.array(p)[:2])) > radius + r + 0.02 for p, r in others):
-                    placed.append(
-                        self.body(asset, 1 + max(b.id for b in placed), role="bystander", at=spot[:2])
-                    )
+                    placed.append(self.body(asset, 1 + max(b.id for b in placed), role="bystander", at=spot[:2]))
                     break
         return placed[len(bodies) :]
 

@@ -74,25 +74,16 @@ def register(name: str) -> Callable[[type[Scene]], type[Scene]]:
 
     def add(cls: type[Scene]) -> type[Scene]:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise UsageError(
-                f"{cls.__name__}: scene name {name!r} must be lower case letters, digits, underscores"
-            )
+            raise UsageError(f"{cls.__name__}: scene name {name!r} must be lower case letters, digits, underscores")
         if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise UsageError(
-                f"scene {name!r}: decorate {cls.__name__} with @dataclass(frozen=True, kw_only=True)"
-            )
+            raise UsageError(f"scene {name!r}: decorate {cls.__name__} with @dataclass(frozen=True, kw_only=True)")
         for needed in ("law", "domain", "phrases"):
             if not hasattr(cls, needed):
                 raise UsageError(f"scene {name!r}: {cls.__name__} needs a class attribute {needed!r}")
         known = _registry.get(name)
-        if (
-            known is not None
-            and sys.modules[known.__module__].__file__ != sys.modules[cls.__module__].__file__
-        ):
+        if known is not None and sys.modules[known.__module__].__file__ != sys.modules[cls.__module__].__file__:
             there = sys.modules[known.__module__].__file__
-            raise UsageError(
-                f"scene {name!r} is defined twice: {there} and {sys.modules[cls.__module__].__file__}"
-            )
+            raise UsageError(f"scene {name!r} is defined twice: {there} and {sys.modules[cls.__module__].__file__}")
         cls.name = name
         _registry[name] = cls
         return cls

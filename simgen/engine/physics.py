@@ -73,9 +73,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         self.bullet.setTimeStep(1.0 / self.spec.step_rate_hz)
         self.index = {body_id: asset.linked_objects[self] for body_id, asset in world.assets.items()}
         self.body_id = {index: body_id for body_id, index in self.index.items()}
-        self.inertia = {
-            body.id: _inertia(body, world.catalog) for body in self.spec.bodies if not body.static
-        }
+        self.inertia = {body.id: _inertia(body, world.catalog) for body in self.spec.bodies if not body.static}
         for body in self.spec.bodies:
             dynamics: dict[str, Any] = {
                 "linearDamping": 0.0,
@@ -104,9 +102,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         self._hold(held)
         for body in self.free:
             if any(body.velocity_mps) or any(body.angular_velocity_radps):
-                self.bullet.resetBaseVelocity(
-                    self.index[body.id], body.velocity_mps, body.angular_velocity_radps
-                )
+                self.bullet.resetBaseVelocity(self.index[body.id], body.velocity_mps, body.angular_velocity_radps)
 
         history = _History()
         touches: dict[tuple[int, int], _Touch] = {}
@@ -118,12 +114,8 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             while pending and pending[0].time_s <= now_s + 1e-9:
                 work_j += self._apply(pending.pop(0), held)
             self._record(history)
-            quiet_s = (
-                quiet_s + step_s if self._quiet(history.states[-1]) and not held and not pending else 0.0
-            )
-            if step == num_steps or (
-                spec.end_state == "rest" and quiet_s > REST_FOR_S and now_s > spec.start_s
-            ):
+            quiet_s = quiet_s + step_s if self._quiet(history.states[-1]) and not held and not pending else 0.0
+            if step == num_steps or (spec.end_state == "rest" and quiet_s > REST_FOR_S and now_s > spec.start_s):
                 break
             self._hold(held)
             self.bullet.stepSimulation()

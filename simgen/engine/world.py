@@ -26,9 +26,7 @@ def build_world(spec: SceneSpec, catalog: Catalog, *, width: int = 512, height: 
     """A fresh Kubric scene; nothing of it is shared with another world."""
     if len(spec.bodies) > 255:
         raise UsageError(f"scene {spec.scene!r}: {len(spec.bodies)} bodies; at most 255 have an instance id")
-    if len({body.id for body in spec.bodies}) != len(spec.bodies) or any(
-        b.id == STAGE_ID for b in spec.bodies
-    ):
+    if len({body.id for body in spec.bodies}) != len(spec.bodies) or any(b.id == STAGE_ID for b in spec.bodies):
         raise UsageError(f"scene {spec.scene!r}: body ids must be different and from 1 to 255")
     scene = kb.Scene(
         frame_rate=spec.frame_rate_hz,

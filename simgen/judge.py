@@ -1,0 +1,216 @@
+"""Rollouts and pictures → gates: is this physics, and is it a picture worth keeping?
+
+Every gate keeps its figure and its limit, whether it passes or not; the first that fails names the reason to reject.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simgen.framing import Shapes, inside_share, points_at, subject_ids
+from simgen.geometry import project, quat_angle, quat_rotate
+from simgen.masks import Pair
+from simgen.types import STAGE_ID, Camera, Frame, Gate, Reject, Rollout
+
+REST_LIMIT_MPS = 0.02
+PENETRATION_LIMIT_M = 0.002
+ENERGY_LIMIT = 0.03
+SUBJECT_SHARE = (0.03, 0.40)
+VISIBLE_LIMIT = 0.45
+CHANGE_LIMIT = 0.005
+EXPOSURE = (0.16, 0.72)
+CLIPPED_LIMIT = 0.01
+CONTRAST_LIMIT = 6.0
+
+
+def first_reject(gates: Sequence[Gate]) -> Reject | None:
+    """The first gate that failed, as a reason."""
+    for gate in gates:
+        if not gate.passed:
+            return Reject(gate=gate.name, reason=f"{gate.name} is {gate.value:.4g}, wanted {gate.limit}")
+    return None
+
+
+def _at_most(name: str, value: float, limit: float, unit: str = "") -> Gate:
+    return Gate(name=name, value=float(value), limit=f"<= {limit:g}{' ' + unit if unit else ''}", passed=value <= limit)
+
+
+def _at_least(name: str, value: float, limit: float, unit: str = "") -> Gate:
+    return Gate(name=name, value=float(value), limit=f">= {limit:g}{' ' + unit if unit else ''}", passed=value >= limit)
+
+
+def _between(name: str, value: float, bounds: tuple[float, float]) -> Gate:
+    low, high = bounds
+    return Gate(name=name, value=float(value), limit=f"{low:g} to {high:g}", passed=low <= value <= high)
+
+
+def judge_physics(rollout: Rollout) -> tuple[Gate, ...]:
+    """The certificate: rest where it is claimed, no overlap, no energy from nothing, real supports, all on the stage."""
+    spec, start, end = rollout.spec, rollout.start_index, rollout.end_index
+    still = [
+        b.id for b in spec.bodies if not b.static and not any(b.velocity_mps) and not any(b.angular_velocity_radps)
+    ]
+    end_speed = max((_speed(rollout, b.id, end) for b in spec.bodies if not b.static), default=0.0)
+    # A start frame later than t = 0 shows motion on purpose (PISA's first frame).
+    start_speed = max((_speed(rollout, i, start) for i in still), default=0.0) if spec.start_s == 0.0 else 0.0
+    return (
+        _at_most("start_speed", start_speed, REST_LIMIT_MPS, "m/s"),
+        _at_most("end_speed", end_speed, REST_LIMIT_MPS if spec.end_state == "rest" else 20.0, "m/s"),
+        _at_most("start_penetration", rollout.penetration_m[start], PENETRATION_LIMIT_M, "m"),
+        _at_most("end_penetration", rollout.penetration_m[end], PENETRATION_LIMIT_M, "m"),
+        _at_most("energy_gain", _energy_gain(rollout), ENERGY_LIMIT),
+        _at_most("unsupported_bodies", len(_unsupported(rollout)) if spec.end_state == "rest" else 0, 0),
+        _at_most("bodies_off_stage", _off_stage(rollout), 0),
+    )
+
+
+def moved_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: float = 0.5) -> tuple[int, ...]:
+    """Bodies whose pose or presence differs between the start and the end frame."""
+    start, end = rollout.start_index, rollout.end_index
+    result = []
+    for body in rollout.spec.bodies:
+        track = rollout.poses(body.id)
+        shift = np.linalg.norm(track.position_m[end] - track.position_m[start])
+        turn = np.degrees(quat_angle(track.quaternion[start], track.quaternion[end]))
+        gone = rollout.visible(body.id, start) != rollout.visible(body.id, end)
+        if gone or shift > distance_m or turn > angle_deg:
+            result.append(body.id)
+    return tuple(result)
+
+
+def judge_view(
+    rollout: Rollout, camera: Camera, shapes: Shapes, ids: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+) -> tuple[Gate, ...]:
+    """Framing, size and visibility of the subjects, from instance ids [H, W] of the start and the end at any size."""
+    height, width = ids[0].shape
+    indices = (rollout.start_index, rollout.end_index)
+    subjects = subject_ids(rollout)
+    inside, shown = 1.0, 1.0
+    for index, picture in zip(indices, ids, strict=True):
+        for body_id in subjects:
+            if not rollout.visible(body_id, index):
+                continue
+            inside = min(inside, inside_share(camera, points_at(rollout, shapes, body_id, index), width, height))
+            outline = _outline(rollout, camera, shapes, body_id, index, width, height).sum()
+            shown_share = float((picture == body_id).sum()) / max(float(outline), 1.0)
+            if rollout.spec.body(body_id).role == "actor":
+                shown = min(shown, shown_share)
+    share = max(float(np.isin(picture, subjects).mean()) for picture in ids)
+    return (
+        _at_least("in_frame", inside, 0.97),
+        _between("subject_size", share, SUBJECT_SHARE),
+        _at_least("subject_visible", min(shown, 1.0), VISIBLE_LIMIT),
+    )
+
+
+def judge_picture(pair: Pair, start: Frame, end: Frame, rollout: Rollout) -> tuple[Gate, ...]:
+    """Exposure, clipping, contrast of the subject against what is around it, and whether anything visibly changed."""
+    luminance = _luminance(pair.start)
+    clipped = float((pair.start >= 254).all(axis=-1).mean())
+    subjects = list(subject_ids(rollout))
+    contrast = max(_contrast(pair.start, np.isin(start.ids, subjects)), _contrast(pair.end, np.isin(end.ids, subjects)))
+    return (
+        _between("exposure", float(luminance.mean()), EXPOSURE),
+        _at_most("clipped", clipped, CLIPPED_LIMIT),
+        _at_least("subject_contrast", contrast, CONTRAST_LIMIT),
+        _at_least("visible_change", pair.visible_share, CHANGE_LIMIT),
+        _at_most("changed_share", pair.changed_share, 0.6),
+    )
+
+
+def _speed(rollout: Rollout, body_id: int, index: int) -> float:
+    """Of the fastest point of a body: its centre plus its spin at its own half size."""
+    track, body = rollout.poses(body_id), rollout.spec.body(body_id)
+    if not rollout.visible(body_id, index):
+        return 0.0
+    reach = max(body.size_m) * body.scale / 2
+    return float(
+        np.linalg.norm(track.velocity_mps[index]) + reach * np.linalg.norm(track.angular_velocity_radps[index])
+    )
+
+
+def _energy_gain(rollout: Rollout) -> float:
+    """Largest rise of the energy that no event explains, as a share of the energy at play.
+
+    At play: the kinetic energy that was ever there, with what events put in, and what a fall by one body height is worth.
+    """
+    bodies = [b for b in rollout.spec.bodies if not b.static]
+    total = rollout.kinetic_j + rollout.potential_j
+    start = rollout.start_index
+    steps = np.diff(total[start:])
+    gravity = float(np.linalg.norm(rollout.spec.gravity_mps2))
+    if not len(steps):
+        return 0.0
+    # A body that is removed takes its energy with it, a push adds some: such steps stand out and are accounted for.
+    for event in rollout.spec.events:
+        k = round(event.time_s * rollout.spec.step_rate_hz) - start - 1
+        if event.kind in ("push", "remove") and 0 <= k < len(steps):
+            steps[k] = 0.0
+    rise = np.concatenate([[0.0], np.cumsum(steps)])
+    gain = float((rise - np.minimum.accumulate(rise)).max())
+    scale = max(float(rollout.kinetic_j.max()), rollout.work_j)
+    scale += sum(b.mass_kg * gravity * 0.1 * max(b.size_m) * b.scale for b in bodies)
+    return gain / max(scale, 1e-9)
+
+
+def _unsupported(rollout: Rollout) -> list[int]:
+    """Bodies at the end that no chain of contacts joins to the stage or to something static."""
+    last_s = rollout.times_s[-1] - 0.1
+    spec, end = rollout.spec, rollout.end_index
+    joined = {STAGE_ID} | {b.id for b in spec.bodies if b.static}
+    pairs = [(c.a, c.b) for c in rollout.contacts if c.last_s >= last_s]
+    grown = True
+    while grown:
+        new = {b for a, b in pairs if a in joined} | {a for a, b in pairs if b in joined}
+        grown = not new <= joined
+        joined |= new
+    return [b.id for b in spec.bodies if b.id not in joined and rollout.visible(b.id, end)]
+
+
+def _off_stage(rollout: Rollout) -> int:
+    """Bodies whose centre has left the stage or sunk below it by the end."""
+    half = np.array(rollout.spec.stage.size_m) / 2
+    end, count = rollout.end_index, 0
+    for body in rollout.spec.bodies:
+        position = rollout.poses(body.id).position_m[end]
+        if rollout.visible(body.id, end) and ((np.abs(position[:2]) > half).any() or position[2] < -0.01):
+            count += 1
+    return count
+
+
+def _outline(
+    rollout: Rollout, camera: Camera, shapes: Shapes, body_id: int, index: int, width: int, height: int
+) -> NDArray[np.uint8]:
+    """The amodal outline [H, W] of a body: the hulls of its convex parts, filled."""
+    track, body = rollout.poses(body_id), rollout.spec.body(body_id)
+    canvas = np.zeros((height, width), np.uint8)
+    for part in shapes[body_id].parts:
+        world = track.position_m[index] + quat_rotate(track.quaternion[index], part * body.scale)
+        pixels, depth = project(camera, world, width, height)
+        if (depth > 0.01).all():
+            hull = cv2.convexHull(np.rint(pixels - 0.5).astype(np.int32))
+            cv2.fillConvexPoly(canvas, hull, 1)
+    return canvas
+
+
+def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Display luminance 0 to 1 (Rec. 709 weights on the encoded values)."""
+    weights = np.array([0.2126, 0.7152, 0.0722], np.float32) / 255
+    result: NDArray[np.float32] = picture.astype(np.float32) @ weights
+    return result
+
+
+def _contrast(picture: NDArray[np.uint8], subject: NDArray[np.bool_]) -> float:
+    """CIE76 colour difference between the subject and a band around it; 2 is just noticeable. 0 where it is not seen."""
+    if not subject.any():
+        return 0.0
+    reach = max(3, picture.shape[1] // 40)
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    band = cv2.dilate(subject.astype(np.uint8), kernel).astype(bool) & ~subject
+    if not band.any():
+        return 0.0
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    inside, outside = np.median(lab[subject], axis=0), np.median(lab[band], axis=0)
+    return float(np.linalg.norm(inside - outside))
