@@ -47,7 +47,7 @@ def _between(name: str, value: float, bounds: tuple[float, float]) -> Gate:
 
 
 def judge_physics(rollout: Rollout) -> tuple[Gate, ...]:
-    """The certificate: rest where it is claimed, no overlap, no energy from nothing, real supports, all on the stage."""
+    """The certificate: rest where claimed, no overlap, no energy from nothing, real supports, all on the stage."""
     spec, start, end = rollout.spec, rollout.start_index, rollout.end_index
     still = [
         b.id for b in spec.bodies if not b.static and not any(b.velocity_mps) and not any(b.angular_velocity_radps)
@@ -134,7 +134,7 @@ def _speed(rollout: Rollout, body_id: int, index: int) -> float:
 def _energy_gain(rollout: Rollout) -> float:
     """Largest rise of the energy that no event explains, as a share of the energy at play.
 
-    At play: the kinetic energy that was ever there, with what events put in, and what a fall by one body height is worth.
+    At play: the kinetic energy that was ever there, what events put in, and a fall of each body by a tenth of its size.
     """
     bodies = [b for b in rollout.spec.bodies if not b.static]
     total = rollout.kinetic_j + rollout.potential_j
@@ -145,7 +145,7 @@ def _energy_gain(rollout: Rollout) -> float:
         return 0.0
     # A body that is removed takes its energy with it, a push adds some: such steps stand out and are accounted for.
     for event in rollout.spec.events:
-        k = round(event.time_s * rollout.spec.step_rate_hz) - start - 1
+        k = round(event.time_s * rollout.spec.step_rate_hz) - start
         if event.kind in ("push", "remove") and 0 <= k < len(steps):
             steps[k] = 0.0
     rise = np.concatenate([[0.0], np.cumsum(steps)])
@@ -203,7 +203,7 @@ def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _contrast(picture: NDArray[np.uint8], subject: NDArray[np.bool_]) -> float:
-    """CIE76 colour difference between the subject and a band around it; 2 is just noticeable. 0 where it is not seen."""
+    """CIE76 colour difference of the subject and a band around it; 2 is just noticeable. 0 where it is not seen."""
     if not subject.any():
         return 0.0
     reach = max(3, picture.shape[1] // 40)

@@ -44,7 +44,7 @@ def compose(start: Frame, end: Frame, *, actors: Collection[int], affected: Coll
     """The pair with its mask of four levels.
 
     A pixel changes where a moved body is in either frame, or where the smoothed pictures differ; all else of the end
-    picture comes from the start picture, since two renders of the same wall differ by noise that an editor must not learn.
+    picture comes from the start picture: two renders of the same wall differ by noise that an editor must not learn.
     """
     height, width = start.ids.shape
     acted = np.isin(start.ids, list(actors)) | np.isin(end.ids, list(actors))

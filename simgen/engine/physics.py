@@ -111,9 +111,10 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         num_steps = round(spec.duration_s * spec.step_rate_hz)
         for step in range(num_steps + 1):
             now_s = step * step_s
+            # A frame shows the world as it is before the events of its instant: a start frame before the push.
+            self._record(history)
             while pending and pending[0].time_s <= now_s + 1e-9:
                 work_j += self._apply(pending.pop(0), held)
-            self._record(history)
             quiet_s = quiet_s + step_s if self._quiet(history.states[-1]) and not held and not pending else 0.0
             if step == num_steps or (spec.end_state == "rest" and quiet_s > REST_FOR_S and now_s > spec.start_s):
                 break
