@@ -117,23 +117,17 @@ def read_plan(folder: Path) -> Plan:
     """The plan that a data set was started with."""
     path = folder / RESOLVED
     if not path.is_file():
-        raise OutputError(
-            f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name"
-        )
+        raise OutputError(f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name")
     data = read_yaml(path)
     recipe = parse_recipe(data, where=str(path), check_scenes=False)
     run = read_run(path)
-    return make_plan(
-        recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {})
-    )
+    return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
 
 
 def read_run(path: Path) -> dict[str, Any]:
     """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
     run = read_yaml(path).get("run", {})
-    if run and (
-        not isinstance(run, dict) or not all(isinstance(run.get(k), int) for k in ("n", "seed", "shard_size"))
-    ):
+    if run and (not isinstance(run, dict) or not all(isinstance(run.get(k), int) for k in ("n", "seed", "shard_size"))):
         raise UsageError(f"{path}: run must hold the whole numbers n, seed and shard_size; got {run!r}")
     return dict(run)
 

@@ -156,9 +156,7 @@ def pins(recipe: Recipe) -> dict[str, str]:
         f"scene {choice.name}": Path(inspect.getfile(scene.scenes()[choice.name])).read_bytes()
         for choice in recipe.scenes
     }
-    found = {
-        name: importlib.metadata.version(name) for name in ("simgen", "bpy", "pybullet") if _installed(name)
-    }
+    found = {name: importlib.metadata.version(name) for name in ("simgen", "bpy", "pybullet") if _installed(name)}
     return found | {name: hashlib.sha256(text).hexdigest()[:12] for name, text in texts.items()}
 
 
@@ -252,9 +250,7 @@ def _absolute(manifest: str, base: Path) -> str:
 
 
 def _is_path(manifest: str) -> bool:
-    return "://" not in manifest and (
-        "/" in manifest or manifest.endswith(".json") or Path(manifest).exists()
-    )
+    return "://" not in manifest and ("/" in manifest or manifest.endswith(".json") or Path(manifest).exists())
 
 
 def _place_free(manifest: str) -> str:
@@ -285,9 +281,7 @@ def _render(value: Any, where: str) -> Render:
     for key in ("width", "height"):
         size = values.get(key, 512)
         if not isinstance(size, int) or isinstance(size, bool) or not SMALLEST_PX <= size <= LARGEST_PX:
-            raise UsageError(
-                f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {size!r}"
-            )
+            raise UsageError(f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {size!r}")
     quality = values.get("quality", "standard")
     if quality not in get_args(Quality):
         raise UnknownName("quality", str(quality), get_args(Quality), where=where)

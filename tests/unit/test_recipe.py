@@ -1,0 +1,172 @@
+"""A recipe is read strictly, and its mistakes are named with the nearest right word."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from simgen.errors import UnknownName, UsageError
+from simgen.recipe import Recipe, load_recipe, parse_recipe, pins, recipe_names
+
+HOP = '''
+from dataclasses import dataclass
+from typing import Literal
+from simgen.scene import Phrases, Range, Scene, register
+
+@register("hop")
+@dataclass(frozen=True, kw_only=True)
+class Hop(Scene):
+    """Something hops."""
+    height_m: Range = (0.2, 0.5)
+    hops: int = 3
+    way: Literal["left", "right"] = "left"
+    law = "gravity"
+    domain = "mechanics"
+    phrases = Phrases(superficial=("Let it hop.",), intermediate=("Let it hop.",), explicit=("Let it hop.",))
+'''
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    (folder / "hop.py").write_text(HOP)
+    return folder
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[object]:
+    def write_recipe(text: str) -> str:
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return str(path)
+
+    yield write_recipe
+
+
+def load(scenes: Path, name: str | None, *overrides: str, **rest: object) -> Recipe:
+    return load_recipe(name, overrides=overrides, scene_folders=[str(scenes)], **rest)  # type: ignore[arg-type]
+
+
+def test_a_scene_alone_is_a_recipe_with_every_parameter_written_out(scenes: Path) -> None:
+    recipe = load(scenes, "hop")
+    assert [c.name for c in recipe.scenes] == ["hop"]
+    assert recipe.scenes[0].parameters == {"height_m": [0.2, 0.5], "hops": 3, "way": "left"}
+    assert (recipe.render.width, recipe.render.height, recipe.render.quality) == (512, 512, "standard")
+
+
+def test_a_file_is_named_after_itself_and_takes_plain_lists_of_scenes(scenes: Path, write) -> None:
+    recipe = load(scenes, write("scenes: [hop]\n"))
+    assert recipe.name == "mine"
+    assert recipe.scenes[0].weight == 1.0
+
+
+def test_what_is_written_is_read_back_as_the_same_recipe(scenes: Path, write) -> None:
+    text = "scenes: {hop: {weight: 2, height_m: 1e-1}}\nrender: {passes: [normals, depth]}\nmax_attempts: 5\n"
+    recipe = load(scenes, write(text))
+    assert recipe.scenes[0].parameters["height_m"] == [0.1, 0.1]
+    assert parse_recipe(yaml.safe_load(recipe.to_yaml()), where="again") == recipe
+
+
+def test_overrides_reach_every_level(scenes: Path, write) -> None:
+    overrides = ["scenes.hop.hops=7", "scenes.hop.weight=0.5", "render.width=64", "assets.builtin=false"]
+    recipe = load(scenes, write("scenes: [hop]"), *overrides)
+    assert (recipe.scenes[0].parameters["hops"], recipe.scenes[0].weight) == (7, 0.5)
+    assert (recipe.render.width, recipe.assets.builtin) == (64, False)
+
+
+def test_paths_in_a_recipe_are_relative_to_it_and_names_of_sources_stay(scenes: Path, write, tmp_path: Path) -> None:
+    text = "scenes: [hop]\nassets: {objects: [sub/GSO.json, gso, 'https://example.org/a.json']}\n"
+    recipe = load(scenes, write(text), assets=["here.json"])
+    expected = (str(tmp_path / "sub/GSO.json"), "gso", "https://example.org/a.json", str(Path.cwd() / "here.json"))
+    assert recipe.assets.objects == expected
+
+
+def test_the_fingerprint_follows_the_samples_and_not_the_machine(scenes: Path, write, tmp_path: Path) -> None:
+    one = load(scenes, "hop", assets=[str(tmp_path / "a" / "GSO.json")])
+    elsewhere = load(scenes, "hop", "name=other", assets=[str(tmp_path / "b" / "GSO.json")])
+    changed = load(scenes, "hop", "scenes.hop.hops=4", assets=[str(tmp_path / "a" / "GSO.json")])
+    assert one.fingerprint == elsewhere.fingerprint != changed.fingerprint
+
+
+def test_the_text_of_a_scene_file_is_pinned(scenes: Path) -> None:
+    before = pins(load(scenes, "hop"))
+    path = scenes / "hop.py"
+    path.write_text(HOP + "\n# another comment\n")
+    after = pins(load(scenes, "hop"))
+    path.write_text(HOP)
+    assert before["scene hop"] != after["scene hop"]
+    assert before["simgen"] == after["simgen"]
+
+
+def test_every_recipe_that_comes_with_simgen_can_be_read() -> None:
+    names = recipe_names()
+    assert {"all", "smoke", "demo", "drop", "pisa"} <= set(names)
+    for name in names:
+        assert load_recipe(name).name == name
+
+
+def test_a_scene_with_weight_zero_is_left_out(scenes: Path) -> None:
+    with pytest.raises(UsageError, match="at least one scene with a weight above 0"):
+        load(scenes, "hop", "scenes.hop.weight=0")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scenes: [hpo]", "no scene 'hpo'; did you mean 'hop'"),
+        ("scene: [hop]", "no key 'scene'; did you mean 'scenes'"),
+        ("render: {width: 64}", "needs 'scenes'"),
+        ("scenes: [hop]\nrender: {widht: 64}", "render: no key 'widht'; did you mean 'width'"),
+        ("scenes: [hop]\nrender: {width: 64.5}", "width must be whole pixels from 32 to 4096; got 64.5"),
+        ("scenes: [hop]\nrender: {width: 0}", "width must be whole pixels"),
+        ("scenes: [hop]\nrender: {quality: fats}", "no quality 'fats'; did you mean 'fast'"),
+        ("scenes: [hop]\nrender: {passes: [dept]}", "no pass 'dept'; did you mean 'depth'"),
+        ("scenes: [hop]\nrender: fast", "render must be a mapping"),
+        ("scenes: [hop]\nassets: {objects: GSO.json}", "assets.objects must be a list of texts; got 'GSO.json'"),
+        ("scenes: [hop]\nassets: {builtin: 1}", "builtin must be true or false; got 1"),
+        ("scenes: [hop]\nmax_attempts: 0", "max_attempts must be a whole number from 1 to 1000; got 0"),
+        ("scenes: {hop: {heigth_m: 1}}", "no parameter 'heigth_m'; did you mean 'height_m'"),
+        ("scenes: {hop: {hops: many}}", "hops must be int; got 'many'"),
+        ("scenes: {hop: {way: up}}", "way must be one of left, right; got 'up'"),
+        ("scenes: {hop: {height_m: [2, 1]}}", r"height_m must be \[low, high\]"),
+        ("scenes: {hop: {weight: -1}}", "weight must be a number of at least 0; got -1"),
+        ("scenes: {hop: {weight: .nan}}", "weight must be a number of at least 0; got nan"),
+        ("scenes: {hop: 3}", "scenes.hop must be a mapping of keys to values; got 3"),
+        ("name: a.b\nscenes: [hop]", "name must be letters, digits"),
+        ("scenes: [hop]\nscenes: [hop]", "line 2 is not YAML: the key 'scenes' stands twice"),
+        ("scenes: [hop", "is not YAML"),
+        ("scenes: {3: {}}", "the key 3 is not a text"),
+        ("- hop", "must be a mapping of keys to values"),
+        ("", "must be a mapping of keys to values"),
+        ("scenes: [hop]\nscene_folders: [nowhere]", "no such folder of scenes"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_named(scenes: Path, write, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        load(scenes, write(text))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("render.width", "must be KEY=VALUE"),
+        ("=3", "must be KEY=VALUE"),
+        ("render..width=3", "must be KEY=VALUE"),
+        ("rendr.width=64", "no key 'rendr'; did you mean 'render'"),
+        ("scenes.hpo.weight=1", "no scene 'hpo'; did you mean 'hop'"),
+        ("name.first=x", "name is a value and has no keys"),
+        ("render.width=[1", "is not YAML"),
+    ],
+)
+def test_a_mistake_in_an_override_is_named(scenes: Path, override: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(scenes, "hop", override)
+
+
+def test_an_unknown_name_lists_recipes_and_scenes_alike(scenes: Path) -> None:
+    with pytest.raises(UnknownName, match="no recipe or scene 'smoek'; did you mean 'smoke'"):
+        load(scenes, "smoek")
+    with pytest.raises(UsageError, match=r"gone\.yaml: no such recipe file"):
+        load(scenes, "gone.yaml")
