@@ -17,7 +17,6 @@ from simgen.types import STAGE_ID, Camera, Frame, Gate, Reject, Rollout
 REST_LIMIT_MPS = 0.02
 PENETRATION_LIMIT_M = 0.002
 ENERGY_LIMIT = 0.03
-SUBJECT_SHARE = (0.03, 0.40)
 VISIBLE_LIMIT = 0.45
 CHANGE_LIMIT = 0.005
 EXPOSURE = (0.16, 0.72)
@@ -81,7 +80,12 @@ def moved_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: flo
 
 
 def judge_view(
-    rollout: Rollout, camera: Camera, shapes: Shapes, ids: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    rollout: Rollout,
+    camera: Camera,
+    shapes: Shapes,
+    ids: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    *,
+    subject_size: tuple[float, float] = (0.03, 0.40),
 ) -> tuple[Gate, ...]:
     """Framing, size and visibility of the subjects, from instance ids [H, W] of the start and the end at any size."""
     height, width = ids[0].shape
@@ -100,7 +104,7 @@ def judge_view(
     share = max(float(np.isin(picture, subjects).mean()) for picture in ids)
     return (
         _at_least("in_frame", inside, 0.97),
-        _between("subject_size", share, SUBJECT_SHARE),
+        _between("subject_size", share, subject_size),
         _at_least("subject_visible", min(shown, 1.0), VISIBLE_LIMIT),
     )
 
@@ -120,8 +124,21 @@ def judge_picture(pair: Pair, start: Frame, end: Frame, rollout: Rollout) -> tup
     )
 
 
+def exposure_ev(luminances: Sequence[NDArray[np.float32]]) -> float:
+    """Stops by which linear luminances [H, W] are scaled, the same for both frames of a pair.
+
+    The log-average goes to 18 % grey (Reinhard et al. 2002, the photographic key), but no more than brings the
+    99.5th percentile to white: a small bright thing may clip, a table may not.
+    """
+    light = np.concatenate([np.ravel(luminance) for luminance in luminances]).astype(np.float64)
+    light = np.maximum(light[np.isfinite(light)], 1e-5)
+    wanted = 0.20 / np.exp(np.log(light).mean())
+    allowed = 0.95 / np.percentile(light, 99.5)
+    return float(np.round(np.log2(min(wanted, allowed)), 3))
+
+
 def _speed(rollout: Rollout, body_id: int, index: int) -> float:
-    """Of the fastest point of a body, its centre's speed plus its spin at half its size: the median of 0.1 s up to then."""
+    """Of the fastest point of a body: its centre's speed plus its spin at half its size, the median of the last 0.1 s."""
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
     if not rollout.visible(body_id, index):
         return 0.0

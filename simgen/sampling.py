@@ -23,6 +23,7 @@ from simgen.types import (
     SceneSpec,
     Split,
     Stage,
+    SurfaceAsset,
     Vec3,
 )
 
@@ -30,10 +31,29 @@ T = TypeVar("T")
 
 GAP_M = 0.0005
 """Bodies are set down from this height; settling does the rest."""
+RAMP_THICKNESS_M = 0.012
 
 
 class NothingFits(SimgenError):
     """No asset of the catalogue is what a scene asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """A board on a block; the foot of its upper face's lower edge is near the origin."""
+
+    bodies: tuple[Body, ...]
+    orientation: Quat
+    """Its x axis points down the slope, its z axis out of the board."""
+    down: Vec3
+    normal: Vec3
+
+    def place(self, shape: Shape, up_m: float, turn: Quat = IDENTITY) -> dict[str, Any]:
+        """Overrides for a Body of that shape that lies on the board, its centre `up_m` from the lower edge."""
+        orientation = quat(quat_multiply(self.orientation, turn))
+        lift = RAMP_THICKNESS_M + GAP_M - shape.lowest_m(turn)
+        position = np.array(self.normal) * lift - np.array(self.down) * up_m
+        return {"position_m": vec3(position), "quaternion": orientation}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +130,14 @@ class Draw:
         yaw_rad: float | None = None,
         **overrides: Any,
     ) -> Body:
-        """The asset set down with its lowest point at height `on_m`, turned by `yaw_rad` (drawn where None)."""
+        """The asset set down with its lowest point at height `on_m`, turned by `yaw_rad` (drawn where None).
+
+        A `scale` among the overrides scales the mass with its cube.
+        """
+        scale = float(overrides.get("scale", 1.0))
         yaw = self.angle() if yaw_rad is None else yaw_rad
         turned = quat(quat_multiply(quat_from_axis_angle((0, 0, 1), yaw), orientation or IDENTITY))
-        low = self.shape(asset).lowest_m(turned)
+        low = self.shape(asset).lowest_m(turned, scale)
         values: dict[str, Any] = {
             "id": body_id,
             "asset": ref(asset),
@@ -122,10 +146,10 @@ class Draw:
             "position_m": (float(at[0]), float(at[1]), on_m + GAP_M - low),
             "quaternion": turned,
             "size_m": asset.size_m,
-            "mass_kg": asset.mass_kg,
+            "mass_kg": asset.mass_kg * scale**3,
             "friction": asset.friction,
             "restitution": asset.restitution,
-            "rolling_resistance_m": 0.02 * min(asset.size_m) / 2,
+            "rolling_resistance_m": 0.02 * min(asset.size_m) * scale / 2,
         }
         return Body(**(values | overrides))
 
@@ -158,6 +182,44 @@ class Draw:
                     break
         return placed[len(bodies) :]
 
+    def ramp(
+        self, surface: SurfaceAsset, *, heading_rad: float, slope_rad: float, length_m: float, width_m: float
+    ) -> Ramp:
+        """A board, falling along `heading_rad`, that leans on a block; its lower edge is at the origin."""
+        turn = quat_from_axis_angle((0, 0, 1), heading_rad)
+        orientation = quat_multiply(turn, quat_from_axis_angle((0, 1, 0), slope_rad))
+        down, normal = quat_rotate(orientation, np.array([[1.0, 0, 0], [0, 0, 1.0]]))
+        back = -quat_rotate(turn, (1.0, 0.0, 0.0))
+        rise = 0.8 * length_m
+        block = np.array([0.05, 0.7 * width_m, rise * np.sin(slope_rad)])
+        common: dict[str, Any] = {
+            "shape": "box",
+            "role": "prop",
+            "static": True,
+            "mass_kg": 1.0,
+            "friction": surface.friction,
+            "restitution": surface.restitution,
+            "material": surface.material,
+            "surface": ref(surface),
+        }
+        board = Body(
+            id=250,
+            label="ramp",
+            size_m=(length_m, width_m, RAMP_THICKNESS_M),
+            position_m=vec3(-down * length_m / 2 + normal * RAMP_THICKNESS_M / 2),
+            quaternion=quat(orientation),
+            **common,
+        )
+        rest = Body(
+            id=251,
+            label="block under the ramp",
+            size_m=vec3(block),
+            position_m=vec3(back * (rise * np.cos(slope_rad) + block[0] / 2) + [0, 0, block[2] / 2]),
+            quaternion=quat(turn),
+            **common,
+        )
+        return Ramp(bodies=(board, rest), orientation=quat(orientation), down=vec3(down), normal=vec3(normal))
+
     def footprint_m(self, asset: ObjectAsset) -> float:
         """Radius around the vertical axis through the centre of mass."""
         return float(np.linalg.norm(self.shape(asset).points[:, :2], axis=1).max())
@@ -187,7 +249,7 @@ class Draw:
         return Environment(asset=ref(self.choice(given or maps)), rotation_rad=self.angle(), strength=1.0)
 
     def lights(self, view: Framing, center_m: Vec3 = (0.0, 0.0, 0.1)) -> tuple[Light, ...]:
-        """Nothing but the environment, a key with a fill, or a sun; from the camera's side, never from behind the subject.
+        """Nothing but the environment, a key with a fill, or a sun; never from behind the subject.
 
         Powers are set against an environment of mean radiance 1, whose irradiance is π W/m².
         """
@@ -244,7 +306,7 @@ class Draw:
         elevation_deg: tuple[float, float] = (14.0, 38.0),
         margin: tuple[float, float] = (0.1, 0.28),
     ) -> Framing:
-        """A direction to look from; with `across_rad` one that sees motion in that direction from the side, give or take 50°."""
+        """A direction to look from; with `across_rad` one that sees motion along it from the side, give or take 50°."""
         azimuth = self.angle()
         if across_rad is not None:
             azimuth = across_rad + self.choice((-1.0, 1.0)) * np.pi / 2 + self.uniform((-0.87, 0.87))

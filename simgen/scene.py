@@ -56,6 +56,8 @@ class Scene:
     claims: ClassVar[tuple[str, ...]] = ()
     """Claims of `simgen.language` that must hold for any of the phrases to be true; else the attempt is rejected."""
     phrases: ClassVar[Phrases]
+    subject_size: ClassVar[Range] = (0.03, 0.40)
+    """Share of the picture that the bodies which the event is about may take."""
 
     def sample(self, draw: "Draw") -> SceneSpec:
         """One scene from the random draws of `draw`, and from nothing else."""

@@ -1,0 +1,60 @@
+"""One body is sent into another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import direction, vec3
+from simgen.sampling import Draw, ref
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import Push, SceneSpec
+
+
+@register("collide")
+@dataclass(frozen=True, kw_only=True)
+class Collide(Scene):
+    """A ball or a sliding object strikes one that stands in its way, and momentum passes on."""
+
+    ball_probability: float = 0.6
+    gap: Range = (0.8, 1.8)
+    """Free distance before the impact, in largest extents of the striking object."""
+    speed_mps: Range = (0.7, 1.5)
+    """Of the striking object when it sets off."""
+    offset: Range = (-0.3, 0.3)
+    """How far off centre it strikes, in half widths of the other."""
+    num_bystanders: tuple[int, int] = (0, 2)
+
+    law = "conservation of momentum"
+    domain = "mechanics"
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading = draw.angle()
+        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0))
+        stage = draw.stage()
+        ball = draw.chance(self.ball_probability)
+        striker = draw.object(
+            size_m=(0.04, 0.2),
+            where=lambda _, shape: (
+                (shape.roll_axis() == -1) == ball and shape.support().tip_angle_rad > (-2 if ball else 0.6)
+            ),
+        )
+        # Something of a like mass, so that both visibly change: a marble does not move a dictionary.
+        struck = draw.object(
+            without={ref(striker)},
+            size_m=(0.04, 0.25),
+            where=lambda a, shape: 0.25 < a.mass_kg / striker.mass_kg < 4 and shape.support().tip_angle_rad > 0.1,
+        )
+        reach = draw.footprint_m(striker) + draw.footprint_m(struck)
+        gap = draw.uniform(self.gap) * max(striker.size_m)
+        along, across = direction(heading), direction(heading + np.pi / 2)
+        spot = -(reach + gap) * along + draw.uniform(self.offset) * min(struck.size_m[:2]) / 2 * across
+        # What friction takes on the way is added, so that the impact has about the drawn speed.
+        drag = 0.0 if ball else striker.friction * stage.friction
+        speed = np.sqrt(draw.uniform(self.speed_mps) ** 2 + 2 * drag * 9.81 * gap)
+        bodies = [draw.body(striker, 1, role="actor", at=spot[:2]), draw.body(struck, 2, role="affected")]
+        path = tuple(vec3(share * along) for share in (-0.3, -0.15, 0.15, 0.3, 0.45))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=path)
+        push = Push(time_s=0.0, body=1, impulse_ns=vec3(striker.mass_kg * speed * along))
+        return draw.spec(self.name, bodies, stage=stage, camera=view, events=(push,), duration_s=8.0)
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())

@@ -1,0 +1,67 @@
+"""A row of dominoes: the first is tipped, the rest follow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import direction, vec3
+from simgen.sampling import Draw
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import Push, SceneSpec
+
+
+@register("domino")
+@dataclass(frozen=True, kw_only=True)
+class Domino(Scene):
+    """Standing tiles in a line or a curve; the first is tipped and each knocks over the next."""
+
+    num_tiles: tuple[int, int] = (4, 9)
+    spacing: Range = (0.45, 0.75)
+    """Between neighbours, in heights of a tile."""
+    bend_deg: Range = (-14.0, 14.0)
+    """Change of direction from tile to tile."""
+    scale: Range = (1.0, 1.6)
+    strength: Range = (1.5, 2.5)
+
+    law = "chain reaction"
+    domain = "mechanics"
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading = draw.angle()
+        bend = np.radians(draw.uniform(self.bend_deg)) if draw.chance(0.6) else 0.0
+        num, scale = draw.integer(self.num_tiles), draw.uniform(self.scale)
+        first = draw.object(kinds=("domino",))
+        tiles = [first]
+        if draw.chance(0.5):
+            tiles = [a for a in draw.catalog.objects if a.kind == "domino" and a.size_m == first.size_m] or tiles
+        height, thick = first.size_m[2] * scale, min(first.size_m[:2]) * scale
+        # Tiles stand with their thin side along the row; which axis that is the asset says.
+        thin = 0.0 if first.size_m[0] < first.size_m[1] else np.pi / 2
+        step, spots, spot = draw.uniform(self.spacing) * height + thick, [], np.zeros(3)
+        for k in range(num):
+            spots.append((spot, heading + k * bend))
+            spot = spot + step * direction(heading + (k + 0.5) * bend)
+        middle = np.mean([place for place, _ in spots], axis=0)
+        bodies = []
+        for k, (place, facing) in enumerate(spots):
+            asset = tiles[k % len(tiles)]
+            body = draw.body(
+                asset,
+                k + 1,
+                role="affected" if k else "actor",
+                at=(place - middle)[:2],
+                yaw_rad=facing + thin,
+                scale=scale,
+                rolling_resistance_m=0.0,
+            )
+            bodies.append(body)
+        # The push that just tips a tile over its edge (see topple), times the drawn strength.
+        mass = bodies[0].mass_kg
+        about_edge = mass * (height**2 + thick**2) / 3
+        lift_j = mass * 9.81 * (np.hypot(height, thick) - height) / 2
+        impulse = draw.uniform(self.strength) * np.sqrt(2 * about_edge * lift_j) / (0.9 * height)
+        push = Push(time_s=0.0, body=1, impulse_ns=vec3(impulse * direction(heading)), point_m=(0.0, 0.0, 0.4 * height))
+        view = draw.view(across_rad=heading + bend * num / 2, elevation_deg=(18.0, 40.0), margin=(0.06, 0.16))
+        return draw.spec(self.name, bodies, camera=view, events=(push,))
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())

@@ -1,0 +1,156 @@
+"""The falling objects of PISA (arXiv 2503.09595), with the constants of its released generator.
+
+Up to five objects hang 0.5 to 1.5 m above the ground of a dome that shows the environment map, some over small towers,
+and fall. Camera, lights, gravity and clock are PISA's. It draws towers before it settles them and then lifts what hangs
+too low; here what hangs starts above the unsettled tower, which is never lower.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from simgen.geometry import Shape, project, quat_rotate, random_quat, vec3
+from simgen.sampling import Draw, NothingFits, ref
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import Body, Camera, Floats, Light, Release, SceneSpec, Vec3
+
+SPAWN_LOW_M, SPAWN_HIGH_M = np.array([-1.0, -1.0, 0.5]), np.array([1.0, 1.0, 1.5])
+
+
+@register("pisa_fall")
+@dataclass(frozen=True, kw_only=True)
+class PisaFall(Scene):
+    """One to five objects fall to the ground as in PISA's simulated clips."""
+
+    num_objects: tuple[int, int] = (1, 5)
+    tower_height: tuple[int, int] = (0, 3)
+    """Objects of the tower below each falling one."""
+    first_frame: Literal["rest", "pisa"] = "rest"
+    """`pisa`: the start frame is 1/16 s into the fall, as the first frame of PISA's clips is."""
+    gravity_mps2: float = 10.0
+    """Kubric's default, which PISA keeps."""
+    camera_height_m: Range = (0.4, 0.6)
+    size_m: Range = (0.1, 0.5)
+
+    law = "gravity"
+    domain = "mechanics"
+    subject_size = (0.008, 0.4)
+    """PISA looks from two metres: it asks 2.5 % of the picture for the fall's whole rectangle, not for the object."""
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        camera = _level((-2.0, 0.0, draw.uniform(self.camera_height_m)))
+        bodies: list[Body] = []
+        fallers: list[Body] = []
+        shapes: list[Shape] = []
+        for _ in range(draw.integer(self.num_objects)):
+            body, shape = self._hanging(draw, camera, [*bodies], len(bodies) + 1)
+            tower = self._tower(draw, body, len(bodies) + 2)
+            top_m = sum(b.size_m[2] + 0.001 for b in tower)
+            low_m = body.position_m[2] + shape.lowest_m(body.quaternion)
+            lift = max(0.0, top_m + abs(draw.rng.normal(0.005, 0.005)) - low_m)
+            body = replace(body, position_m=vec3(np.array(body.position_m) + [0.0, 0.0, lift]))
+            bodies += [body, *tower]
+            fallers.append(body)
+            shapes.append(shape)
+        while any(not _in_view(camera, body, shape) for body, shape in zip(fallers, shapes, strict=True)):
+            x, y, z = camera.position_m
+            camera = _level((x - abs(draw.rng.normal(0.0, 0.05)), y, z))
+        return draw.spec(
+            self.name,
+            bodies,
+            stage=draw.stage(("dome",)),
+            lights=_lights(draw),
+            camera=camera,
+            events=tuple(Release(time_s=0.0, body=body.id) for body in fallers),
+            gravity_mps2=(0.0, 0.0, -self.gravity_mps2),
+            settle_s=3.0,
+            start_s=1.0 / 16 if self.first_frame == "pisa" else 0.0,
+        )
+
+    def _hanging(self, draw: Draw, camera: Camera, others: list[Body], body_id: int) -> tuple[Body, Shape]:
+        """An object in the spawn region, turned any way, whose fall covers more than 2.5 % of the picture."""
+        for _ in range(100):
+            asset = draw.object(size_m=self.size_m)
+            shape, orientation = draw.shape(asset), random_quat(draw.rng)
+            cloud = quat_rotate(orientation, shape.points)
+            low, high = SPAWN_LOW_M - cloud.min(axis=0), SPAWN_HIGH_M - cloud.max(axis=0)
+            place = draw.rng.uniform(low, np.maximum(low, high))
+            far = all(
+                np.hypot(*(place - np.array(o.position_m))[:2]) > shape.radius_m + max(o.size_m) / 2 for o in others
+            )
+            body = Body(
+                id=body_id,
+                asset=ref(asset),
+                label=asset.label,
+                role="actor",
+                position_m=vec3(place),
+                quaternion=orientation,
+                size_m=asset.size_m,
+                mass_kg=asset.mass_kg,
+                friction=0.5,
+                restitution=0.5,
+                rolling_resistance_m=0.01 * min(asset.size_m),
+            )
+            if far and _fall_share(camera, body, shape) > 0.025:
+                return body, shape
+        raise NothingFits("no object fits the spawn region of pisa_fall; widen size_m or lower num_objects")
+
+    def _tower(self, draw: Draw, above: Body, first_id: int) -> list[Body]:
+        tower: list[Body] = []
+        height = 0.0
+        for k in range(draw.integer(self.tower_height)):
+            taken = {above.asset, *(b.asset for b in tower)}
+            asset = draw.object(without=taken, size_m=(0.05, 0.3))
+            at = above.position_m[:2]
+            tower.append(
+                draw.body(asset, first_id + k, role="affected", at=at, on_m=height, friction=0.5, restitution=0.5)
+            )
+            height += asset.size_m[2] + 0.001
+        return tower
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+
+
+def _level(position_m: Vec3) -> Camera:
+    """A camera at that place, looking level along +x."""
+    x, y, z = position_m
+    return Camera(position_m=(x, y, z), look_at_m=(x + 2.0, y, z), focal_length_mm=35.0, sensor_width_mm=32.0)
+
+
+def _fall_rectangle(camera: Camera, body: Body, shape: Shape) -> Floats:
+    """Corners of the picture's rectangle, in widths of the picture, from the object's top to the ground under it."""
+    cloud = np.array(body.position_m) + quat_rotate(body.quaternion, shape.points)
+    ground = cloud.copy()
+    ground[:, 2] = 0.0
+    pixels, _ = project(camera, np.concatenate([cloud, ground]), 1, 1)
+    return np.stack([pixels.min(axis=0), pixels.max(axis=0)])
+
+
+def _fall_share(camera: Camera, body: Body, shape: Shape) -> float:
+    low, high = _fall_rectangle(camera, body, shape)
+    return float(np.prod(high - low))
+
+
+def _in_view(camera: Camera, body: Body, shape: Shape) -> bool:
+    low, high = _fall_rectangle(camera, body, shape)
+    return bool((low > 0).all() and (high < 1).all())
+
+
+def _lights(draw: Draw) -> tuple[Light, ...]:
+    """PISA's: a sun, and three points on a ring of 2.5 m at a height of 1.5 m, key 100 W, fill and back 75 W."""
+    tilt = np.radians(draw.rng.uniform(0, 45, size=2))
+    toward_sun = np.array([np.sin(tilt[1]) * np.cos(tilt[0]), -np.sin(tilt[0]), np.cos(tilt[0]) * np.cos(tilt[1])])
+    side = draw.choice((-1.0, 1.0))
+    angles = {"key": side * draw.uniform((15, 45)), "fill": -side * draw.uniform((15, 60)), "back": 180.0}
+    sun = Light(kind="sun", name="sun", position_m=vec3(5 * toward_sun), power=draw.uniform((1.0, 6.0)))
+    points = [
+        Light(
+            kind="point",
+            name=name,
+            position_m=vec3([-2.5 * np.cos(np.radians(angle)), 2.5 * np.sin(np.radians(angle)), 1.5]),
+            power=100.0 if name == "key" else 75.0,
+        )
+        for name, angle in angles.items()
+    ]
+    return (sun, *points)

@@ -1,0 +1,53 @@
+"""A round object is pushed and rolls until it comes to rest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
+from simgen.sampling import Draw
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import IDENTITY, Push, Quat, SceneSpec
+
+
+@register("roll")
+@dataclass(frozen=True, kw_only=True)
+class Roll(Scene):
+    """A ball, or a can on its side, is pushed and rolls until it comes to rest."""
+
+    distance: Range = (2.0, 4.5)
+    """How far it is meant to roll, in largest extents of the object."""
+    num_bystanders: tuple[int, int] = (0, 3)
+
+    law = "rolling"
+    domain = "mechanics"
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading = draw.angle()
+        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0))
+        stage = draw.stage()
+        asset = draw.object(size_m=(0.03, 0.3), where=lambda _, shape: shape.roll_axis() is not None)
+        axis = draw.shape(asset).roll_axis()
+        distance = draw.uniform(self.distance) * max(asset.size_m)
+        # A push slides first and rolls once it has lost 2/7 (ball) to 1/3 (cylinder) of its speed; rolling
+        # resistance c then stops it: v² = 2 a d with a = g c / (1.4 r).
+        actor = draw.body(asset, 1, role="actor", orientation=_lying(axis), yaw_rad=heading)
+        radius = min(asset.size_m) / 2
+        slowing = 9.81 * actor.rolling_resistance_m * stage.friction / (1.4 * radius)
+        speed = 1.4 * np.sqrt(2 * slowing * distance)
+        bodies = [actor]
+        path = tuple(vec3(share * distance * direction(heading)) for share in (0.33, 0.66, 1.0, 1.4))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=path)
+        push = Push(time_s=0.0, body=1, impulse_ns=vec3(asset.mass_kg * speed * direction(heading)))
+        return draw.spec(self.name, bodies, stage=stage, camera=view, events=(push,), duration_s=8.0)
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+
+
+def _lying(axis: int | None) -> Quat:
+    """The orientation in which the roll axis lies along y."""
+    if axis == 0:
+        return quat(quat_from_axis_angle((0, 0, 1), np.pi / 2))
+    if axis == 2:
+        return quat(quat_multiply(quat_from_axis_angle((1, 0, 0), np.pi / 2), IDENTITY))
+    return IDENTITY

@@ -1,0 +1,59 @@
+"""An object slides: down a ramp where friction lets it, or across the stage until friction stops it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import direction, vec3
+from simgen.sampling import Draw, tilted
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import Body, Event, ObjectAsset, Push, Release, SceneSpec
+
+
+@register("slide")
+@dataclass(frozen=True, kw_only=True)
+class Slide(Scene):
+    """An object is let go on a ramp, or pushed along the stage; friction decides how far it goes."""
+
+    ramp_probability: float = 0.5
+    excess_deg: Range = (4.0, 14.0)
+    """How much steeper than the friction angle the ramp is."""
+    distance: Range = (1.0, 2.5)
+    """How far a push carries it, in largest extents of the object."""
+    num_bystanders: tuple[int, int] = (0, 2)
+
+    law = "friction"
+    domain = "mechanics"
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading = draw.angle()
+        view = draw.view(across_rad=heading, elevation_deg=(16.0, 36.0))
+        stage = draw.stage()
+        asset = draw.object(
+            size_m=(0.05, 0.3),
+            where=lambda _, shape: shape.support().tip_angle_rad > 0.75 and shape.roll_axis() is None,
+        )
+        if draw.chance(self.ramp_probability):
+            bodies, events = self._down_a_ramp(draw, asset, heading)
+        else:
+            distance = draw.uniform(self.distance) * max(asset.size_m)
+            speed = np.sqrt(2 * asset.friction * stage.friction * 9.81 * distance)
+            events = (Push(time_s=0.0, body=1, impulse_ns=vec3(asset.mass_kg * speed * direction(heading))),)
+            bodies = [draw.body(asset, 1, role="actor")]
+            end = vec3(distance * direction(heading))
+            bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=(end,))
+        return draw.spec(self.name, bodies, stage=stage, camera=view, events=events)
+
+    def _down_a_ramp(self, draw: Draw, asset: ObjectAsset, heading: float) -> tuple[list[Body], tuple[Event, ...]]:
+        """A board steeper than the angle at which the object begins to slide, tan μ, with the object held on it."""
+        board = draw.choice([s for s in draw.catalog.surfaces if s.substance in ("wood", "stone", "concrete")])
+        slope = np.arctan(asset.friction * board.friction) + np.radians(draw.uniform(self.excess_deg))
+        length = 2.5 * max(asset.size_m[:2]) + 0.08
+        width = 1.4 * max(asset.size_m[:2]) + 0.03
+        ramp = draw.ramp(board, heading_rad=heading, slope_rad=float(slope), length_m=length, width_m=width)
+        up = length - 0.75 * max(asset.size_m[:2])
+        place = ramp.place(draw.shape(asset), up, tilted((0, 0, 1), draw.uniform((-0.2, 0.2))))
+        actor = draw.body(asset, 1, role="actor", **place)
+        return [actor, *ramp.bodies], (Release(time_s=0.0, body=1),)
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())

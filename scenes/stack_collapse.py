@@ -1,0 +1,92 @@
+"""A support is taken away from under a tower or a bridge, and what stood on it falls."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import Shape, direction
+from simgen.sampling import GAP_M, Draw, ref, tilted
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import Body, ObjectAsset, Remove, SceneSpec
+
+
+@register("stack_collapse")
+@dataclass(frozen=True, kw_only=True)
+class StackCollapse(Scene):
+    """A support is taken away from under a tower or a bridge, and what stood on it falls."""
+
+    bridge_probability: float = 0.5
+    num_stacked: tuple[int, int] = (2, 4)
+    """Objects on top of the support in a tower."""
+    span: Range = (1.6, 2.6)
+    """Between the pillars of a bridge, in widths of a pillar."""
+
+    law = "equilibrium"
+    domain = "mechanics"
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading = draw.angle()
+        support = draw.object(size_m=(0.035, 0.2), where=_flat)
+        bodies = (
+            self._bridge(draw, support, heading) if draw.chance(self.bridge_probability) else self._tower(draw, support)
+        )
+        view = draw.view(across_rad=heading, elevation_deg=(10.0, 28.0))
+        return draw.spec(self.name, bodies, camera=view, events=(Remove(time_s=0.0, body=1),))
+
+    def _tower(self, draw: Draw, support: ObjectAsset) -> list[Body]:
+        bodies = [draw.body(support, 1, role="actor")]
+        height, width = support.size_m[2] + 2 * GAP_M, min(support.size_m[:2])
+        for k in range(draw.integer(self.num_stacked)):
+            asset = draw.object(
+                size_m=(0.03, 0.25),
+                where=lambda a, shape, w=width: _stands(a, shape) and 0.4 * w < min(a.size_m[:2]) < 1.15 * w,  # type: ignore[misc]
+            )
+            spot = draw.rng.uniform(-0.06, 0.06, size=2) * width
+            bodies.append(draw.body(asset, k + 2, role="affected", at=spot, on_m=height))
+            height, width = height + asset.size_m[2] + 2 * GAP_M, min(width, *asset.size_m[:2])
+        return bodies
+
+    def _bridge(self, draw: Draw, pillar: ObjectAsset, heading: float) -> list[Body]:
+        """Two equal pillars, a plank across and something on it; the pillar that goes is the first body."""
+        width = max(pillar.size_m[:2])
+        span = draw.uniform(self.span) * width + width
+        side = span / 2 * direction(heading)
+        surface = draw.choice([s for s in draw.catalog.surfaces if s.substance == "wood"])
+        size = (span + 1.3 * width, 0.8 * width + 0.01, 0.012)
+        plank = Body(
+            id=3,
+            shape="box",
+            size_m=size,
+            label="wooden plank",
+            role="affected",
+            position_m=(0.0, 0.0, pillar.size_m[2] + 2 * GAP_M + size[2] / 2),
+            quaternion=tilted((0, 0, 1), heading),
+            mass_kg=650.0 * float(np.prod(size)),
+            friction=surface.friction,
+            restitution=0.3,
+            material=surface.material,
+            surface=ref(surface),
+        )
+        top = pillar.size_m[2] + size[2] + 3 * GAP_M
+        load = draw.object(
+            size_m=(0.03, 1.3 * span), where=lambda a, s: _stands(a, s) and min(a.size_m[:2]) < 1.2 * size[1]
+        )
+        spot = draw.uniform((-0.2, 0.2)) * span * direction(heading)
+        return [
+            draw.body(pillar, 1, role="actor", at=side[:2]),
+            draw.body(pillar, 2, role="affected", at=-side[:2]),
+            plank,
+            draw.body(load, 4, role="affected", at=spot[:2], on_m=top),
+        ]
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+
+
+def _stands(_: ObjectAsset, shape: Shape) -> bool:
+    return shape.support().tip_angle_rad > 0.3
+
+
+def _flat(asset: ObjectAsset, shape: Shape) -> bool:
+    """Stands either way up, so that something can be put on it."""
+    flipped = shape.support(tilted((1, 0, 0), np.pi))
+    return _stands(asset, shape) and flipped.margin_m > 0.3 * min(asset.size_m[:2])

@@ -1,0 +1,46 @@
+"""A tall object is pushed near its top and falls over."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import direction, vec3
+from simgen.sampling import Draw
+from simgen.scene import Phrases, Range, Scene, register
+from simgen.types import Push, SceneSpec
+
+
+@register("topple")
+@dataclass(frozen=True, kw_only=True)
+class Topple(Scene):
+    """A tall object is pushed near its top and falls over."""
+
+    strength: Range = (1.3, 2.2)
+    """The push, in multiples of the one that just lifts the centre of mass over the edge."""
+    num_bystanders: tuple[int, int] = (0, 3)
+
+    law = "torque and tipping"
+    domain = "mechanics"
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading = draw.angle()
+        view = draw.view(across_rad=heading, elevation_deg=(10.0, 30.0))
+        asset = draw.object(
+            size_m=(0.07, 0.4),
+            where=lambda a, shape: 0.05 < shape.support().tip_angle_rad < 0.5 and a.size_m[2] > 0.07,
+        )
+        support = draw.shape(asset).support()
+        height, edge = support.height_m, max(support.margin_m, 0.004)
+        top = asset.bounds_m[1][2] * draw.uniform((0.6, 0.9))
+        # About the edge: L = J (h + top), and the centre must rise by hypot(h, edge) - h.
+        lift_j = asset.mass_kg * 9.81 * (np.hypot(height, edge) - height)
+        about_edge = asset.mass_kg * ((asset.size_m[2] ** 2 + min(asset.size_m[:2]) ** 2) / 12 + height**2 + edge**2)
+        impulse = draw.uniform(self.strength) * np.sqrt(2 * about_edge * lift_j) / (height + top)
+        actor = draw.body(asset, 1, role="actor")
+        bodies = [actor]
+        fallen = vec3(0.8 * asset.size_m[2] * direction(heading))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=(fallen,))
+        push = Push(time_s=0.0, body=1, impulse_ns=vec3(impulse * direction(heading)), point_m=(0.0, 0.0, top))
+        return draw.spec(self.name, bodies, camera=view, events=(push,))
+
+    phrases = Phrases(superficial=(), intermediate=(), explicit=())
