@@ -5,6 +5,7 @@ Every byte that simgen writes into a data set or reads back goes through here, o
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,9 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Part = Literal[".tar", ".parquet", ".idx.json", "_stats.json"]
 PARTS: tuple[Part, ...] = get_args(Part)
 """The files of a shard in the order in which they appear; the last one is the commit."""
+
+HASHED = PARTS[:3]
+"""The files whose sha256 stands in the last one."""
 
 _SHARD_FILE = re.compile(r"(\d{5})(\.tar|\.parquet|\.idx\.json|_stats\.json)")
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -84,6 +88,26 @@ def blocks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for block in blocks(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def digest(folder: Path) -> str:
+    """One figure for "the same bytes": of the committed shards of a data set, without what was measured on the way."""
+    result = hashlib.sha256()
+    for split in SPLITS:
+        for number in committed(folder / split):
+            stats = read_json(part_path(folder / split, number, "_stats.json"))
+            told = {name: value for name, value in stats.items() if name not in ("cost", "machine")}
+            result.update(json.dumps(told, sort_keys=True).encode())
+            for part in HASHED:
+                result.update(sha256(part_path(folder / split, number, part)).encode())
+    return result.hexdigest()
 
 
 def put(path: Path, data: bytes) -> None:
