@@ -1,0 +1,46 @@
+# make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
+# make test    everything set up, all tests
+# make install both extras and the tools for testing, in .venv
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   := out/demo
+
+# A folder of local wheels that pip is told of holds a CPU build of torch; elsewhere uv picks the build for this machine.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+TORCH = --constraint <(echo 'torch==2.13.0+cpu')
+else
+TORCH = --torch-backend=auto
+endif
+SHELL := /bin/bash
+
+.PHONY: install demo test lint bench clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "simgen needs Python 3.11; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet -r pyproject.toml \
+	  --extra generate --extra train --extra dev --constraint constraints.txt $(TORCH)
+	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/simgen generate demo --n 12 --out $(DEMO)
+	$(BIN)/simgen verify $(DEMO)
+	$(BIN)/simgen report $(DEMO)
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache
