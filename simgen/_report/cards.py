@@ -1,0 +1,317 @@
+"""A sample → a card of the gallery: pictures with a moving line, instructions, every figure on demand."""
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simgen._report.charts import number
+from simgen._report.markup import Child, Html, el, join
+from simgen._report.palette import MASK_LEVELS, Rgb, css, instance_color, paint_instances, paint_mask
+from simgen.types import STAGE_ID, Reject, Sample
+
+VIEWS = (("picture", "Pictures"), ("change", "Change"), ("ids", "Bodies"))
+TIERS = ("superficial", "intermediate", "explicit")
+
+_LARGEST_PX = 512
+_CONTACTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A sample that the data set does without, and how to see why."""
+
+    key: str
+    scene: str
+    split: str
+    kind: str
+    """Class of the failure: `crash`, `timeout`, `rejected`, …"""
+    reason: str
+    log: str = ""
+    command: str
+
+
+def sample_card(sample: Sample, rejects: Sequence[Reject], *, folder: str) -> Html:
+    """The card of an accepted sample; `rejects` are the attempts before the one that was kept."""
+    record = sample.record
+    outcome = "first" if not rejects else "later"
+    return el(
+        "article",
+        _look(sample),
+        el("div", _words(sample), _figures(sample, rejects, folder), class_="words"),
+        class_="card",
+        id=sample.key,
+        data_scene=record["scene"],
+        data_split=record["split"],
+        data_outcome=" ".join(["accepted", outcome, *sorted({f"gate:{r.gate}" for r in rejects})]),
+    )
+
+
+def lost_card(lost: Lost) -> Html:
+    """The card of a sample that was not made: why, and the command that shows it."""
+    return el(
+        "article",
+        el(
+            "div",
+            el("p", "No picture: ", el("b", words(lost.kind))),
+            el("p", lost.reason),
+            el("p", "To see it happen:", class_="small") if lost.command else None,
+            el("pre", lost.command, class_="command") if lost.command else None,
+            el("details", el("summary", "End of the log"), el("pre", lost.log)) if lost.log else None,
+            class_="compare",
+        ),
+        _name(lost.key, lost.scene, lost.split),
+        class_="card lost",
+        id=lost.key,
+        data_scene=lost.scene,
+        data_split=lost.split,
+        data_outcome="quarantined",
+    )
+
+
+def words(name: str) -> str:
+    """A name of the code as words: `end_speed` → `end speed`."""
+    return name.replace("_", " ")
+
+
+def choice(name: str, legend: str, options: Sequence[tuple[str, str]], chosen: str, **attributes: str) -> Html:
+    """Radio buttons in a row; the arrow keys move between them."""
+    labels = (
+        el(
+            "label",
+            el("input", type="radio", name=name, value=value, checked=value == chosen, **attributes),
+            el("span", text),
+        )
+        for value, text in options
+    )
+    return el("fieldset", el("legend", legend, class_="said"), labels, class_="choice")
+
+
+def picture_uri(picture: NDArray[np.uint8], size: tuple[int, int], *, lossless: bool = False) -> str:
+    """An RGB or RGBA picture at a size (width, height) as a WebP in a `data:` address."""
+    resized = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST if lossless else cv2.INTER_AREA)
+    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    # OpenCV takes any quality above 100 for a WebP without loss.
+    quality = 101 if lossless else 82
+    _, data = cv2.imencode(".webp", cv2.cvtColor(resized, order), [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _look(sample: Sample) -> Html:
+    """Start and end under a line that moves, with what changed and the bodies to be laid over them."""
+    record, key = sample.record, sample.key
+    height, width = sample.mask.shape
+    scale = min(1.0, _LARGEST_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+
+    shares = _changed(sample.mask)
+    labels = ", ".join(body["label"] for body in record["bodies"])
+    told = f"End: {record['instructions']['intermediate']}"
+    drawn = {
+        "end photo": (told, picture_uri(sample.end, size)),
+        "start photo": (f"Start: {labels}", picture_uri(sample.start, size)),
+        "end ids": ("Bodies at the end, one colour each", _drawing(paint_instances(sample.end_seg), size)),
+        "start ids": ("Bodies at the start, one colour each", _drawing(paint_instances(sample.start_seg), size)),
+        "change": (
+            "What changed: " + ", ".join(f"{name} {share}" for name, share, _ in shares),
+            _drawing(paint_mask(sample.mask), size),
+        ),
+    }
+    compare = el(
+        "div",
+        [el("img", class_=name, alt=alt, src=uri) for name, (alt, uri) in drawn.items()],
+        el("input", type="range", min=0, max=100, step=2, value=50, aria_label="How much of the start picture to show"),
+        el("span", class_="line"),
+        el("button", "start", type="button", class_="to-start", aria_label="Show the start"),
+        el("button", "end", type="button", class_="to-end", aria_label="Show the end"),
+        class_="compare",
+        style=f"--shape: {width} / {height}",
+    )
+    view = el("div", choice(f"view-{key}", "What to show", VIEWS, "picture"), class_="view")
+    under = el("div", _name(key, record["scene"], record["split"]), view, class_="under")
+    changed = [(css(color), f"{name} {share}") for name, share, color in shares]
+    bodies = [(css(instance_color(body["id"])), body["label"]) for body in record["bodies"]]
+    return el("div", compare, under, _legend(changed, "of-change"), _legend(bodies, "of-ids"), class_="look")
+
+
+def _legend(entries: Iterable[tuple[str, str]], name: str) -> Html:
+    """What the colours of one view stand for; the style shows it with that view."""
+    items = [el("li", el("span", class_="swatch", style=f"background: {color}"), text) for color, text in entries]
+    return el("ul", items, class_=f"legend {name}")
+
+
+def _drawing(picture: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    return picture_uri(picture, size, lossless=True)
+
+
+def _name(key: str, scene: str, split: str) -> Html:
+    return el("p", el("b", words(scene)), el("span", key), el("span", split), class_="name")
+
+
+def _words(sample: Sample) -> Html:
+    told = sample.record["instructions"]
+    return join(
+        [
+            choice(f"tier-{sample.key}", "Instruction", [(tier, tier) for tier in TIERS], "intermediate"),
+            [el("p", told[tier], class_=tier) for tier in TIERS],
+        ]
+    )
+
+
+def _figures(sample: Sample, rejects: Sequence[Reject], folder: str) -> Html:
+    record = sample.record
+    labels = {body["id"]: body["label"] for body in record["bodies"]} | {STAGE_ID: "stage"}
+    camera = record["camera"]
+    blocks = [
+        _pairs("Instructions", [(tier, record["instructions"][tier]) for tier in TIERS]),
+        _pairs("Law", [(record["domain"], record["law"])]),
+        _table(
+            "Gates",
+            ("gate", "#value", "limit"),
+            [(words(g["name"]), g["value"], _sign(g["limit"])) for g in record["gates"]],
+        ),
+        _table(
+            "Truth",
+            ("quantity", "#value", "unit", "provenance"),
+            [(words(t["name"]), t["value"], t["unit"], t["provenance"]) for t in record["truth"]],
+        ),
+        _bodies(record["bodies"]),
+        _events(json.loads(record["events_json"]), labels),
+        _contacts(json.loads(record["contacts_json"]), labels),
+        _pairs(
+            "Parameters",
+            [(words(name), _plain(value)) for name, value in json.loads(record["parameters_json"]).items()],
+        ),
+        _pairs(
+            "Camera",
+            [
+                ("position", f"{_plain(camera['position_m'])} m"),
+                ("looks at", f"{_plain(camera['look_at_m'])} m"),
+                ("lens", f"{number(camera['focal_length_mm'])} mm on {number(camera['sensor_width_mm'])} mm"),
+                ("exposure", f"{number(camera['exposure_ev'])} EV"),
+                ("picture", f"{camera['width']} × {camera['height']} pixels"),
+            ],
+        ),
+        _table(
+            "Attempts rejected before",
+            ("#attempt", "gate", "reason"),
+            [(str(r.attempt), words(r.gate), _sign(r.reason)) for r in rejects],
+        ),
+        _pairs(
+            "Origin",
+            [
+                ("seed, index, attempt", f"{record['seed']}, {record['index']}, {record['attempt']}"),
+                ("fingerprint", el("code", record["fingerprint"])),
+                ("simgen", record["simgen_version"]),
+                ("make it again", el("code", f"simgen reproduce {folder} {sample.key}", class_="command")),
+            ],
+        ),
+    ]
+    return el("details", el("summary", "Figures"), el("div", blocks, class_="figures"))
+
+
+def _bodies(bodies: Sequence[Mapping[str, Any]]) -> Html:
+    """The bodies with their colour in the picture of bodies, and how far each went."""
+    rows = []
+    for body in bodies:
+        start, end = body["start"], body["end"]
+        swatch = el("span", class_="swatch", style=f"background: {css(instance_color(body['id']))}")
+        rows.append(
+            (
+                join([swatch, body["label"]]),
+                body["role"],
+                body["substance"],
+                body["mass_kg"],
+                " × ".join(number(100 * edge) for edge in body["size_m"]),
+                100 * math.dist(start["position_m"], end["position_m"]) if end["visible"] else "taken away",
+                _turn_deg(start["quaternion"], end["quaternion"]) if end["visible"] else "",
+                join([body["asset"] or body["shape"], ", ", body["license"]]),
+            )
+        )
+    columns = ("body", "role", "substance", "#mass / kg", "#size / cm", "#moved / cm", "#turned / °", "asset, licence")
+    return _table("Bodies", columns, rows)
+
+
+def _events(events: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> Html:
+    rows = []
+    for event in events:
+        more = {k: v for k, v in event.items() if k not in {"kind", "time_s", "body"}}
+        said = "; ".join(f"{words(name)} {_plain(value)}" for name, value in more.items())
+        rows.append((float(event["time_s"]), event["kind"], labels[event["body"]], said))
+    return _table("Events", ("#time / s", "what", "body", "figures"), rows)
+
+
+def _contacts(contacts: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> Html:
+    """The touches with the largest impulse."""
+    strongest = sorted(contacts, key=lambda contact: -contact["impulse_ns"])[:_CONTACTS]
+    rows = [
+        (
+            f"{labels[c['a']]} – {labels[c['b']]}",
+            c["first_s"],
+            c["last_s"],
+            c["impulse_ns"],
+            c["peak_force_n"],
+            1000 * c["depth_m"],
+        )
+        for c in strongest
+    ]
+    left_out = f", the {len(rows)} strongest of {len(contacts)}" if len(rows) < len(contacts) else ""
+    columns = ("between", "#from / s", "#to / s", "#impulse / N s", "#peak / N", "#depth / mm")
+    return _table(f"Contacts{left_out}", columns, rows)
+
+
+def _changed(mask: NDArray[np.uint8]) -> list[tuple[str, str, Rgb]]:
+    """The levels that a mask has: name, share of the picture, colour."""
+    shares = ((name, float((mask == level).mean()), color) for level, name, color in MASK_LEVELS)
+    return [(name, f"{number(100 * share)} %", color) for name, share, color in shares if share]
+
+
+def _turn_deg(a: Sequence[float], b: Sequence[float]) -> float:
+    cosine = abs(sum(x * y for x, y in zip(a, b, strict=True)))
+    return math.degrees(2 * math.acos(min(1.0, cosine)))
+
+
+def _sign(text: str) -> str:
+    return text.replace("<=", "≤").replace(">=", "≥")
+
+
+def _plain(value: object) -> str:
+    """A parameter as text: `[0.2, 0.6]` → `0.2, 0.6`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value, 4)
+    if isinstance(value, list):
+        return ", ".join(_plain(v) for v in value)
+    return str(value)
+
+
+def _pairs(title: str, pairs: Iterable[tuple[str, Child]]) -> Html | None:
+    rows = [[el("dt", name), el("dd", value)] for name, value in pairs]
+    return join([el("h4", title), el("dl", rows, class_="pairs")]) if rows else None
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Child | float]]) -> Html:
+    """A table under its title, or nothing without rows; a column whose name begins with # holds figures."""
+    if not rows:
+        return Html()
+    sides = ["n" if column.startswith("#") else None for column in columns]
+    head = el("tr", [el("th", c.lstrip("#"), class_=side, scope="col") for c, side in zip(columns, sides, strict=True)])
+    body = [
+        el(
+            "tr",
+            [
+                el("td", number(cell, 4) if isinstance(cell, float) else cell, class_=side)
+                for cell, side in zip(row, sides, strict=True)
+            ],
+        )
+        for row in rows
+    ]
+    table = el("table", el("thead", head), el("tbody", body))
+    return join([el("h4", title), el("div", table, class_="table", tabindex=0, role="region", aria_label=title)])
