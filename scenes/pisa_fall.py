@@ -49,7 +49,7 @@ class PisaFall(Scene):
             top_m = sum(b.size_m[2] + 0.001 for b in tower)
             low_m = body.position_m[2] + shape.lowest_m(body.quaternion)
             lift = max(0.0, top_m + abs(draw.rng.normal(0.005, 0.005)) - low_m)
-            body = replace(body, position_m=vec3(np.array(body.position_m) + [0.0, 0.0, lift]))
+            body = replace(body, position_m=vec3(np.array(body.position_m) + np.array([0.0, 0.0, lift])))
             bodies += [body, *tower]
             fallers.append(body)
             shapes.append(shape)

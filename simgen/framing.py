@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simgen.geometry import Shape, box_corners, direction, look_at, project, quat_rotate, vec3
+from simgen.geometry import Shape, box_corners, direction, fibonacci_sphere, look_at, project, quat_rotate, vec3
 from simgen.types import Body, Camera, Floats, Framing, Rollout
 
 Shapes = Mapping[int, Shape]
@@ -16,11 +16,7 @@ def body_shape(body: Body, asset_shape: Shape | None = None) -> Shape:
     if asset_shape is not None:
         return asset_shape
     if body.shape == "ball":
-        k = np.arange(400)
-        z = 1 - 2 * (k + 0.5) / len(k)
-        turn = np.pi * (3 - np.sqrt(5)) * k
-        ring = np.sqrt(1 - z**2)
-        return Shape.from_parts((np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1) * body.size_m[0] / 2,))
+        return Shape.from_parts((fibonacci_sphere(400) * body.size_m[0] / 2,))
     return Shape.from_parts((box_corners(body.size_m),))
 
 

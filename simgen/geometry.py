@@ -140,6 +140,15 @@ def project(camera: Camera, points: ArrayLike, width: int, height: int) -> tuple
     return pixels, depth
 
 
+def fibonacci_sphere(count: int) -> Floats:
+    """Evenly spread unit vectors [count, 3], on a spiral of golden-angle turns."""
+    k = np.arange(count)
+    turn = np.pi * (3.0 - np.sqrt(5.0)) * k
+    z = 1 - 2 * (k + 0.5) / count
+    ring = np.sqrt(1 - z**2)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
+
+
 def box_corners(size_m: ArrayLike) -> Floats:
     """The eight corners [8, 3] of a box around the origin."""
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
@@ -195,13 +204,8 @@ class Shape:
     def from_parts(cls, parts: tuple[Floats, ...]) -> "Shape":
         points = np.concatenate(parts)
         # Only points that are extreme in one of many directions matter to heights, footprints and framing.
-        golden = np.pi * (3.0 - np.sqrt(5.0))
-        k = np.arange(2000)
-        z = 1 - 2 * (k + 0.5) / len(k)
-        ring = np.sqrt(1 - z**2)
-        directions = np.stack([ring * np.cos(golden * k), ring * np.sin(golden * k), z], axis=1)
-        axes = np.concatenate([np.eye(3), -np.eye(3)])
-        extreme = np.unique(np.argmax(points @ np.concatenate([directions, axes]).T, axis=0))
+        directions = np.concatenate([fibonacci_sphere(2000), np.eye(3), -np.eye(3)])
+        extreme = np.unique(np.argmax(points @ directions.T, axis=0))
         return cls(parts=parts, points=points[extreme])
 
     @classmethod
@@ -227,7 +231,8 @@ class Shape:
     def roll_axis(self) -> int | None:
         """0, 1 or 2 where the outline across that axis is round within 3 %, -1 for a ball, None where it does not roll."""
         cloud = np.concatenate(self.parts)
-        if np.ptp(np.linalg.norm(self.points, axis=1)) < 0.04 * self.radius_m:
+        reach = (self.points @ fibonacci_sphere(500).T).max(axis=0)
+        if np.ptp(reach) < 0.04 * self.radius_m:
             return -1
         for axis in range(3):
             across = np.delete(cloud, axis, axis=1)

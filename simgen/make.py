@@ -1,9 +1,9 @@
 """Index → Sample: the composition of everything.
 
-    draw → simulate → judge the physics → place the camera → say what happened → look cheaply → render twice → judge → record
+    draw → simulate → judge → place the camera → say what happened → survey → render twice → judge → record
 
-A sample is a pure function of (recipe, seed, index). An attempt that fails a gate is dropped with its reason, and the next
-one draws from its own generator; what other samples do never matters.
+A sample is a pure function of (recipe, seed, index). An attempt that fails a gate is dropped with its reason, and the
+next one draws from its own generator; what other samples do never matters.
 """
 
 import time

@@ -72,8 +72,9 @@ def compose(start: Frame, end: Frame, *, actors: Collection[int], affected: Coll
 def _light_changed(start: Image, end: Image, width: int) -> NDArray[np.bool_]:
     """Where shadow, reflection or bounce changed: smoothed over the noise, small specks removed, gaps closed."""
     scale = width / 512
-    sigma = 2.0 * scale
-    difference = cv2.GaussianBlur(end.astype(np.float32) - start.astype(np.float32), (0, 0), max(sigma, 0.5))
+    # Noise is as coarse as a pixel whatever the size of the picture, so the smoothing never gets finer than that.
+    sigma = max(2.0 * scale, 1.5)
+    difference = cv2.GaussianBlur(end.astype(np.float32) - start.astype(np.float32), (0, 0), sigma)
     changed = (np.abs(difference).max(axis=-1) > LIGHT_THRESHOLD).astype(np.uint8)
     changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _disc(max(1, round(2 * scale))))
     changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _disc(max(1, round(4 * scale))))

@@ -1,0 +1,84 @@
+"""What the mask promises, on pictures that are drawn by hand."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simgen.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, compose
+from simgen.types import Frame
+
+SIZE = 96
+
+
+def frame(rgb: np.ndarray, ids: np.ndarray) -> Frame:
+    return Frame(
+        rgb=rgb.astype(np.uint8),
+        ids=ids.astype(np.uint8),
+        depth_m=np.ones(ids.shape, np.float32),
+        normals=np.zeros((*ids.shape, 3), np.float32),
+    )
+
+
+def scene(square: tuple[int, int], *, body: int = 1, noise: int = 0, shade: int = 0, seed: int = 0) -> Frame:
+    """A grey wall with a red square of 16 pixels at `square`, noise of ±`noise`, and a shade on the left third."""
+    rng = np.random.default_rng(seed)
+    rgb = np.full((SIZE, SIZE, 3), 120, np.int16)
+    rgb[:, : SIZE // 3] -= shade
+    ids = np.zeros((SIZE, SIZE), np.uint8)
+    y, x = square
+    rgb[y : y + 16, x : x + 16] = (200, 40, 40)
+    ids[y : y + 16, x : x + 16] = body
+    rgb += rng.integers(-noise, noise + 1, size=rgb.shape, dtype=np.int16) if noise else 0
+    return frame(np.clip(rgb, 0, 255), ids)
+
+
+def test_a_body_that_does_not_move_is_not_in_the_mask() -> None:
+    pair = compose(scene((40, 40), noise=2), scene((40, 40), noise=2, seed=1), actors=(), affected=())
+    assert (pair.mask == KEEP).all()
+    assert (pair.end == pair.start).all()
+
+
+def test_the_actor_is_marked_where_it_was_and_where_it_is() -> None:
+    pair = compose(scene((20, 20)), scene((60, 60)), actors=(1,), affected=())
+    assert (pair.mask[20:36, 20:36] == ACTOR).all()
+    assert (pair.mask[60:76, 60:76] == ACTOR).all()
+    assert (pair.end[60:76, 60:76] == (200, 40, 40)).all()
+    assert (pair.end[20:36, 20:36] == 120).all()
+
+
+def test_an_affected_body_has_its_own_level() -> None:
+    pair = compose(scene((20, 20), body=7), scene((60, 60), body=7), actors=(1,), affected=(7,))
+    assert (pair.mask[20:36, 20:36] == AFFECTED).all()
+
+
+def test_a_shadow_that_appears_is_light_that_changed() -> None:
+    pair = compose(scene((60, 60)), scene((60, 60), shade=30), actors=(1,), affected=())
+    assert (pair.mask[:, : SIZE // 3 - 4] == LIGHT).all()
+    assert (pair.end[5, 5] == 90).all()
+
+
+def test_noise_outside_the_change_is_not_copied() -> None:
+    start, end = scene((20, 20), noise=2), scene((60, 60), noise=2, seed=1)
+    pair = compose(start, end, actors=(1,), affected=())
+    keep = pair.mask == KEEP
+    assert keep.mean() > 0.6
+    assert (start.rgb[keep] != end.rgb[keep]).any()
+    assert (pair.end[keep] == pair.start[keep]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    places=st.tuples(*[st.integers(0, SIZE - 16)] * 4),
+    noise=st.integers(0, 12),
+    shade=st.integers(0, 60),
+    seed=st.integers(0, 9),
+)
+def test_outside_the_mask_the_end_is_the_start_bit_for_bit(
+    places: tuple[int, int, int, int], noise: int, shade: int, seed: int
+) -> None:
+    start = scene(places[:2], noise=noise, seed=seed)
+    end = scene(places[2:], noise=noise, shade=shade, seed=seed + 100)
+    pair = compose(start, end, actors=(1,), affected=())
+    keep = pair.mask == KEEP
+    assert (pair.start[keep] == pair.end[keep]).all()
+    assert set(np.unique(pair.mask)) <= set(LEVELS)
