@@ -138,7 +138,7 @@ def exposure_ev(luminances: Sequence[NDArray[np.float32]]) -> float:
 
 
 def _speed(rollout: Rollout, body_id: int, index: int) -> float:
-    """Of the fastest point of a body: its centre's speed plus its spin at half its size, the median of the last 0.1 s."""
+    """Of the fastest point of a body, the median of 0.1 s: its centre's speed plus its spin at half its size."""
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
     if not rollout.visible(body_id, index):
         return 0.0
