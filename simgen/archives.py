@@ -177,6 +177,27 @@ class Cache:
                 _put_folder(inner, folder)
         return folder
 
+    def path(self, address: str, sha256: str = "") -> Path | None:
+        """Where the file of an address lies on this machine, or None if it was never fetched."""
+        if not is_remote(address):
+            return local_path(address) if local_path(address).is_file() else None
+        known = sha256 or self.known(address)
+        return self._archive(known) if known and self._archive(known).is_file() else None
+
+    def verify(self, archive: Fetched, folder: Path) -> None:
+        """Read an archive and its unpacked files afresh; an AssetError where either is not what it was."""
+        self._check_content(archive)
+        with self.staging() as staging:
+            extract(archive.path, staging)
+            for fresh in sorted(path for path in staging.rglob("*") if path.is_file()):
+                inside = fresh.relative_to(staging)
+                known = folder / inside if (folder / inside).is_file() else folder.joinpath(*inside.parts[1:])
+                if not known.is_file() or hash_bytes(known) != hash_bytes(fresh):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise AssetError(
+                        f"{known}: the unpacked copy was damaged and is deleted; it comes back when needed"
+                    )
+
     def unpacked(self, sha256: str) -> Path:
         return self.root / "unpacked" / sha256[:2] / sha256
 
