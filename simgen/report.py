@@ -4,9 +4,10 @@ import base64
 import hashlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -15,18 +16,27 @@ import numpy as np
 from simgen._report.cards import TIERS, VIEWS, Lost, choice, lost_card, sample_card, words
 from simgen._report.charts import Bar, bar_chart, histogram, number
 from simgen._report.markup import Child, Html, el, join
+from simgen.dataset import Dataset, open_dataset
+from simgen.plan import read_plan
+from simgen.shards import read_rows
+from simgen.store import SPLITS, committed, names, part_path, put, read, read_json
 from simgen.types import Credit, Reject, Sample, Split
 
 SHOWN = 120
 """Pairs with pictures, at most."""
 PICTURE_BYTES = 13_000_000
 """All cards together, at most: a page that a phone can open."""
+_LOG_CHARACTERS = 4000
+
+
+PLACE = "report/index.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What the charts need of one accepted sample."""
 
+    key: str
     scene: str
     split: Split
     changed_share: float
@@ -52,11 +62,12 @@ class Facts:
     """Recipe, seed, fingerprint and the like, in words."""
     planned: int
     accepted: tuple[Figures, ...]
-    samples: Sequence[Sample]
-    """The accepted samples in the order of `accepted`; decoded one at a time, when asked for."""
+    """By rising index."""
+    load: Callable[[str], Sample]
+    """An accepted sample by its key; only what is shown is decoded."""
+    lost: tuple[Lost, ...]
     rejects: Mapping[str, Sequence[Reject]]
     """Rejected attempts by the key of the sample that they were for."""
-    lost: tuple[Lost, ...]
     attempts: Mapping[str, int]
     """Attempts by scene, kept or rejected."""
     cost_s: Mapping[str, float]
@@ -64,25 +75,110 @@ class Facts:
     used: tuple[Used, ...]
 
 
-def figures_of(record: Mapping[str, Any]) -> Figures:
-    """What the charts need of a record."""
-    actor = next(body for body in record["bodies"] if body["role"] == "actor")
-    return Figures(
-        scene=record["scene"],
-        split=record["split"],
-        changed_share=next(gate["value"] for gate in record["gates"] if gate["name"] == "changed_share"),
-        actor_mass_kg=actor["mass_kg"],
-        actor_size_m=max(actor["size_m"]),
+def write_report(folder: Path) -> Path:
+    """Write the page of a data set, finished or not, into its folder; returns where it is."""
+    path = folder / PLACE
+    put(path, page(gather(folder)).encode())
+    return path
+
+
+def gather(folder: Path) -> Facts:
+    """What the files of a data set say; shards that are not committed do not count."""
+    plan = read_plan(folder)
+    shards = [(folder / split, number) for split in SPLITS for number in committed(folder / split)]
+    stats = [read_json(part_path(place, number, "_stats.json")) for place, number in shards]
+    data = open_dataset(folder) if shards else Dataset(folder, ())
+    rows = sorted(read_rows(folder), key=lambda row: int(row["index"]))
+    recipe, render = plan.recipe, plan.recipe.render
+
+    rejects: dict[str, list[Reject]] = defaultdict(list)
+    attempts: Counter[str] = Counter()
+    cost_s: Counter[str] = Counter()
+    for shard in stats:
+        for told in shard["rejects"]:
+            rejects[told["key"]].append(Reject(gate=told["gate"], reason=told["reason"], attempt=told["attempt"]))
+        attempts.update({scene: account["attempts"] for scene, account in shard["scenes"].items()})
+        cost_s.update(shard["cost"]["stages"])
+    return Facts(
+        name=folder.resolve().name,
+        settings=(
+            ("recipe", recipe.name),
+            ("seed", str(plan.seed)),
+            ("pictures", f"{render.width} × {render.height}, {render.quality}"),
+            ("recipe fingerprint", recipe.fingerprint),
+            ("plan fingerprint", plan.fingerprint),
+            ("simgen", ", ".join(sorted({shard["simgen_version"] for shard in stats}))),
+        ),
+        planned=plan.n,
+        accepted=tuple(
+            Figures(
+                key=row["key"],
+                scene=row["scene"],
+                split=row["split"],
+                changed_share=row["change_share"],
+                actor_mass_kg=row["actor_mass_kg"],
+                actor_size_m=row["actor_size_m"],
+            )
+            for row in rows
+        ),
+        load=data.__getitem__,
+        lost=_read_lost(folder, stats),
+        rejects=rejects,
+        attempts=attempts,
+        cost_s=cost_s,
+        used=_read_used(data),
     )
 
 
-def write_page(facts: Facts) -> str:
-    """The page: nothing in it points outside."""
+def _read_lost(folder: Path, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, ...]:
+    """Samples set aside: marks in the quarantine, and holes of shards whose mark has been lost."""
+    found = {
+        hole["key"]: Lost(
+            key=hole["key"],
+            scene=hole["scene"],
+            split=shard["split"],
+            kind=hole["class"],
+            reason=hole["reason"],
+            command=f"simgen reproduce {folder} {hole['key']}",
+        )
+        for shard in stats
+        for hole in shard["holes"]
+    }
+    for name in names(folder / "quarantine"):
+        if not name.endswith(".json"):
+            continue
+        mark = read_json(folder / "quarantine" / name)
+        log = folder / mark["log"]
+        found[mark["key"]] = Lost(
+            key=mark["key"],
+            scene=mark["scene"],
+            split=mark["split"],
+            kind=mark["failure"],
+            reason=" ".join(filter(None, (mark["reason"], mark["detail"]))),
+            log=read(log).decode(errors="replace")[-_LOG_CHARACTERS:] if log.is_file() else "",
+            command=mark["reproduce"],
+        )
+    return tuple(found[key] for key in sorted(found))
+
+
+def _read_used(data: Dataset) -> tuple[Used, ...]:
+    credits: dict[str, Credit] = {}
+    counts: Counter[str] = Counter()
+    for key in data.keys:
+        told = {item["asset"]: item for item in data.record(key)["attribution"]}
+        counts.update(told)
+        for asset, item in told.items():
+            credits[asset] = Credit(**{name: item[name] for name in ("title", "author", "license", "url")})
+    return tuple(Used(asset=asset, credit=credits[asset], samples=counts[asset]) for asset in sorted(credits))
+
+
+def page(facts: Facts) -> str:
+    """The page; nothing in it points outside."""
     files = resources.files("simgen") / "_report"
     style, script = ((files / name).read_text("utf-8") for name in ("style.css", "script.js"))
     # The page may run this one script and fetch nothing, whatever a label in it says.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    body = [_top(facts), el("main", _pictures(facts), _lost(facts), _charts(facts), _licences(facts)), _foot(facts)]
+    body = [_top(facts), el("main", _pictures(facts), _lost(facts), _charts(facts), _licences(facts)), _foot()]
     return Template((files / "page.html").read_text("utf-8")).substitute(
         title=el("title", f"{facts.name} – simgen report"),
         style=style,
@@ -150,8 +246,8 @@ def _cards(facts: Facts) -> list[Html]:
     cards: dict[int, Html] = {}
     size = 0
     for place in _spread(facts.accepted)[:SHOWN]:
-        sample = facts.samples[place]
-        card = sample_card(sample, facts.rejects.get(sample.key, ()), folder=facts.name)
+        row = facts.accepted[place]
+        card = sample_card(facts.load(row.key), facts.rejects.get(row.key, ()), folder=facts.name)
         size += len(card)
         if size > PICTURE_BYTES and cards:
             break
@@ -323,7 +419,7 @@ def _licences(facts: Facts) -> Html | None:
             "tr",
             el("td", used.credit.title),
             el("td", used.credit.author),
-            el("td", used.credit.license),
+            el("td", used.credit.license, class_="whole"),
             el("td", _link(used.credit.url) if used.credit.url else "–"),
             el("td", el("code", used.asset)),
             el("td", number(used.samples), class_="n"),
@@ -353,7 +449,7 @@ def _link(url: str) -> Html:
     return el("a", url.split("//", 1)[1].rstrip("/"), href=url, rel="noreferrer")
 
 
-def _foot(facts: Facts) -> Html:
+def _foot() -> Html:
     return el(
         "footer",
         "Made by simgen from the files of the data set; the page loads nothing and works offline.",

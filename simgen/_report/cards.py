@@ -21,6 +21,17 @@ TIERS = ("superficial", "intermediate", "explicit")
 
 _LARGEST_PX = 512
 _CONTACTS = 8
+_UNITS = {
+    "m": "m",
+    "mm": "mm",
+    "s": "s",
+    "kg": "kg",
+    "mps": "m/s",
+    "radps": "rad/s",
+    "rad": "rad",
+    "deg": "°",
+    "ns": "N s",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +195,7 @@ def _figures(sample: Sample, rejects: Sequence[Reject], folder: str) -> Html:
         _bodies(record["bodies"]),
         _events(json.loads(record["events_json"]), labels),
         _contacts(json.loads(record["contacts_json"]), labels),
-        _pairs(
-            "Parameters",
-            [(words(name), _plain(value)) for name, value in json.loads(record["parameters_json"]).items()],
-        ),
+        _pairs("Parameters", [_measured(*pair) for pair in json.loads(record["parameters_json"]).items()]),
         _pairs(
             "Camera",
             [
@@ -207,7 +215,7 @@ def _figures(sample: Sample, rejects: Sequence[Reject], folder: str) -> Html:
             "Origin",
             [
                 ("seed, index, attempt", f"{record['seed']}, {record['index']}, {record['attempt']}"),
-                ("fingerprint", el("code", record["fingerprint"])),
+                ("recipe fingerprint", el("code", record["fingerprint"])),
                 ("simgen", record["simgen_version"]),
                 ("make it again", el("code", f"simgen reproduce {folder} {sample.key}", class_="command")),
             ],
@@ -242,7 +250,7 @@ def _events(events: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> H
     rows = []
     for event in events:
         more = {k: v for k, v in event.items() if k not in {"kind", "time_s", "body"}}
-        said = "; ".join(f"{words(name)} {_plain(value)}" for name, value in more.items())
+        said = "; ".join(" ".join(_measured(name, value)) for name, value in more.items())
         rows.append((float(event["time_s"]), event["kind"], labels[event["body"]], said))
     return _table("Events", ("#time / s", "what", "body", "figures"), rows)
 
@@ -279,6 +287,12 @@ def _turn_deg(a: Sequence[float], b: Sequence[float]) -> float:
 
 def _sign(text: str) -> str:
     return text.replace("<=", "≤").replace(">=", "≥")
+
+
+def _measured(name: str, value: object) -> tuple[str, str]:
+    """A name that ends in its unit, and its value, in words: `height_m`, `[0.2, 0.6]` → `height`, `0.2, 0.6 m`."""
+    stem, _, unit = name.rpartition("_")
+    return (words(stem), f"{_plain(value)} {_UNITS[unit]}") if stem and unit in _UNITS else (words(name), _plain(value))
 
 
 def _plain(value: object) -> str:

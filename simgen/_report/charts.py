@@ -9,7 +9,7 @@ import numpy as np
 from simgen._report.markup import Html, el
 
 _WIDTH = 400
-_CHARACTER = 6.3
+_CHARACTER = 6.8
 """Width of a character at the charts' 12 px, on the safe side."""
 
 

@@ -18,16 +18,19 @@
       const box = compare.getBoundingClientRect();
       cut(compare, (100 * (event.clientX - box.left)) / box.width);
     };
+    let held = null;  // Where a finger came down, until it has moved sideways: it may be about to scroll.
     compare.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || event.target.closest("button")) return;
       compare.setPointerCapture(event.pointerId);
       compare.querySelector("input").focus({ preventScroll: true });
-      // A finger may be about to scroll: it moves the line only once it has moved sideways.
-      if (event.pointerType === "mouse") follow(event);
+      held = event.pointerType === "mouse" ? null : event.clientX;
+      if (held === null) follow(event);
       event.preventDefault();
     });
     compare.addEventListener("pointermove", (event) => {
-      if (compare.hasPointerCapture(event.pointerId)) follow(event);
+      if (!compare.hasPointerCapture(event.pointerId)) return;
+      if (held !== null && Math.abs(event.clientX - held) > 6) held = null;
+      if (held === null) follow(event);
     });
     compare.addEventListener("click", (event) => {
       if (event.target.closest(".to-start")) cut(compare, 100);
@@ -50,6 +53,8 @@
     if (count) count.textContent = shown + " of " + cards.length + " shown";
     const none = document.querySelector("#none");
     if (none) none.hidden = shown > 0 || cards.length === 0;
+    const lost = document.querySelector("#quarantine");
+    if (lost) lost.hidden = !lost.querySelector(".card:not([hidden])");
   }
   for (const select of all("select[data-filter]")) {
     const read = () => { wanted[select.dataset.filter] = select.value; filter(); };
