@@ -7,7 +7,7 @@ WHO is a role or a group:
     affected     what may move in consequence
     others       whatever moved besides the actor, props left out
     struck       the first body that an actor ran into
-    pieces       actor and affected together, without what was taken away
+    pieces       actor and affected together, and all else of their kind; without what was taken away
     bystanders   what has no part in the event
     props        ramps and other parts of the set
 
@@ -166,6 +166,7 @@ class Strike:
     b: int
     index: int
     speed_mps: float
+    """Of the centres, with what their spin can add."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +201,10 @@ def who(group: str, facts: Facts) -> tuple[int, ...]:
         free = (body.id for body in bodies if body.role not in ("actor", "prop"))
         return tuple(body_id for body_id in free if moved(motions[body_id]).holds)
     if group == "pieces":
-        row = (body.id for body in bodies if body.role in ("actor", "affected"))
-        return tuple(body_id for body_id in row if motions[body_id].present)
+        row = [body for body in bodies if body.role in ("actor", "affected")]
+        kinds = {head_noun(body.label) for body in row}
+        row += [body for body in bodies if body.role == "bystander" and head_noun(body.label) in kinds]
+        return tuple(sorted(body.id for body in row if motions[body.id].present))
     if group == "struck":
         movable = {body.id for body in bodies if body.role not in ("actor", "prop") and not body.static}
         actors = who("actor", facts)
@@ -233,7 +236,7 @@ def dropped(m: Motion, facts: Facts) -> Finding:
         return Finding(m.drop_m >= DROPPED_M, m.drop_m, "m")
     # On the stage nothing can drop; on a ramp that stays, going down is sliding unless it flew.
     lowered = _bottom_m(facts.rollout, m.body, at_end=False) - _bottom_m(facts.rollout, m.body, at_end=True)
-    least = max(DROPPED_M, 0.15 * max(m.body.size_m))
+    least = max(DROPPED_M, 0.15 * max(extents_m(m.body)))
     carried = m.started_on and STAGE_ID not in m.started_on
     gave_way = any(not stayed(facts.motions[b]).holds for b in m.started_on if b != STAGE_ID)
     return Finding(bool(carried and lowered >= least and (gave_way or m.flight_drop_m >= 0.01)), lowered, "m")
@@ -254,7 +257,9 @@ def rolled(m: Motion) -> Finding:
 
 
 def slid(m: Motion, facts: Facts) -> Finding:
-    steady = m.most_tilt_deg < TOPPLED_DEG and m.longest_flight_s < FLIGHT_S and not m.starts_in_air
+    # From a ramp onto the stage it tilts by the slope.
+    level = m.tilt_deg <= 15 or m.started_on != m.ended_on
+    steady = level and m.most_tilt_deg < TOPPLED_DEG and m.longest_flight_s < FLIGHT_S and not m.starts_in_air
     turns_along = m.roll_arc_m > ROLL_TOLERANCE * max(m.roll_path_m, SLID_M)
     went = m.travel_m if m.distance_m >= SLID_M else m.distance_m
     holds = m.present and went >= SLID_M and steady and not turns_along and not dropped(m, facts).holds
@@ -271,7 +276,7 @@ def stopped_dead(m: Motion, facts: Facts) -> Finding:
     if index is None:
         return Finding(False, m.travel_m, "m")
     after = float(np.linalg.norm(m.end_m - facts.rollout.poses(m.body.id).position_m[index]))
-    holds = at_rest(m).holds and moved(m).holds and after <= max(m.body.size_m) / 2
+    holds = at_rest(m).holds and moved(m).holds and after <= max(extents_m(m.body)) / 2
     return Finding(holds, after, "m")
 
 
@@ -351,12 +356,12 @@ def posture(m: Motion) -> str:
         vertical = quat_rotate(quat_conjugate(m.end_quaternion), np.array([0.0, 0.0, 1.0]))
         axis = int(np.argmax(np.abs(vertical)))
         off_deg = float(np.degrees(np.arccos(min(abs(vertical[axis]), 1.0))))
-        if max(body.size_m) < 1.25 * min(body.size_m):
+        if max(extents_m(body)) < 1.25 * min(extents_m(body)):
             return ""
         if off_deg > 15:
             return "leaning" if propped else ""
-        height = body.size_m[axis]
-        short, long = sorted(size for k, size in enumerate(body.size_m) if k != axis)
+        height = extents_m(body)[axis]
+        short, long = sorted(size for k, size in enumerate(extents_m(body)) if k != axis)
         if height >= 1.15 * long:
             return "upright"
         if height <= 0.5 * short:
@@ -364,7 +369,7 @@ def posture(m: Motion) -> str:
         if short <= 0.35 * height:
             return "on its edge"
         return "on its side" if long >= 1.15 * height else ""
-    x, y, z = body.size_m
+    x, y, z = extents_m(body)
     is_flat, is_low = z <= 0.3 * min(x, y), z <= 0.6 * max(x, y)
     if m.lean_deg < 15:
         return "flat" if is_flat else "the right way up" if is_low else "upright"
@@ -375,11 +380,17 @@ def posture(m: Motion) -> str:
     return "leaning" if propped and m.lean_deg < 65 else ""
 
 
+def extents_m(body: Body) -> tuple[float, float, float]:
+    """Along the body's own axes, as it stands in the scene."""
+    x, y, z = body.size_m
+    return (x * body.scale, y * body.scale, z * body.scale)
+
+
 def is_ball(body: Body) -> bool:
     """It has no upward axis and nothing to topple onto."""
     if body.shape == "ball":
         return True
-    even = max(body.size_m) < 1.15 * min(body.size_m)
+    even = max(extents_m(body)) < 1.15 * min(extents_m(body))
     return body.shape == "asset" and even and head_noun(body.label) in BALLS
 
 
@@ -469,16 +480,16 @@ def parse(name: str) -> tuple[str, str, str, str]:
     subject, _, what = rest.partition(" ")
     if subject not in GROUPS:
         raise UnknownName("group of bodies", subject, [*GROUPS, EVERYTHING_ELSE], where=f"claim {name!r}")
+    if what in WHAT or what in GROUP_CLAIMS:
+        return (quantifier, subject, what, "")
     for relation in RELATIONS:
         if what.startswith(relation + " "):
             target = what[len(relation) + 1 :]
             if target not in GROUPS and not (target == "stage" and relation != "struck"):
                 raise UnknownName("group of bodies", target, [*GROUPS, "stage"], where=f"claim {name!r}")
             return (quantifier, subject, relation, target)
-    if what not in WHAT and what not in GROUP_CLAIMS:
-        known = [*WHAT, *GROUP_CLAIMS, *(f"{relation} affected" for relation in RELATIONS)]
-        raise UnknownName("claim", what, known, where=f"claim {name!r}")
-    return (quantifier, subject, what, "")
+    known = [*WHAT, *GROUP_CLAIMS, *(f"{relation} affected" for relation in RELATIONS)]
+    raise UnknownName("claim", what, known, where=f"claim {name!r}")
 
 
 def _claim(what: str, bodies: tuple[int, ...], said: str, found: Finding) -> Claim:
@@ -513,11 +524,8 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
     start, end = rollout.start_index, rollout.end_index
     span = slice(start, end + 1)
     position, quaternion = track.position_m[span], track.quaternion[span]
-    up = _upward_axis(body, quaternion[0])
-    tops = quat_rotate(quaternion, up) if up is not None else np.tile([0.0, 0.0, 1.0], (len(position), 1))
-    tilts = np.degrees(np.arccos(np.clip(tops @ tops[0], -1.0, 1.0)))
+    tops, tilts = _tilts(body, quaternion)
     passed = np.flatnonzero(tilts >= TOPPLED_DEG)
-    in_use = quat_rotate(quaternion[-1], np.array([0.0, 0.0, 1.0]))
 
     touches = _touches(rollout, body.id)
     times = rollout.times_s[span]
@@ -546,7 +554,7 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         topple_index=start + int(passed[0]) if len(passed) else None,
         top=tops[passed[0]] if len(passed) else tops[-1],
         end_top=tops[-1],
-        lean_deg=float(np.degrees(np.arccos(np.clip(in_use[2], -1.0, 1.0)))),
+        lean_deg=float(_leans_deg(quaternion[-1:])[0]),
         drop_m=float(position[0, 2] - position[first_touch, 2]),
         starts_in_air=starts_in_air,
         lands=lands,
@@ -585,23 +593,38 @@ def _strikes(rollout: Rollout) -> tuple[Strike, ...]:
         # The contact is already at work in the state that closes its first step: look at the one before.
         index = max(int(np.searchsorted(rollout.times_s, contact.first_s + 1e-9)) - 1, rollout.start_index)
         one, other = rollout.poses(a), rollout.poses(b)
-        speeds = [float(np.linalg.norm(one.velocity_mps[index] - other.velocity_mps[index]))]
+        speed = float(np.linalg.norm(one.velocity_mps[index] - other.velocity_mps[index]))
         for track in (one, other):
-            arm = max(rollout.spec.body(track.body).size_m) / 2
-            speeds.append(float(np.linalg.norm(track.angular_velocity_radps[index])) * arm)
-        if max(speeds) >= STRIKE_MPS:
-            found.append(Strike(a=a, b=b, index=index, speed_mps=max(speeds)))
+            arm = max(extents_m(rollout.spec.body(track.body))) / 2
+            speed += float(np.linalg.norm(track.angular_velocity_radps[index])) * arm
+        if speed >= STRIKE_MPS:
+            found.append(Strike(a=a, b=b, index=index, speed_mps=speed))
     return tuple(sorted(found, key=lambda s: (s.index, s.a, s.b)))
 
 
-def _upward_axis(body: Body, quaternion: Floats) -> Floats | None:
-    """In the body's own axes: its Z where it stands as in use, else what points up at the start; None for a ball."""
-    if is_ball(body):
-        return None
+def _tilts(body: Body, quaternion: Floats) -> tuple[Floats, Floats]:
+    """Where the upward axis of a body points [T, 3], and by how many degrees it is off its start [T].
+
+    That axis is the body's own Z where it stands as in use, else what points up at the start. A can on its side rolls
+    about its Z: what counts is how that axis leans. A ball has no upward axis.
+    """
     z = np.array([0.0, 0.0, 1.0])
-    if quat_rotate(quaternion, z)[2] > np.cos(np.radians(30)):
-        return z
-    return quat_rotate(quat_conjugate(quaternion), z)
+    if is_ball(body):
+        return np.tile(z, (len(quaternion), 1)), np.zeros(len(quaternion))
+    leans = _leans_deg(quaternion)
+    x, y, _ = extents_m(body)
+    if leans[0] > 30 and max(x, y) < 1.2 * min(x, y) and not is_box(body):
+        return quat_rotate(quaternion, z), np.abs(leans - leans[0])
+    up = z if leans[0] <= 30 else quat_rotate(quat_conjugate(quaternion[0]), z)
+    tops = quat_rotate(quaternion, up)
+    return tops, np.degrees(np.arccos(np.clip(tops @ tops[0], -1.0, 1.0)))
+
+
+def _leans_deg(quaternion: Floats) -> Floats:
+    """Between the axis that is up in use and the vertical [T]."""
+    in_use = quat_rotate(quaternion, np.array([0.0, 0.0, 1.0]))
+    result: Floats = np.degrees(np.arccos(np.clip(in_use[:, 2], -1.0, 1.0)))
+    return result
 
 
 _Touch = tuple[int, float, float]
@@ -659,8 +682,8 @@ def _half_height_m(rollout: Rollout, body: Body, index: int) -> float:
     """Of the box around the body, turned as it is; that box's middle is taken for the centre of mass."""
     vertical = quat_rotate(quat_conjugate(rollout.poses(body.id).quaternion[index]), np.array([0.0, 0.0, 1.0]))
     if body.shape == "ball":
-        return body.size_m[0] / 2
-    return float(np.abs(vertical) @ np.array(body.size_m)) / 2
+        return extents_m(body)[0] / 2
+    return float(np.abs(vertical) @ np.array(extents_m(body))) / 2
 
 
 def _bottom_m(rollout: Rollout, body: Body, *, at_end: bool) -> float:
@@ -685,9 +708,9 @@ def _roll(body: Body, track: PoseTrack, first: int, last: int, times_s: Floats) 
     angle = float(((spin[moving] * across).sum(axis=1) * weights).sum())
     own_axis = np.abs(quat_rotate(quat_conjugate(track.quaternion[span][moving]), across))
     axis = int(np.argmax((own_axis**2 * weights[:, None]).sum(axis=0)))
-    others = [size for k, size in enumerate(body.size_m) if k != axis]
+    others = [size for k, size in enumerate(extents_m(body)) if k != axis]
     if is_ball(body):
-        others = list(body.size_m)
+        others = list(extents_m(body))
     elif is_box(body) or max(others) > 1.2 * min(others):
         return path, 0.0, 0.0
     return path, max(angle, 0.0) * float(np.mean(others)) / 2, max(angle, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simgen import claims as claiming
-from simgen.claims import Claim, Facts, Motion, head_noun
+from simgen.claims import Claim, Facts, Motion, extents_m, head_noun
 from simgen.geometry import look_at, project, quat_conjugate, quat_rotate
 from simgen.types import STAGE_ID, Camera, Floats
 
@@ -22,7 +22,8 @@ def name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int] = froz
     for body in bodies:
         kinds.setdefault(facts.motions[body].body.label, []).append(body)
     heads = {head_noun(label) for label in kinds}
-    if len(kinds) > 3 and len(heads) == 1:
+    # A row of dominoes in three colours is "the other seven dominoes".
+    if len(kinds) > 1 and len(bodies) > 3 and len(heads) == 1:
         return _name_alike(heads.pop(), bodies, facts, mentioned)
     parts = [_name_alike(label, tuple(alike), facts, mentioned) for label, alike in kinds.items()]
     if not parts or len(parts) > 6 or None in parts:
@@ -123,9 +124,9 @@ def _rank(order: _Order, which: int, places: Floats, halves: Floats, least: floa
 def _half_extent(m: Motion, axis: ArrayLike, *, at_start: bool = False) -> float:
     """Of the box around a body along a direction in the world."""
     if m.body.shape == "ball":
-        return m.body.size_m[0] / 2
+        return extents_m(m.body)[0] / 2
     orientation = m.start_quaternion if at_start else m.end_quaternion
-    return float(np.abs(quat_rotate(quat_conjugate(orientation), axis)) @ np.array(m.body.size_m)) / 2
+    return float(np.abs(quat_rotate(quat_conjugate(orientation), axis)) @ np.array(extents_m(m.body))) / 2
 
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -258,7 +259,7 @@ def _fall_direction(m: Motion, facts: Facts) -> _Measured | None:
     way = np.array([*m.top[:2], 0.0]) / float(np.linalg.norm(m.top[:2]))
     lies_so = m.end_top[:2] @ way[:2] > 0.5 * max(float(np.linalg.norm(m.end_top[:2])), 1e-9)
     went_so = m.shift_m[:2] @ way[:2] > 0.5 * max(m.distance_m, 0.01)
-    found = heading(facts.camera, m.start_m, m.start_m + way * max(m.body.size_m) / 2, least_m=0.0)
+    found = heading(facts.camera, m.start_m, m.start_m + way * max(extents_m(m.body)) / 2, least_m=0.0)
     return (found[0], found[1], "deg") if found and (lies_so or went_so) else None
 
 
@@ -379,8 +380,12 @@ BODY_FACTS: Mapping[str, Callable[[Motion, Facts], _Measured | None]] = {
 
 
 def _count(bodies: tuple[int, ...], facts: Facts) -> _Measured | None:
+    """`three of the five`; None where something of the same kind stands beside the group and might be counted in."""
     fallen = sum(claiming.fell(facts.motions[b], facts).holds for b in bodies)
     words = _share(fallen, len(bodies))
+    outside = {a for b in bodies for a in _fitting(head_noun(facts.motions[b].body.label), facts)} - set(bodies)
+    if any(facts.motions[b].visible_at_end for b in outside):
+        return None
     return (words, float(fallen), "bodies") if words else None
 
 
