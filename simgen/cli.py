@@ -1,0 +1,446 @@
+"""The command line. Heavy modules are imported inside the commands, so that `simgen --help` answers at once."""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Never
+
+import click
+
+from simgen import __version__
+from simgen.errors import SimgenError, UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from simgen.cluster import Quarantined, Summary
+    from simgen.plan import Plan
+    from simgen.recipe import Recipe
+    from simgen.status import Status
+
+INTERRUPTED, TERMINATED, QUARANTINED = 130, 143, 3
+
+_log_folder: ContextVar[Path] = ContextVar("log_folder")
+"""Where the traceback of a bug goes once a command has a folder."""
+
+
+class Commands(click.Group):
+    """A group whose larger parts are imported only when they are asked for."""
+
+    elsewhere: Mapping[str, str] = {"assets": "simgen.assets_cli"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.elsewhere])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.elsewhere:
+            found: click.Command = getattr(importlib.import_module(self.elsewhere[cmd_name]), cmd_name)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise UnknownName("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="simgen")
+def cli() -> None:
+    """Before/after image pairs of physical events, simulated and path-traced, with full ground truth."""
+
+
+def main(arguments: Sequence[str] | None = None) -> Never:
+    """Run a command and exit; whatever goes wrong is one sentence on stderr and an exit code that says what."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = cli.main(args=arguments, prog_name="simgen", standalone_mode=False)
+    except SimgenError as error:
+        _complain(str(error))
+        code = error.exit_code
+    except click.ClickException as error:
+        help_for = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        _complain(error.format_message().rstrip(".") + help_for)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted; the same command goes on from here")
+        code = INTERRUPTED
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("simgen"):
+            raise
+        _complain(f"{error.name} is not installed; get everything with: pip install 'simgen[generate]'")
+        code = 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing is left to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # a bug of ours: the user gets a sentence, the traceback goes into a file
+        code = 1
+        _complain(f"unexpected {type(error).__name__}: {_first_line(error)}; the traceback is in {_keep_traceback()}")
+    sys.exit(code or 0)
+
+
+def _terminated(number: int, frame: object) -> Never:
+    _complain("terminated; the same command goes on from here")
+    sys.exit(TERMINATED)
+
+
+def _complain(sentence: str) -> None:
+    click.echo(f"simgen: error: {sentence}", err=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]
+
+
+def _keep_traceback() -> Path:
+    name = f"simgen-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    for folder in (_log_folder.get(None), Path(tempfile.gettempdir())):
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(traceback.format_exc())
+                return folder / name
+    traceback.print_exc()
+    return Path("the lines above")
+
+
+def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every command takes that makes samples of a recipe."""
+    options = [
+        click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Change one value of the recipe."),
+        click.option("--assets", multiple=True, metavar="MANIFEST", help="Objects: a path, an address or a name."),
+        click.option("--hdri", multiple=True, metavar="MANIFEST", help="Environment maps, likewise."),
+        click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+# Making data.
+
+
+@cli.command()
+@click.argument("recipe", required=False)
+@click.option("--n", type=int, help="How many samples.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the data set.  [default: out/NAME]")
+@click.option("--seed", type=int, help="[default: 0]")
+@_recipe_options
+@click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
+@click.option("--workers", type=int, help="Processes.  [default: one for each core]")
+@click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
+@click.option("--sample-timeout", type=float, default=900.0, show_default=True, help="Seconds for one sample.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and how long it would take.")
+@click.option("--print-config", is_flag=True, help="Print the resolved recipe.")
+def generate(
+    recipe: str | None,
+    n: int | None,
+    out: Path | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    assets: tuple[str, ...],
+    hdri: tuple[str, ...],
+    scene_folders: tuple[str, ...],
+    shard_size: int | None,
+    workers: int | None,
+    address: str | None,
+    sample_timeout: float,
+    dry_run: bool,
+    print_config: bool,
+) -> int:
+    """Make a data set.
+
+    RECIPE is a YAML file, the name of a recipe, or the name of a scene; see `simgen scenes`. The same command again
+    goes on where it was stopped.
+    """
+    from simgen.plan import read_run
+    from simgen.recipe import load_recipe
+
+    chosen = load_recipe(recipe, overrides=overrides, assets=assets, hdri=hdri, scene_folders=scene_folders)
+    if print_config:
+        click.echo(chosen.to_yaml(), nl=False)
+        return 0
+    # The resolved recipe in a data set's folder knows how it was run.
+    run = read_run(Path(recipe)) if recipe is not None and Path(recipe).suffix in (".yaml", ".yml") else {}
+    n = run.get("n") if n is None else n
+    if n is None:
+        raise UsageError("--n is missing: say how many samples, as in --n 100")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers must be at least 1; got {workers}")
+    if not sample_timeout > 0:
+        raise UsageError(f"--sample-timeout must be above 0; got {sample_timeout:g}")
+    seed = run.get("seed", 0) if seed is None else seed
+    shard_size = run.get("shard_size") if shard_size is None else shard_size
+    plan = _plan(chosen, n=n, seed=seed, shard_size=shard_size)
+    folder = out or Path("out") / chosen.name
+    if dry_run:
+        return _forecast(plan, folder, workers)
+    return _make(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+
+
+def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Plan":
+    """The plan, with everything pinned that decides the bytes; a manifest that cannot be used is found here."""
+    from simgen.assets import open_catalog
+    from simgen.plan import make_plan
+    from simgen.recipe import pins
+
+    # First what costs nothing to check.
+    make_plan(recipe, n=min(n, 1), seed=seed, shard_size=shard_size)
+    chosen = recipe.assets
+    catalog = open_catalog(objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin)
+    pinned = {**pins(recipe), "assets": catalog.fingerprint()}
+    return make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
+
+
+def _forecast(plan: "Plan", folder: Path, workers: int | None) -> int:
+    from simgen import forecast
+    from simgen.progress import counts, duration
+    from simgen.store import committed
+
+    recipe = plan.recipe
+    scenes, splits = forecast.mix(plan)
+    workers = workers or _cores()
+    there = sum(len(committed(folder / split)) for split in ("train", "test"))
+    rows = {
+        "recipe": f"{recipe.name}, fingerprint {plan.fingerprint}",
+        "samples": f"{plan.n} ({counts(splits)}) in {len(plan.shards)} shards of {plan.shard_size}",
+        "mix": counts(scenes, 99),
+        "pictures": f"{recipe.render.width} x {recipe.render.height}, quality {recipe.render.quality}",
+        "disk": f"about {forecast.size_bytes(plan) / 1e9:.2g} GB",
+        "time": f"about {duration(forecast.seconds(plan) / workers)} with {workers} workers, roughly",
+        "folder": f"{folder}: {there} shards are there",
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<9} {value}")
+    return 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | None, sample_timeout: float) -> int:
+    """Run a plan into its folder, with the display and the last words."""
+    from rich.console import Console
+
+    from simgen import cluster, forecast
+    from simgen.card import write_card
+    from simgen.progress import Progress
+
+    with cluster.open_folder(folder, plan, needed_bytes=forecast.size_bytes(plan)):
+        _log_folder.set(folder / cluster.QUARANTINE / "logs")
+        done = cluster.finished(folder)
+        if done:
+            click.echo(f"{folder}: {len(done)} of {plan.n} samples are there, going on", err=True)
+        limits = cluster.Limits(sample_s=sample_timeout)
+        with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
+            summary = cluster.run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
+        write_card(folder)
+    _conclude(folder, summary)
+    return QUARANTINED if summary.quarantined else 0
+
+
+def _conclude(folder: Path, summary: "Summary") -> None:
+    """What was made, what was not, where it is, and what to do next."""
+    from simgen.progress import counts, duration
+
+    status = summary.status
+    rate = f" at {summary.made / summary.seconds * 3600:.0f} per hour" if summary.made else ""
+    click.echo(f"{status.samples} samples in {folder}; {summary.made} made in {duration(summary.seconds)}{rate}")
+    rejected = sum(status.rejects.values())
+    if rejected:
+        click.echo(f"rejected {rejected} of {status.attempts} attempts: {counts(status.rejects)}")
+    if summary.quarantined:
+        _say_quarantined(summary.quarantined)
+        click.echo(f"next: simgen retry {folder}, once the cause is mended")
+    else:
+        click.echo(f"next: simgen verify {folder}")
+
+
+def _say_quarantined(quarantined: Sequence["Quarantined"], most: int = 5) -> None:
+    click.echo(f"quarantined {len(quarantined)}:")
+    for one in quarantined[:most]:
+        click.echo(f"  {one.key} ({one.failure}): {one.detail or one.reason}; see it with: {one.reproduce}")
+    if len(quarantined) > most:
+        click.echo(f"  and {len(quarantined) - most} more")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--workers", type=int, help="Processes.  [default: one for each core]")
+@click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
+@click.option("--sample-timeout", type=float, default=900.0, show_default=True, help="Seconds for one sample.")
+def retry(folder: Path, workers: int | None, address: str | None, sample_timeout: float) -> int:
+    """Make the quarantined samples of a data set again, and what else is missing in it.
+
+    What was rejected stays out: its attempts would end the same way.
+    """
+    from simgen import cluster
+    from simgen.plan import check_same, read_plan
+    from simgen.recipe import load_scenes
+
+    there = read_plan(folder)
+    load_scenes(there.recipe.scene_folders)
+    plan = _plan(there.recipe, n=there.n, seed=there.seed, shard_size=there.shard_size)
+    check_same(folder, plan)
+    opened = cluster.retry(folder)
+    click.echo(f"{folder}: trying {len(opened)} quarantined samples again", err=True)
+    return _make(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+
+
+# Looking at what can be made.
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes.")
+def scenes(name: str | None, scene_folders: tuple[str, ...]) -> int:
+    """List the scenes, or the parameters of one, and the recipes."""
+    from simgen.describe import all_scenes, one_scene
+
+    click.echo(one_scene(name, scene_folders) if name else all_scenes(scene_folders))
+    return 0
+
+
+@cli.command()
+@click.argument("scene")
+@click.option("--n", type=int, default=4, show_default=True, help="How many samples.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The picture.  [default: preview-SCENE.png]")
+@_recipe_options
+def preview(
+    scene: str,
+    n: int,
+    seed: int,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    assets: tuple[str, ...],
+    hdri: tuple[str, ...],
+    scene_folders: tuple[str, ...],
+) -> int:
+    """Make a contact sheet of a few samples of a scene or a recipe, at quality fast."""
+    from simgen.make import Maker
+    from simgen.preview import contact_sheet
+    from simgen.recipe import load_recipe
+
+    chosen = load_recipe(
+        scene,
+        overrides=["render.quality=fast", *overrides],
+        assets=assets,
+        hdri=hdri,
+        scene_folders=scene_folders,
+    )
+    if n < 1:
+        raise UsageError(f"--n must be at least 1; got {n}")
+    plan = _plan(chosen, n=n, seed=seed, shard_size=None)
+    maker = Maker(chosen, seed)
+    samples = []
+    for planned in sorted((s for shard in plan.shards for s in shard.samples), key=lambda s: s.index):
+        outcome = maker.make(planned)
+        rejected = ", ".join(f"{r.gate}" for r in outcome.rejects)
+        after = f" after {len(outcome.rejects)} rejected attempts ({rejected})" if rejected else ""
+        click.echo(f"{planned.key}: {'made' if outcome.sample else 'not made'}{after}", err=True)
+        if outcome.sample is not None:
+            samples.append(outcome.sample)
+    if not samples:
+        raise SimgenError(f"{chosen.name}: every attempt at all {n} samples was rejected; loosen its parameters")
+    click.echo(contact_sheet(samples, out or Path(f"preview-{chosen.name}.png")))
+    return 0
+
+
+@cli.command()
+def doctor() -> int:
+    """Check this machine: one line for each thing that simgen needs, with a remedy where it is missing."""
+    from simgen.doctor import examine
+
+    failed = 0
+    for finding in examine():
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<10} {finding.detail}")
+        if not finding.ok:
+            failed += 1
+            click.echo(f"      {'':<10} {finding.remedy}")
+    return 1 if failed else 0
+
+
+# Looking at what was made.
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--watch", is_flag=True, help="Again every other second, until it is complete.")
+def status(folder: Path, as_json: bool, watch: bool) -> int:
+    """Say how far a data set has come; asks its files, not the processes."""
+    from simgen.status import read_status
+
+    while True:
+        found = read_status(folder)
+        click.echo(json.dumps(found.as_data()) if as_json else _in_words(found))
+        if not watch or found.complete:
+            return 0
+        time.sleep(2)
+
+
+def _in_words(found: "Status") -> str:
+    from simgen.progress import counts, duration
+
+    lines = [
+        f"{found.folder}: {found.samples} of {found.planned} samples, {found.shards_committed} of "
+        f"{found.shards_planned} shards, {found.bytes / 1e6:.1f} MB",
+        f"recipe {found.recipe}, seed {found.seed}, fingerprint {found.fingerprint}",
+    ]
+    if found.samples_per_hour:
+        left = f", {duration(found.left_s)} left" if found.left_s else ""
+        lines.append(f"{found.samples_per_hour:.0f} samples per hour{left}")
+    width = max(len(scene.name) for scene in found.scenes)
+    for scene in found.scenes:
+        rejects = f"; rejects: {counts(scene.rejects, 4)}" if scene.rejects else ""
+        holes = f", {scene.quarantined} quarantined" if scene.quarantined else ""
+        lines.append(
+            f"  {scene.name:<{width}}  {scene.samples} of {scene.planned}{holes}, {scene.attempts} attempts{rejects}"
+        )
+    lines += [f"  quarantined {hole.key} ({hole.failure}): {hole.reason}" for hole in found.holes]
+    return "\n".join(lines)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def verify(folder: Path, as_json: bool) -> int:
+    """Read every byte of a data set and say what is wrong with it; exit 1 where anything is."""
+    from simgen.status import read_status
+    from simgen.status import verify as find_faults
+
+    findings, found = find_faults(folder), read_status(folder)
+    if as_json:
+        told = {"sound": not findings, "samples": found.samples, "findings": [f.as_data() for f in findings]}
+        click.echo(json.dumps(told))
+    else:
+        for finding in findings:
+            click.echo(finding)
+        holes = f", {found.quarantined} quarantined" if found.quarantined else ""
+        verdict = f"{len(findings)} findings" if findings else "sound"
+        click.echo(f"{folder}: {verdict}; {found.samples} of {found.planned} samples{holes}")
+    return 1 if findings else 0
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("key")
+def reproduce(folder: Path, key: str) -> int:
+    """Make one sample of a data set again and compare: bytes, pixels, state."""
+    from simgen.reproduce import compare
+
+    verdict = compare(folder, key)
+    click.echo(verdict.text)
+    return 0 if verdict.same else 1

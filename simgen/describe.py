@@ -1,0 +1,80 @@
+"""The scenes in words: what can happen, and what can be set about it."""
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from simgen import scene
+from simgen.errors import UnknownName
+from simgen.recipe import load_scenes, recipe_names
+from simgen.scene import Range, Scene
+
+
+def all_scenes(folders: Sequence[str] = ()) -> str:
+    """One line for each scene, and the names of the recipes."""
+    load_scenes(folders)
+    known = scene.scenes()
+    width = max((len(name) for name in known), default=0)
+    lines = [f"{name:<{width}}  {_first_line(cls)} ({cls.law})" for name, cls in known.items()]
+    return "\n".join([*lines, "", f"recipes: {', '.join(recipe_names())}", "more: simgen scenes NAME"])
+
+
+def one_scene(name: str, folders: Sequence[str] = ()) -> str:
+    """A scene with its law and every parameter: type, default, meaning."""
+    load_scenes(folders)
+    known = scene.scenes()
+    if name not in known:
+        raise UnknownName("scene", name, known)
+    cls = known[name]
+    meanings, hints = field_meanings(cls), get_type_hints(cls)
+    lines = [
+        f"{name}: {_first_line(cls)}",
+        f"law: {cls.law}; domain: {cls.domain}",
+        f"file: {inspect.getfile(cls)}",
+        "",
+    ]
+    for parameter in dataclasses.fields(cls):  # type: ignore[arg-type]
+        default = _value(parameter.default)
+        lines.append(f"{parameter.name}: {_type(hints[parameter.name])} = {default}")
+        lines += textwrap.wrap(meanings.get(parameter.name, ""), 100, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join([*lines, "", f"change one: simgen generate {name} --set scenes.{name}.PARAMETER=VALUE"])
+
+
+def field_meanings(cls: type[Scene]) -> dict[str, str]:
+    """The texts that stand below the fields of a scene's class."""
+    tree = ast.parse(Path(inspect.getfile(cls)).read_text(encoding="utf-8"))
+    body = next(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+    meanings = {}
+    for field, text in itertools.pairwise(body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(text.value.value, str)
+        ):
+            meanings[field.target.id] = " ".join(text.value.value.split())
+    return meanings
+
+
+def _first_line(cls: type[Scene]) -> str:
+    return (inspect.getdoc(cls) or "").split("\n")[0]
+
+
+def _type(hint: Any) -> str:
+    if hint == Range:
+        return "[low, high] or one number"
+    if get_origin(hint) is Literal:
+        return " | ".join(map(str, get_args(hint)))
+    if get_origin(hint) is tuple and set(get_args(hint)) == {int}:
+        return f"{len(get_args(hint))} whole numbers"
+    return str(getattr(hint, "__name__", hint))
+
+
+def _value(default: Any) -> str:
+    return f"[{', '.join(map(_value, default))}]" if isinstance(default, tuple) else f"{default}"

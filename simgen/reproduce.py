@@ -1,0 +1,83 @@
+"""One sample of a data set made again, and how much of it is the same: bytes, pixels, state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simgen.dataset import open_dataset
+from simgen.errors import UnknownName
+from simgen.make import Maker
+from simgen.plan import Plan, read_plan
+from simgen.recipe import pins
+from simgen.record import decode, encode
+from simgen.types import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`same` where every pixel is."""
+
+    same: bool
+    text: str
+
+
+def compare(folder: Path, key: str) -> Verdict:
+    """Make a sample again from the recipe, seed and index that its data set was made from."""
+    plan, data = read_plan(folder), open_dataset(folder)
+    planned = next((s for shard in plan.shards for s in shard.samples if s.key == key), None)
+    if planned is None:
+        raise UnknownName("sample", key, (s.key for shard in plan.shards for s in shard.samples), where=str(folder))
+    maker = Maker(plan.recipe, plan.seed)
+    outcome = maker.make(planned)
+    reasons = "".join(f"\n  attempt {r.attempt}: {r.gate}: {r.reason}" for r in outcome.rejects)
+    there = data.members(key) if key in data.keys else None
+    if outcome.sample is None:
+        return Verdict(same=there is None, text=f"{key}: every attempt was rejected{reasons}")
+    if there is None:
+        return Verdict(
+            same=False, text=f"{key}: made without a fault this time; `simgen retry {folder}` puts it in place"
+        )
+    verdict = _verdict(key, there, outcome.sample)
+    return verdict if verdict.same else Verdict(same=False, text=verdict.text + _versions(plan))
+
+
+def _verdict(key: str, there: Mapping[str, bytes], sample: Sample) -> Verdict:
+    here = encode(sample)
+    if here == there:
+        return Verdict(same=True, text=f"{key}: the same, byte for byte")
+    names = ", ".join(sorted(name for name in {*here, *there} if here.get(name) != there.get(name)))
+    old = decode(key, there)
+    pictures = ("start", "end", "start_seg", "end_seg", "mask")
+    if all(np.array_equal(getattr(old, name), getattr(sample, name)) for name in pictures):
+        return Verdict(same=True, text=f"{key}: the same, pixel for pixel; other bytes in {names}")
+    apart_m = _apart_m(old.record, sample.record)
+    if apart_m is None:
+        return Verdict(same=False, text=f"{key}: another scene: its bodies or its start are not those of the data set")
+    state = "the same state" if apart_m == 0 else f"end states up to {apart_m * 1000:.3g} mm apart"
+    return Verdict(
+        same=False, text=f"{key}: {state}, end pictures at {_psnr_db(old.end, sample.end):.1f} dB; {names} differ"
+    )
+
+
+def _apart_m(old: Mapping[str, Any], new: Mapping[str, Any]) -> float | None:
+    """The largest distance between the end places of a body; None where the scenes are not the same to begin with."""
+    if old["spec_json"] != new["spec_json"] or len(old["bodies"]) != len(new["bodies"]):
+        return None
+    pairs = zip(old["bodies"], new["bodies"], strict=True)
+    return max(float(np.linalg.norm(np.subtract(a["end"]["position_m"], b["end"]["position_m"]))) for a, b in pairs)
+
+
+def _psnr_db(a: Any, b: Any) -> float:
+    if a.shape != b.shape:
+        return 0.0
+    error = float(np.mean((a.astype(float) - b.astype(float)) ** 2))
+    return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
+
+
+def _versions(plan: Plan) -> str:
+    now = pins(plan.recipe)
+    changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
+    return f" ({'; '.join(changed)})" if changed else ""
