@@ -1,0 +1,514 @@
+"""What is painted on objects: colour, roughness and height over a patch, from where each texel lies.
+
+A pattern is a function of a `Cell`, the texels of one patch: their place in space (solid textures such as wood) and
+on the sheet (prints). Catalogue entries name it under `paint` and give its parameters. Colours are sRGB `#rrggbb`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from simgen.builtin.noise import mix, plane_noise, rgb, space_noise, step
+from simgen.errors import UnknownName
+from simgen.types import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The texels [H, W] of one patch, row 0 at the top (v = 1)."""
+
+    face: str
+    points: Floats
+    """Where each texel lies on the object [H, W, 3], metres."""
+    u: Floats
+    v: Floats
+    size_m: tuple[float, float]
+    """Real extent along u and v."""
+
+    @property
+    def x_m(self) -> Floats:
+        return self.u * self.size_m[0]
+
+    @property
+    def y_m(self) -> Floats:
+        return self.v * self.size_m[1]
+
+    @property
+    def texel_m(self) -> float:
+        return max(self.size_m[0] / self.u.shape[1], self.size_m[1] / self.u.shape[0])
+
+    def noise(self, wave_m: float, *, shift: float = 0.0) -> Floats:
+        """Smooth noise over the patch, computed as coarsely as its features allow."""
+        stride = max(1, int(wave_m / 8 / self.texel_m))
+        rows, columns = self.u.shape
+        if stride == 1 or min(rows, columns) < 4 * stride:
+            return space_noise(self.points, wave_m=wave_m, shift=shift)
+        coarse = space_noise(cv2.resize(self.points, (columns // stride, rows // stride)), wave_m=wave_m, shift=shift)
+        result: Floats = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_CUBIC)
+        return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """sRGB colour [H, W, 3]; roughness [H, W] and height in metres [H, W] where the pattern has them."""
+
+    color: Floats
+    roughness: Floats | None = None
+    height_m: Floats | None = None
+
+
+def wood(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    colors: Sequence[str],
+    ring_mm: float = 5.0,
+    axis: str = "x",
+    roughness: float = 0.5,
+) -> Picture:
+    """Cut from a trunk that runs along `axis`, its pith outside the piece: `colors` are early wood, late wood, pores."""
+    order = {"x": [1, 2, 0], "y": [0, 2, 1], "z": [0, 1, 2]}[axis]
+    p = cell.points[..., order] + np.array([0.031, -0.047, rng.uniform(0, 1)])
+    shift = rng.uniform(0, 40)
+    wobble = space_noise(p, wave_m=(0.05, 0.05, 0.22), shift=shift)
+    radius = np.hypot(p[..., 0], p[..., 1]) + 0.0035 * wobble
+    ring = radius / (ring_mm * 0.001) + 0.3 * space_noise(p, wave_m=(0.02, 0.02, 0.2), shift=shift + 7)
+    phase = ring % 1.0
+    # Light early wood darkens slowly into late wood, then stops short at the winter.
+    late = np.where(phase < 0.88, phase**2.4, (1 - phase) / 0.12)
+    fibre = space_noise(p, wave_m=(0.0012, 0.0012, 0.05), shift=shift + 3)
+    fine = space_noise(p, wave_m=(0.0007, 0.0007, 0.012), shift=shift + 11)
+    tone = 0.18 + 0.55 * late + 0.16 * fibre + 0.14 * wobble
+    color = mix(rgb(colors[0]), rgb(colors[1]), tone)
+    pore = step(0.62, fine, 0.25) * 0.55
+    color = mix(color, rgb(colors[2]), pore)
+    return Picture(
+        color=color,
+        roughness=roughness + 0.08 * late + 0.06 * fibre,
+        height_m=-0.00006 * pore + 0.00002 * fibre,
+    )
+
+
+def glaze(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    color: str,
+    edge: str = "",
+    speckle: str = "",
+    speckle_mm: float = 1.0,
+    density: float = 0.5,
+    roughness: float = 0.18,
+) -> Picture:
+    """Poured glaze: thinner and of the colour `edge` towards the lip, a little uneven, with specks where wanted."""
+    p, shift = cell.points, rng.uniform(0, 40)
+    uneven = cell.noise(0.035, shift=shift) + 0.5 * cell.noise(0.012, shift=shift + 5)
+    base = np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.035 * uneven[..., None])
+    if edge:
+        lip = step(0.93, cell.v + 0.035 * uneven, 0.16)
+        base = mix(base, rgb(edge), lip)
+    if speckle:
+        spots = cell.noise(0.001 * speckle_mm * 2.2, shift=shift + 9)
+        crowd = cell.noise(0.02, shift=shift + 13)
+        base = mix(base, rgb(speckle), 0.85 * step(0.95 - 0.5 * density, spots + 0.12 * crowd, 0.12))
+    return Picture(
+        color=base,
+        roughness=roughness + 0.03 * uneven,
+        height_m=0.00004 * cell.noise(0.02, shift=shift + 17),
+    )
+
+
+def bands(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    base: str,
+    stripes: Sequence[Sequence[Any]],
+    along: str = "v",
+    roughness: float = 0.3,
+) -> Picture:
+    """Painted rings: rows of lower edge, upper edge (shares of the height) and colour, with a hand's unsteadiness."""
+    share = cell.v if along == "v" else cell.u
+    soft = 1.5 * cell.texel_m / cell.size_m[1 if along == "v" else 0]
+    uneven = cell.noise(0.03, shift=rng.uniform(0, 40))
+    color = np.broadcast_to(rgb(base), cell.points.shape) * (1 + 0.02 * uneven[..., None])
+    for low, high, stripe in stripes:
+        at = share + 0.0015 * uneven
+        color = mix(color, rgb(stripe), step(low, at, soft) * (1 - step(high, at, soft)))
+    return Picture(color=color, roughness=roughness + 0.03 * uneven)
+
+
+def sheet(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    base: str,
+    layers: Sequence[Mapping[str, Any]] = (),
+    faces: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    grain: float = 0.012,
+    roughness: float = 0.45,
+) -> Picture:
+    """A print: layers of plain figures on coloured paper. A box may have other `layers` for single faces.
+
+    Places are in shares of the sheet's height, x from its middle, y from its foot.
+    """
+    height = cell.size_m[1]
+    x, y = (cell.x_m - cell.size_m[0] / 2) / height, cell.y_m / height
+    soft = 1.3 * cell.texel_m / height
+    color = np.broadcast_to(rgb(base), cell.points.shape)
+    for layer in (faces or {}).get(cell.face, layers):
+        values = {key: value for key, value in layer.items() if key not in ("draw", "color")}
+        if layer["draw"] not in FIGURES:
+            raise UnknownName("figure", layer["draw"], FIGURES, where="assets/objects.yaml")
+        color = mix(color, rgb(layer["color"]), FIGURES[layer["draw"]](x, y, soft, **values))
+    fibre = plane_noise(rng, x.shape, wave_px=(2.5, 2.5)) if min(x.shape) > 8 else np.zeros_like(x)
+    return Picture(color=color * (1 + grain * fibre[..., None]), roughness=roughness + 0.02 * fibre)
+
+
+def _disc(x: Floats, y: Floats, soft: float, *, at: Sequence[float], radius: float, ring: float = 0.0) -> Floats:
+    distance = np.hypot(x - at[0], y - at[1])
+    share = 1 - step(radius, distance, soft)
+    return share * step(radius - ring, distance, soft) if ring else share
+
+
+def _bar(
+    x: Floats, y: Floats, soft: float, *, at: Sequence[float], size: Sequence[float], tilt_deg: float = 0.0
+) -> Floats:
+    c, s = np.cos(np.radians(tilt_deg)), np.sin(np.radians(tilt_deg))
+    a, b = (x - at[0]) * c + (y - at[1]) * s, (y - at[1]) * c - (x - at[0]) * s
+    return (1 - step(size[0] / 2, np.abs(a), soft)) * (1 - step(size[1] / 2, np.abs(b), soft))
+
+
+def _wave(
+    x: Floats, y: Floats, soft: float, *, at: float, swing: float, length: float, width: float = 0.0, shift: float = 0.0
+) -> Floats:
+    """All below a wavy line, or a wavy ribbon of a width."""
+    line = at + swing * np.sin(2 * np.pi * (x / length + shift))
+    if width:
+        return 1 - step(width / 2, np.abs(y - line), soft)
+    return 1 - step(line, y, soft)
+
+
+def _rays(x: Floats, y: Floats, soft: float, *, at: Sequence[float], count: int, inner: float, outer: float) -> Floats:
+    angle, distance = np.arctan2(y - at[1], x - at[0]), np.hypot(x - at[0], y - at[1])
+    wedge = np.abs((angle / (2 * np.pi) * count) % 1.0 - 0.5) * 2 * np.pi * distance / count
+    inside = step(inner, distance, soft) * (1 - step(outer, distance, soft))
+    return inside * (1 - step(0.25 * 2 * np.pi * distance / count, wedge, soft))
+
+
+def _dots(
+    x: Floats, y: Floats, soft: float, *, pitch: float, radius: float, low: float = -9.0, high: float = 9.0
+) -> Floats:
+    row = np.floor(y / pitch)
+    a = (x / pitch + 0.5 * (row % 2)) % 1.0 - 0.5
+    b = (y / pitch) % 1.0 - 0.5
+    disc = 1 - step(radius, np.hypot(a, b) * pitch, soft)
+    return disc * (y > low) * (y < high)
+
+
+def _peaks(
+    x: Floats, y: Floats, soft: float, *, foot: float, height: float, width: float, shift: float = 0.0
+) -> Floats:
+    """A row of triangles."""
+    saw = np.abs((x / width + shift) % 1.0 - 0.5) * 2
+    return (1 - step(foot + height * (1 - saw), y, soft)) * step(foot, y, soft)
+
+
+def _leaf(
+    x: Floats, y: Floats, soft: float, *, at: Sequence[float], length: float, width: float, tilt_deg: float = 0.0
+) -> Floats:
+    c, s = np.cos(np.radians(tilt_deg)), np.sin(np.radians(tilt_deg))
+    a, b = (x - at[0]) * c + (y - at[1]) * s, (y - at[1]) * c - (x - at[0]) * s
+    share = np.clip(a / length, 0.0, 1.0)
+    profile = width / 2 * np.sin(np.pi * share**0.8)
+    vein = step(0.0035, np.abs(b), soft)
+    return (1 - step(profile, np.abs(b), soft)) * (a > 0) * (a < length) * (0.35 + 0.65 * vein)
+
+
+def _frame(x: Floats, y: Floats, soft: float, *, inset: float, width: float, half_width: float) -> Floats:
+    """A border line at a distance from the edge of a sheet that is `half_width` wide to each side."""
+    edge = np.minimum(half_width - np.abs(x), np.minimum(y, 1 - y))
+    return step(inset, edge, soft) * (1 - step(inset + width, edge, soft))
+
+
+def _lines(
+    x: Floats, y: Floats, soft: float, *, at: Sequence[float], size: Sequence[float], count: int, seed: int = 0
+) -> Floats:
+    """Rows of short bars: print too small to read."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros_like(x)
+    pitch = size[1] / count
+    for k in range(count):
+        row = at[1] + size[1] / 2 - (k + 0.5) * pitch
+        start, end = at[0] - size[0] / 2, at[0] + size[0] / 2 * rng.uniform(0.35, 1.0)
+        while start < end:
+            length = pitch * rng.uniform(0.8, 3.5)
+            total += _bar(x, y, soft, at=(start + length / 2, row), size=(min(length, end - start), 0.5 * pitch))
+            start += length + 0.4 * pitch
+    return np.clip(total, 0.0, 1.0)
+
+
+FIGURES: Mapping[str, Callable[..., Floats]] = {
+    "bar": _bar,
+    "disc": _disc,
+    "dots": _dots,
+    "frame": _frame,
+    "leaf": _leaf,
+    "lines": _lines,
+    "peaks": _peaks,
+    "rays": _rays,
+    "wave": _wave,
+}
+
+
+def pips(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    base: str,
+    color: str,
+    faces: Mapping[str, Sequence[int]],
+    radius: float = 0.095,
+    line: str = "",
+    roughness: float = 0.3,
+) -> Picture:
+    """Dice and dominoes: numbers of pips per face; two numbers share a face, one above the other."""
+    del rng
+    numbers = faces.get(cell.face, ())
+    count = max(len(numbers), 1)
+    width, height = cell.size_m
+    unit = min(width, height / count)
+    soft = 1.5 * cell.texel_m / unit
+    ink = np.zeros_like(cell.u)
+    for k, number in enumerate(numbers):
+        x = (cell.x_m - width / 2) / unit
+        y = (cell.y_m - height / 2) / unit - ((count - 1) / 2 - k) * (height / count) / unit
+        for a, b in PIPS[number]:
+            ink = np.maximum(ink, 1 - step(radius, np.hypot(x - a * 0.26, y - b * 0.26), soft))
+    if line and count == 2:
+        y = (cell.y_m - height / 2) / unit
+        rule = (1 - step(0.02, np.abs(y), soft)) * (1 - step(0.40, np.abs((cell.x_m - width / 2) / unit), soft))
+        ink = np.maximum(ink, rule)
+    body = np.broadcast_to(rgb(base), cell.points.shape)
+    return Picture(
+        color=mix(body, rgb(color), ink), roughness=roughness + 0.25 * ink, height_m=-0.03 * unit * 0.3 * ink
+    )
+
+
+PIPS: Mapping[int, Sequence[tuple[int, int]]] = {
+    0: (),
+    1: ((0, 0),),
+    2: ((-1, 1), (1, -1)),
+    3: ((-1, 1), (0, 0), (1, -1)),
+    4: ((-1, 1), (1, 1), (-1, -1), (1, -1)),
+    5: ((-1, 1), (1, 1), (0, 0), (-1, -1), (1, -1)),
+    6: ((-1, 1), (1, 1), (-1, 0), (1, 0), (-1, -1), (1, -1)),
+}
+
+
+def leaves_of_paper(
+    cell: Cell, rng: np.random.Generator, *, color: str, shade: str, axis: str = "y", pitch_mm: float = 0.6
+) -> Picture:
+    """The cut edge of a book: sheets stacked along `axis`."""
+    at = cell.points[..., "xyz".index(axis)] / (0.001 * pitch_mm)
+    slow = cell.noise(0.05, shift=rng.uniform(0, 40))
+    sheet_index = np.floor(at + 0.25 * slow)
+    tone = np.sin(sheet_index * 12.9898) * 43758.5453
+    tone = tone - np.floor(tone)
+    gap = np.abs((at + 0.25 * slow) % 1.0 - 0.5) * 2
+    dark = 0.35 * tone + 0.45 * step(0.7, gap, 0.5)
+    return Picture(color=mix(rgb(color), rgb(shade), dark), roughness=0.85 + 0.05 * tone, height_m=-0.00004 * gap)
+
+
+def cloth(
+    cell: Cell, rng: np.random.Generator, *, color: str, thread_mm: float = 0.7, contrast: float = 0.25
+) -> Picture:
+    """Plain weave, as on a book's boards."""
+    pitch = 0.001 * thread_mm
+    a, b = cell.x_m / pitch, cell.y_m / pitch
+    over = (np.floor(a) + np.floor(b)) % 2 == 0
+    warp, weft = np.sin(np.pi * (a % 1.0)), np.sin(np.pi * (b % 1.0))
+    height = np.where(over, warp, weft)
+    slub = plane_noise(rng, a.shape, wave_px=(3.0, 24.0)) + plane_noise(rng, a.shape, wave_px=(24.0, 3.0))
+    shade = (0.5 + 0.5 * height) * (1 + 0.10 * slub)
+    base = np.broadcast_to(rgb(color), cell.points.shape)
+    return Picture(
+        color=base * (1 - contrast + contrast * shade[..., None]),
+        roughness=np.full(a.shape, 0.85),
+        height_m=0.00012 * height,
+    )
+
+
+def card(
+    cell: Cell, rng: np.random.Generator, *, color: str, tape: str = "", tape_mm: float = 48.0, flute_mm: float = 6.0
+) -> Picture:
+    """Corrugated board, with a strip of tape over the middle of top and bottom and a little down the ends."""
+    a = cell.x_m - cell.size_m[0] / 2
+    fibre = plane_noise(rng, a.shape, wave_px=(2.0, 5.0)) + 0.7 * plane_noise(rng, a.shape, wave_px=(40.0, 40.0))
+    flute = np.sin(2 * np.pi * a / (0.001 * flute_mm))
+    color_ = np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.03 * fibre + 0.018 * flute)[..., None]
+    rough, height = 0.8 + 0.03 * fibre, 0.00003 * flute
+    if tape:
+        y = cell.points[..., 1]
+        strip = 1 - step(0.0005 * tape_mm, np.abs(y), cell.texel_m * 1.5)
+        if cell.face in ("left", "right"):
+            strip = strip * step(1 - 0.055 / cell.size_m[1], cell.v, 0.01)
+        if cell.face in ("front", "back"):
+            strip = np.zeros_like(strip)
+        gap = np.exp(-((y / 0.0012) ** 2)) * (cell.face in ("top", "bottom"))
+        color_ = mix(color_, rgb(tape), 0.72 * strip) * (1 - 0.35 * gap)[..., None]
+        rough = rough - 0.5 * strip
+        height = height * (1 - 0.7 * strip) - 0.0003 * gap
+    return Picture(color=color_, roughness=rough, height_m=height)
+
+
+def panels(
+    cell: Cell, rng: np.random.Generator, *, colors: Sequence[str], cap: str = "", roughness: float = 0.35
+) -> Picture:
+    """A ball of coloured gores from pole to pole, with a disc at each pole."""
+    del rng
+    unit = cell.points / np.linalg.norm(cell.points, axis=-1, keepdims=True)
+    angle = np.arctan2(unit[..., 1], unit[..., 0]) / (2 * np.pi) % 1.0 * len(colors)
+    table = np.array([rgb(color) for color in colors])
+    across = np.hypot(unit[..., 0], unit[..., 1])
+    near, share = np.floor(angle).astype(int) % len(colors), angle % 1.0
+    width = len(colors) * 1.2 / cell.u.shape[1] / np.maximum(across, 0.05)
+    color = mix(table[near], table[(near + 1) % len(colors)], 0.5 * step(1.0, share, width) * 2 * (share > 0.5))
+    seam = np.exp(-((np.minimum(share, 1 - share) * across / len(colors) * 6.28 / 0.012) ** 2))
+    if cap:
+        disc = step(np.cos(0.30), np.abs(unit[..., 2]), 0.006)
+        color = mix(color, rgb(cap), disc)
+        seam = seam * (1 - disc)
+    return Picture(
+        color=color * (1 - 0.10 * seam[..., None]), roughness=np.full(angle.shape, roughness), height_m=-0.0003 * seam
+    )
+
+
+def seam_ball(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    color: str,
+    seam: str,
+    kind: str = "tennis",
+    fuzz: float = 1.0,
+    roughness: float = 0.9,
+) -> Picture:
+    """A ball with its seam: the one curve of a tennis ball or the eight lines of a basketball."""
+    unit = cell.points / np.linalg.norm(cell.points, axis=-1, keepdims=True)
+    x, y, z = unit[..., 0], unit[..., 1], unit[..., 2]
+    if kind == "tennis":
+        t = np.linspace(0, 2 * np.pi, 240, endpoint=False)
+        curve = np.column_stack(
+            [0.75 * np.cos(t) + 0.25 * np.cos(3 * t), 0.75 * np.sin(t) - 0.25 * np.sin(3 * t), 0.866 * np.sin(2 * t)]
+        )
+        curve /= np.linalg.norm(curve, axis=1, keepdims=True)
+        cosine = np.max(unit.reshape(-1, 3) @ curve.T, axis=1).reshape(x.shape)
+        distance, half = np.arccos(np.clip(cosine, -1, 1)), 0.045
+    else:
+        rings = [
+            np.abs(z),
+            np.abs(x),
+            np.abs(np.hypot(y - 1.15, 0.9 * z) - 0.80),
+            np.abs(np.hypot(y + 1.15, 0.9 * z) - 0.80),
+        ]
+        distance, half = np.min(rings, axis=0), 0.022
+    line = 1 - step(half, distance, 0.02)
+    felt = cell.noise(0.0022, shift=rng.uniform(0, 40)) + 0.6 * cell.noise(0.009)
+    base = np.broadcast_to(rgb(color), unit.shape) * (1 + 0.09 * fuzz * felt * (1 - line))[..., None]
+    pebble = 0.0 if kind == "tennis" else 0.00025 * step(0.1, cell.noise(0.005), 0.5)
+    return Picture(
+        color=mix(base, rgb(seam), line),
+        roughness=np.full(x.shape, roughness),
+        height_m=0.00022 * fuzz * felt * (1 - line) - 0.0006 * line + pebble * (1 - line),
+    )
+
+
+def swirl(
+    cell: Cell, rng: np.random.Generator, *, colors: Sequence[str], wave_mm: float = 18.0, roughness: float = 0.08
+) -> Picture:
+    """Veins of colour, as in a marble or in swirled soap."""
+    shift = rng.uniform(0, 40)
+    p = cell.points
+    warp = np.stack([cell.noise(0.001 * wave_mm, shift=shift + k) for k in (0, 11, 23)], axis=-1)
+    value = space_noise(p + 0.0006 * wave_mm * warp, wave_m=0.001 * wave_mm * 0.8, shift=shift + 31)
+    at = np.clip((value + 0.9) / 1.8, 0, 0.999) * (len(colors) - 1)
+    table = np.array([rgb(color) for color in colors])
+    low = np.floor(at).astype(int)
+    return Picture(
+        color=mix(table[low], table[low + 1], step(0.5, at - low, 0.6)), roughness=np.full(at.shape, roughness)
+    )
+
+
+def thread(cell: Cell, rng: np.random.Generator, *, color: str, pitch_mm: float = 0.9) -> Picture:
+    """Yarn wound around the z axis in a fine helix."""
+    turn = cell.u * 3 + cell.y_m / (0.001 * pitch_mm)
+    round_ = np.sin(np.pi * (turn % 1.0))
+    twist = 0.5 + 0.5 * np.sin(2 * np.pi * (cell.x_m / 0.0016 + turn * 1.0))
+    uneven = cell.noise(0.004, shift=rng.uniform(0, 40))
+    shade = 0.45 + 0.45 * round_ + 0.10 * twist + 0.06 * uneven
+    return Picture(
+        color=np.broadcast_to(rgb(color), cell.points.shape) * shade[..., None],
+        roughness=np.full(turn.shape, 0.75),
+        height_m=0.0003 * round_ + 0.00005 * twist,
+    )
+
+
+def metal(
+    cell: Cell,
+    rng: np.random.Generator,
+    *,
+    color: str,
+    roughness: float = 0.28,
+    lines: str = "round",
+    wear: float = 1.0,
+) -> Picture:
+    """Brushed metal: fine lines that run around the axis, or along it."""
+    wave = (1.5, 220.0) if lines == "round" else (220.0, 1.5)
+    shape = cell.u.shape
+    brush = plane_noise(rng, shape, wave_px=wave) + 0.6 * plane_noise(rng, shape, wave_px=(wave[0] * 3, wave[1] * 2))
+    smudge = cell.noise(0.03, shift=rng.uniform(0, 40))
+    return Picture(
+        color=np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.02 * wear * brush)[..., None],
+        roughness=roughness + wear * (0.025 * brush + 0.05 * smudge),
+        height_m=0.000004 * brush,
+    )
+
+
+def bath_duck(cell: Cell, rng: np.random.Generator, *, color: str, beak: str, eye: str) -> Picture:
+    """Beak and eyes by their place on the duck of `shapes.duck`; one unit is a hundredth of its length."""
+    del rng
+    unit = np.ptp(cell.points[..., 0]) / 100.0
+    p = cell.points / unit
+    # The tail ends at -59 and the beak at +57 in the duck's own units, 116 of them in all.
+    p = p * 1.16
+    p = p - np.array([p[..., 0].max() - 57.0, 0.0, p[..., 2].min() - 2.0])
+    bill = step(37.5, p[..., 0], 0.8) * (1 - step(8.5, np.abs(p[..., 2] - 66.0), 1.0))
+    result = mix(np.broadcast_to(rgb(color), p.shape), rgb(beak), bill)
+    spot = np.hypot(p[..., 0] - 32.5, p[..., 2] - 77.0)
+    white = 1 - step(5.2, spot, 0.6)
+    pupil = 1 - step(3.0, np.hypot(p[..., 0] - 33.5, p[..., 2] - 77.0), 0.6)
+    result = mix(mix(result, rgb("#f4f2ea"), white), rgb(eye), pupil)
+    return Picture(color=result, roughness=0.32 - 0.15 * white)
+
+
+PATTERNS: Mapping[str, Callable[..., Picture]] = {
+    "bands": bands,
+    "bath duck": bath_duck,
+    "card": card,
+    "cloth": cloth,
+    "glaze": glaze,
+    "leaves of paper": leaves_of_paper,
+    "metal": metal,
+    "panels": panels,
+    "pips": pips,
+    "seam ball": seam_ball,
+    "sheet": sheet,
+    "swirl": swirl,
+    "thread": thread,
+    "wood": wood,
+}
+"""By the names that the catalogue uses."""
