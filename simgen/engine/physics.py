@@ -120,8 +120,8 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             waited = now_s > max(spec.start_s, last_event_s) + REST_FOR_S
             if step == num_steps or (spec.end_state == "rest" and waited and not pending and self._quiet(history)):
                 break
-            self._hold(held)
             self.bullet.stepSimulation()
+            self._hold(held)
             contacts += self._touch(touches, now_s, step_s)
         contacts += [_closed(pair, touch) for pair, touch in touches.items()]
         return self._assemble(history, contacts, work_j)
