@@ -166,6 +166,7 @@ SCHEMA: Mapping[str, Node] = {
         {
             "asset": _text("`source:id`; `simgen:shapes` for boxes and balls"),
             "use": _text("`object`, `surface` or `environment`"),
+            "split": _text("which split may use the asset: `train`, `test` or `both`"),
             "title": _text("of the work"),
             "author": _text("of the work"),
             "license": _text("of the work"),
@@ -225,7 +226,8 @@ def make_record(
     gates: Sequence[Gate],
     catalog: Catalog,
 ) -> dict[str, Any]:
-    """The record of a sample; a figure that is no number is an OutputError that names its field."""
+    """The record of a sample; a figure that is no number is a ValueError that names its field: this sample
+    is broken, not the folder."""
     spec = rollout.spec
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -348,23 +350,23 @@ def _truth(rollout: Rollout) -> list[Truth]:
 
 
 def _attribution(spec: SceneSpec, catalog: Catalog) -> list[dict[str, str]]:
-    used: dict[tuple[str, str], tuple[Credit, str]] = {}
+    used: dict[tuple[str, str], tuple[Credit, str, str]] = {}
     for body in spec.bodies:
         if body.shape == "asset":
             thing = catalog.object(body.asset)
-            used[body.asset, "object"] = (thing.credit, thing.sha256)
+            used[body.asset, "object"] = (thing.credit, thing.sha256, thing.split)
         else:
-            used["simgen:shapes", "object"] = (_SHAPES, "")
+            used["simgen:shapes", "object"] = (_SHAPES, "", "both")
     for ref in (spec.stage.surface, *(body.surface for body in spec.bodies)):
         if ref:
             surface = catalog.surface(ref)
-            used[ref, "surface"] = (surface.credit, surface.sha256)
+            used[ref, "surface"] = (surface.credit, surface.sha256, "both")
     if spec.environment.asset:
-        environment = catalog.environment(spec.environment.asset)
-        used[spec.environment.asset, "environment"] = (environment.credit, environment.sha256)
+        sky = catalog.environment(spec.environment.asset)
+        used[spec.environment.asset, "environment"] = (sky.credit, sky.sha256, sky.split)
     return [
-        {"asset": ref, "use": use, **dataclasses.asdict(credit), "sha256": sha256}
-        for (ref, use), (credit, sha256) in sorted(used.items(), key=lambda item: item[0])
+        {"asset": ref, "use": use, **dataclasses.asdict(credit), "sha256": sha256, "split": split}
+        for (ref, use), (credit, sha256, split) in sorted(used.items(), key=lambda item: item[0])
     ]
 
 
@@ -377,11 +379,11 @@ def _conform(value: Any, node: Node, where: str) -> Any:
     if isinstance(node, Sequence):
         items = [_conform(item, node[0], f"{where}[{i}]") for i, item in enumerate(value)]
         if not items:
-            raise OutputError(f"{where} is empty; a list in a record must hold at least one item")
+            raise ValueError(f"{where} is empty; a list in a record must hold at least one item")
         return items
     if node.type == "float":
         if not math.isfinite(value):
-            raise OutputError(f"{where} is {value}; a record holds finite numbers only")
+            raise ValueError(f"{where} is {value}; a record holds finite numbers only")
         # Adding zero turns -0.0 into 0.0, which would otherwise depend on the sign of a rounding error.
         return float(value) + 0.0
     if node.type == "int":
@@ -413,7 +415,7 @@ def to_json(value: Any, where: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError as error:
-        raise OutputError(f"{where} holds a number that is not finite; a record holds finite numbers only") from error
+        raise ValueError(f"{where} holds a number that is not finite; a record holds finite numbers only") from error
 
 
 # Checking a record.
@@ -503,25 +505,25 @@ _LABELS = (cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE
 
 def encode(sample: Sample) -> dict[str, bytes]:
     """The members of a sample by name; the same sample gives the same bytes. A record that does not fit the
-    schema is an OutputError: nothing unsound reaches a tar."""
+    schema is a ValueError: nothing unsound reaches a tar."""
     findings = check_record(sample.record)
     if sample.record.get("key") != sample.key:
         findings.append(f"key is {sample.record.get('key')!r}, must be {sample.key!r}")
     if findings:
-        raise OutputError(f"{sample.key}: {findings[0]}")
+        raise ValueError(f"{sample.key}: {findings[0]}")
     height, width = sample.record["camera"]["height"], sample.record["camera"]["width"]
     members = {}
     for name in IMAGES:
         image = getattr(sample, name.removesuffix(".png"))
         shape = (height, width, 3) if name in ("start.png", "end.png") else (height, width)
         if image.shape != shape or image.dtype != np.uint8:
-            raise OutputError(f"{sample.key}: {name} is {image.dtype} {image.shape}, must be uint8 {shape}")
+            raise ValueError(f"{sample.key}: {name} is {image.dtype} {image.shape}, must be uint8 {shape}")
         members[name] = _png(image)
     members["txt"] = sample.record["instructions"]["intermediate"].encode()
     members["json"] = (to_json(_ordered(sample.record, SCHEMA), sample.key) + "\n").encode()
     for name, array in sample.arrays.items():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise OutputError(f"{sample.key}: array {name!r} must be named in lower case letters, digits, underscores")
+            raise ValueError(f"{sample.key}: array {name!r} must be named in lower case letters, digits, underscores")
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
         members[f"{name}.npy"] = buffer.getvalue()

@@ -1,15 +1,16 @@
 """Samples → one shard, committed whole or not at all: tar, parquet, offset index, statistics.
 
 The tar, the parquet, the index and the statistics without `cost` and `machine` are a pure function of the samples:
-whoever makes the shard again, anywhere, gets the same bytes. `store.digest` is the digest of exactly that.
+whoever makes the shard again, anywhere, gets the same bytes. `dataset_digest` is the digest of exactly that.
 
 `_stats.json`: schema_version, simgen_version, fingerprint (of the plan), split, shard; files {name: {sha256, bytes}};
 keys; holes [{key, index, scene, class, reason}]; rejects [{key, scene, attempt, gate, reason}]; scenes {name: {planned,
-samples, attempts, rejects {gate: count}}}; then what was measured: cost {started_unix_s, finished_unix_s, cpu_s,
-peak_rss_mb, stages {name: seconds}, samples [{key, stages}]} and machine.
+samples, attempts, rejects {gate: count}}}; sha256 of all these. Then what was measured: cost {started_unix_s,
+finished_unix_s, cpu_s, peak_rss_mb, stages {name: seconds}, samples [{key, stages}]} and machine.
 """
 
 import contextlib
+import hashlib
 import resource
 import tarfile
 import time
@@ -29,7 +30,7 @@ from simgen.errors import OutputError
 from simgen.masks import Pair
 from simgen.plan import SampleId, ShardPlan
 from simgen.record import SCHEMA_VERSION, encode, to_json
-from simgen.store import HASHED, PARTS, SPLITS, Draft, committed, part_path, read_json, sha256
+from simgen.store import HASHED, PARTS, SPLITS, Draft, committed, part_path, read_json, sha256, told_sha256
 from simgen.types import Reject, Sample
 
 Failure = Literal["rejected", "timeout", "crash", "oom", "error"]
@@ -46,7 +47,7 @@ class Entry:
     """Why there is a hole: one sentence, the same on every machine."""
     rejects: tuple[Reject, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict)
-    """Seconds by stage."""
+    """Seconds by stage; a count of `attempts` among them is not taken over."""
 
     def __post_init__(self) -> None:
         if (self.sample is None) == (self.failure is None):
@@ -75,7 +76,7 @@ def write_shard(
         # All four files are complete on the disk before the first gets its name: a full disk leaves none of them.
         drafts = {part: stack.enter_context(Draft(path)) for part, path in paths.items()}
         # Fixed time, owner and order (webdataset sorts the members), so that the same samples are the same bytes.
-        tar = webdataset.TarWriter(drafts[".tar"], user="simgen", group="simgen", mtime=0.0, encoder=False)
+        tar = webdataset.TarWriter(drafts[".tar"], user="simgen", group="simgen", mtime=0, encoder=False)
         for planned, entry in _matched(shard, entries):
             begun = time.perf_counter()
             if entry.sample is not None:
@@ -90,7 +91,7 @@ def write_shard(
             row["offset"] = min(offset for offset, _ in index[row["key"]].values()) - tarfile.BLOCKSIZE
         drafts[".parquet"].write(_parquet(rows))
         drafts[".idx.json"].write(_json({"tar": paths[".tar"].name, "samples": index}))
-        stats = {
+        told = {
             "schema_version": SCHEMA_VERSION,
             "simgen_version": __version__,
             "fingerprint": fingerprint,
@@ -99,6 +100,10 @@ def write_shard(
             "files": {paths[part].name: _facts(drafts[part].finish()) for part in HASHED},
             "keys": [row["key"] for row in rows],
             **_accounts(fates),
+        }
+        stats = {
+            **told,
+            "sha256": told_sha256(told),
             "cost": _cost(fates, started=started, cpu_s=time.process_time() - cpu_started),
             "machine": dict(machine or {}),
         }
@@ -127,7 +132,7 @@ def _check_identity(planned: SampleId, sample: Sample) -> None:
     said = {name: sample.record[name] for name in ("key", "scene", "split", "index")}
     meant = {name: getattr(planned, name) for name in said}
     if said != meant:
-        raise OutputError(f"{planned.key}: the record says {said}, the plan {meant}")
+        raise ValueError(f"{planned.key}: the record says {said}, the plan {meant}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +147,14 @@ class _Fate:
 
 
 def _fate(entry: Entry, *, write_s: float) -> _Fate:
-    cost = {**entry.cost, "write": write_s}
-    return _Fate(planned=entry.planned, failure=entry.failure, reason=entry.reason, rejects=entry.rejects, cost=cost)
+    stages = {stage: seconds for stage, seconds in entry.cost.items() if stage != "attempts"}
+    return _Fate(
+        planned=entry.planned,
+        failure=entry.failure,
+        reason=entry.reason,
+        rejects=entry.rejects,
+        cost={**stages, "write": write_s},
+    )
 
 
 # The parquet: what a reader filters by.
@@ -235,6 +246,18 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
             except (OSError, pa.ArrowInvalid) as error:
                 raise OutputError(f"{path}: cannot be read: {error}") from error
     return rows
+
+
+def dataset_digest(folder: Path) -> str:
+    """One figure for "the same bytes": of the committed shards of a data set, without what was measured on the way."""
+    result = hashlib.sha256()
+    for split in SPLITS:
+        for number in committed(folder / split):
+            stats = read_json(part_path(folder / split, number, "_stats.json"))
+            result.update(told_sha256(stats).encode())
+            for part in HASHED:
+                result.update(sha256(part_path(folder / split, number, part)).encode())
+    return result.hexdigest()
 
 
 # Index and statistics.

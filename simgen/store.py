@@ -10,7 +10,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -18,6 +18,7 @@ from typing import Any, Literal, Self, get_args
 from simgen.errors import OutputError
 from simgen.types import Split
 
+CARD, ATTRIBUTION = "README.md", "ATTRIBUTION.csv"
 SPLITS: tuple[Split, ...] = get_args(Split)
 Part = Literal[".tar", ".parquet", ".idx.json", "_stats.json"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -27,7 +28,7 @@ HASHED = PARTS[:3]
 """The files whose sha256 stands in the last one."""
 
 _SHARD_FILE = re.compile(r"(\d{5})(\.tar|\.parquet|\.idx\.json|_stats\.json)")
-_DRAFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+DRAFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def part_path(folder: Path, number: int, part: Part) -> Path:
@@ -97,17 +98,10 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def digest(folder: Path) -> str:
-    """One figure for "the same bytes": of the committed shards of a data set, without what was measured on the way."""
-    result = hashlib.sha256()
-    for split in SPLITS:
-        for number in committed(folder / split):
-            stats = read_json(part_path(folder / split, number, "_stats.json"))
-            told = {name: value for name, value in stats.items() if name not in ("cost", "machine")}
-            result.update(json.dumps(told, sort_keys=True).encode())
-            for part in HASHED:
-                result.update(sha256(part_path(folder / split, number, part)).encode())
-    return result.hexdigest()
+def told_sha256(stats: Mapping[str, Any]) -> str:
+    """Of what the statistics of a shard say about the samples, whatever was measured on the way."""
+    told = {name: value for name, value in stats.items() if name not in ("cost", "machine", "sha256")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def put(path: Path, data: bytes) -> None:
@@ -127,7 +121,7 @@ def sweep(folder: Path) -> tuple[str, ...]:
         done = set(committed(place)) if place != folder else set()
         for name in names(place):
             shard = parse_name(name) if place != folder else None
-            if _DRAFT.fullmatch(name) or (shard is not None and shard[0] not in done):
+            if DRAFT.fullmatch(name) or (shard is not None and shard[0] not in done):
                 try:
                     (place / name).unlink(missing_ok=True)
                 except OSError as error:

@@ -1,0 +1,418 @@
+"""The files of a data set → how far it has come, and what is wrong with it. No scheduler is asked."""
+
+import csv
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simgen.errors import OutputError
+from simgen.masks import KEEP, LEVELS
+from simgen.plan import Plan, SampleId, ShardPlan, read_plan
+from simgen.record import IMAGES, check_record, decode, spec_from_json
+from simgen.store import (
+    ATTRIBUTION,
+    DRAFT,
+    HASHED,
+    SPLITS,
+    committed,
+    names,
+    parse_name,
+    part_path,
+    read,
+    read_json,
+    sha256,
+    told_sha256,
+)
+from simgen.types import STAGE_ID, Sample
+
+# How far it has come.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneStatus:
+    """One scene of the mix."""
+
+    name: str
+    planned: int
+    samples: int
+    quarantined: int
+    attempts: int
+    rejects: Mapping[str, int]
+    """Rejected attempts by gate, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """A planned sample that the data set does without."""
+
+    key: str
+    scene: str
+    failure: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A data set as its committed shards tell it."""
+
+    folder: str
+    recipe: str
+    fingerprint: str
+    seed: int
+    planned: int
+    samples: int
+    quarantined: int
+    attempts: int
+    shards_planned: int
+    shards_committed: int
+    rejects: Mapping[str, int]
+    scenes: tuple[SceneStatus, ...]
+    holes: tuple[Hole, ...]
+    bytes: int
+    samples_per_hour: float
+    """While somebody was at work; 0 where nothing is there yet."""
+    left_s: float
+    """At that rate; 0 where nothing is left or nothing is known."""
+
+    @property
+    def complete(self) -> bool:
+        return self.shards_committed == self.shards_planned
+
+    def as_data(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**asdict(self), "complete": self.complete}
+
+
+def read_status(folder: Path) -> Status:
+    """How far the data set in a folder has come."""
+    plan = read_plan(folder)
+    shards = [read_stats(folder / split, number) for split in SPLITS for number in committed(folder / split)]
+    planned = Counter(sample.scene for shard in plan.shards for sample in shard.samples)
+    scenes = tuple(_scene(name, planned[name], shards) for name in sorted(planned))
+    holes = tuple(
+        Hole(key=hole["key"], scene=hole["scene"], failure=hole["class"], reason=hole["reason"])
+        for stats in shards
+        for hole in stats["holes"]
+    )
+    samples = sum(len(stats["keys"]) for stats in shards)
+    working_s = _union_s([(stats["cost"]["started_unix_s"], stats["cost"]["finished_unix_s"]) for stats in shards])
+    rate = samples / working_s if working_s > 0 else 0.0
+    left = plan.n - samples - len(holes)
+    return Status(
+        folder=str(folder),
+        recipe=plan.recipe.name,
+        fingerprint=plan.fingerprint,
+        seed=plan.seed,
+        planned=plan.n,
+        samples=samples,
+        quarantined=len(holes),
+        attempts=sum(scene.attempts for scene in scenes),
+        shards_planned=len(plan.shards),
+        shards_committed=len(shards),
+        rejects=_most_first(Counter(reject["gate"] for stats in shards for reject in stats["rejects"])),
+        scenes=scenes,
+        holes=holes,
+        bytes=sum(facts["bytes"] for stats in shards for facts in stats["files"].values()),
+        samples_per_hour=3600 * rate,
+        left_s=left / rate if rate > 0 else 0.0,
+    )
+
+
+_STATS_FIELDS: Mapping[str, type] = {
+    "fingerprint": str,
+    "files": dict,
+    "keys": list,
+    "holes": list,
+    "rejects": list,
+    "scenes": dict,
+    "sha256": str,
+    "cost": dict,
+}
+
+
+def read_stats(folder: Path, number: int) -> dict[str, Any]:
+    """The statistics of a committed shard; an OutputError where they are damaged."""
+    path = part_path(folder, number, "_stats.json")
+    stats = read_json(path)
+    for name, kind in _STATS_FIELDS.items():
+        if not isinstance(stats.get(name), kind):
+            raise OutputError(f"{path}: has no {name!r}; the file is damaged")
+    if stats["sha256"] != told_sha256(stats):
+        raise OutputError(f"{path}: has been changed after it was written (its sha256 does not fit)")
+    return stats
+
+
+def _scene(name: str, planned: int, shards: Iterable[Mapping[str, Any]]) -> SceneStatus:
+    accounts = [stats["scenes"][name] for stats in shards if name in stats["scenes"]]
+    rejects: Counter[str] = Counter()
+    for account in accounts:
+        rejects.update(account["rejects"])
+    return SceneStatus(
+        name=name,
+        planned=planned,
+        samples=sum(account["samples"] for account in accounts),
+        quarantined=sum(account["planned"] - account["samples"] for account in accounts),
+        attempts=sum(account["attempts"] for account in accounts),
+        rejects=_most_first(rejects),
+    )
+
+
+def _most_first(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _union_s(spans: Sequence[tuple[float, float]]) -> float:
+    """Time in which at least one shard was being made: several workers count once, pauses do not count."""
+    total, reached = 0.0, float("-inf")
+    for first, last in sorted(spans):
+        total += max(0.0, last - max(first, reached))
+        reached = max(reached, last)
+    return total
+
+
+# What is wrong with it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is not as it must be."""
+
+    where: str
+    """A file of the data set, or a sample in one: `train/00003.tar: drop-000042`."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+    def as_data(self) -> dict[str, str]:
+        """For `--json`."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What is known of a shard once it has been read."""
+
+    findings: list[Finding] = field(default_factory=list)
+    members: Counter[frozenset[str]] = field(default_factory=Counter)
+    assets: set[str] = field(default_factory=set)
+    keys: list[str] = field(default_factory=list)
+    """Of samples and of holes."""
+
+
+def verify(folder: Path, *, workers: int | None = None) -> list[Finding]:
+    """Everything that is wrong with a data set: checksums, tars, records, pictures, who is missing. Empty where it is
+    sound. Every byte is read."""
+    plan = read_plan(folder)
+    findings = list(_strays(folder, plan))
+    there = {(split, number) for split in SPLITS for number in committed(folder / split)}
+    missing = [shard for shard in plan.shards if (shard.split, shard.number) not in there]
+    if missing:
+        told = f"{len(missing)} of {len(plan.shards)} shards are not there yet: {_some([s.name for s in missing])}"
+        findings.append(Finding(where="plan", what=f"{told}; run the same `simgen generate` again"))
+    present = [shard for shard in plan.shards if (shard.split, shard.number) in there]
+    # Hashing, inflating and comparing all release the interpreter's lock.
+    with ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(lambda shard: _read_shard(folder, shard, plan), present))
+    for result in results:
+        findings += result.findings
+    findings += _account_for(plan, present, results)
+    findings += _one_set_of_members(present, results)
+    findings += _attribution(folder, set().union(*(result.assets for result in results)))
+    return findings
+
+
+def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
+    planned = {(shard.split, shard.number) for shard in plan.shards}
+    for split in SPLITS:
+        done = set(committed(folder / split))
+        for name in names(folder / split):
+            where = f"{split}/{name}"
+            parsed = parse_name(name)
+            if DRAFT.fullmatch(name):
+                yield Finding(where=where, what="is left of a run that was killed; the next run removes it")
+            elif parsed is None:
+                yield Finding(where=where, what="does not belong here; loaders would trip over it, move it away")
+            elif parsed[0] not in done:
+                yield Finding(where=where, what="belongs to a shard that was never committed; the next run removes it")
+            elif (split, parsed[0]) not in planned:
+                yield Finding(where=where, what="belongs to a shard that the plan does not have")
+
+
+def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
+    result = _Shard()
+    try:
+        stats = read_stats(folder / shard.split, shard.number)
+        result.findings += _check_files(folder, shard, stats, plan)
+        _read_tar(folder, shard, stats, plan, result)
+    except OutputError as error:
+        # Our errors name the path on this machine; a finding names the file in the data set.
+        result.findings.append(Finding(where=shard.name, what=str(error).replace(f"{folder}/", "")))
+    return result
+
+
+def _check_files(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Plan) -> Iterator[Finding]:
+    place = folder / shard.split
+    if stats["fingerprint"] != plan.fingerprint:
+        yield Finding(
+            where=f"{shard.name}_stats.json",
+            what=f"is of plan {stats['fingerprint']}, the data set's is {plan.fingerprint}",
+        )
+    for part in HASHED:
+        path = part_path(place, shard.number, part)
+        where = f"{shard.split}/{path.name}"
+        facts = stats["files"].get(path.name)
+        if facts is None:
+            yield Finding(where=f"{shard.name}_stats.json", what=f"does not name {path.name}")
+        elif not path.is_file():
+            yield Finding(where=where, what="is missing")
+        elif path.stat().st_size != facts["bytes"]:
+            yield Finding(where=where, what=f"has {path.stat().st_size} bytes, was written with {facts['bytes']}")
+        elif sha256(path) != facts["sha256"]:
+            yield Finding(where=where, what="has been changed after it was written (its sha256 does not fit)")
+
+
+def _read_tar(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Plan, result: _Shard) -> None:
+    path = part_path(folder / shard.split, shard.number, ".tar")
+    if not path.is_file():
+        return
+    where = f"{shard.split}/{path.name}"
+    index = read_json(part_path(folder / shard.split, shard.number, ".idx.json")).get("samples", {})
+    spans: dict[str, dict[str, list[int]]] = {}
+    try:
+        with tarfile.open(path) as tar:
+            for info in tar:
+                key, _, member = info.name.partition(".")
+                spans.setdefault(key, {})[member] = [info.offset_data, info.size]
+    except (tarfile.TarError, EOFError) as error:
+        result.findings.append(Finding(where=where, what=f"cannot be read to its end: {error}"))
+    if spans != index:
+        result.findings.append(Finding(where=where, what="does not hold what its .idx.json says, or not there"))
+    if list(spans) != stats["keys"]:
+        result.findings.append(Finding(where=where, what="does not hold the samples that its _stats.json names"))
+
+    planned = {sample.key: sample for sample in shard.samples}
+    for key, members in spans.items():
+        at = f"{where}: {key}"
+        data = {name: read(path, offset, size) for name, (offset, size) in members.items()}
+        result.members[frozenset(data)] += 1
+        try:
+            sample = decode(key, data)
+        except OutputError as error:
+            result.findings.append(Finding(where=at, what=str(error).removeprefix(f"{key}: ")))
+            continue
+        found = list(_check_sample(sample, data["txt"], planned.get(key), plan))
+        result.findings += [Finding(where=at, what=what) for what in found]
+        if not found:
+            result.assets |= {item["asset"] for item in sample.record["attribution"]}
+    result.keys += [*spans, *(hole["key"] for hole in stats["holes"])]
+
+
+def _check_sample(sample: Sample, txt: bytes, planned: SampleId | None, plan: Plan) -> Iterator[str]:
+    record = sample.record
+    wrong = [f"json: {finding}" for finding in check_record(record)]
+    if wrong:
+        # All else below reads the record.
+        yield from wrong
+        return
+    if planned is not None:
+        meant = {
+            "key": planned.key,
+            "scene": planned.scene,
+            "split": planned.split,
+            "index": planned.index,
+            "seed": plan.seed,
+            "fingerprint": plan.recipe.fingerprint,
+        }
+        yield from (f"json: {k} is {record[k]!r}, the plan says {v!r}" for k, v in meant.items() if record[k] != v)
+    if txt.decode(errors="replace") != record["instructions"]["intermediate"]:
+        yield "txt is not the intermediate instruction of the json"
+    try:
+        spec_from_json(record["spec_json"])
+    except OutputError as error:
+        yield f"json: {error}"
+    yield from (
+        f"json: {item['asset']} is for {item['split']} samples only, this is one of {record['split']}"
+        for item in record["attribution"]
+        if item["split"] not in ("both", record["split"])
+    )
+    yield from _check_pictures(sample, plan)
+
+
+def _check_pictures(sample: Sample, plan: Plan) -> Iterator[str]:
+    size = (plan.recipe.render.height, plan.recipe.render.width)
+    camera = sample.record["camera"]
+    if (camera["height"], camera["width"]) != size:
+        yield f"json: camera has {camera['width']} × {camera['height']} pixels, the recipe {size[1]} × {size[0]}"
+    images = {name: getattr(sample, name.removesuffix(".png")) for name in IMAGES}
+    wrong_size = [name for name, image in images.items() if image.shape[:2] != size]
+    yield from (f"{name} has {images[name].shape[1]} × {images[name].shape[0]} pixels" for name in wrong_size)
+    if wrong_size:
+        return
+    levels = set(np.unique(sample.mask).tolist())
+    if levels - set(LEVELS):
+        yield f"mask.png has the levels {sorted(levels - set(LEVELS))}, must be of {list(LEVELS)}"
+    outside = int(((sample.start != sample.end).any(axis=-1) & (sample.mask == KEEP)).sum())
+    if outside:
+        yield f"end.png differs from start.png in {outside} pixels that mask.png keeps"
+    for when, seg in (("start", sample.start_seg), ("end", sample.end_seg)):
+        seen = set(np.unique(seg).tolist()) - {STAGE_ID}
+        known = {body["id"] for body in sample.record["bodies"]}
+        gone = {body["id"] for body in sample.record["bodies"] if not body[when]["visible"]}
+        if seen - known:
+            yield f"{when}_seg.png has the ids {sorted(seen - known)}, which no body has"
+        if seen & gone:
+            yield f"{when}_seg.png shows the bodies {sorted(seen & gone)}, which are not there at the {when}"
+
+
+def _account_for(plan: Plan, present: Sequence[ShardPlan], results: Sequence[_Shard]) -> Iterator[Finding]:
+    """Every id of the plan exactly once, as a sample or as a hole."""
+    planned = {sample.key for shard in present for sample in shard.samples}
+    found = Counter(key for result in results for key in result.keys)
+    lost = sorted(planned - set(found))
+    if lost:
+        yield Finding(where="plan", what=f"{len(lost)} samples are neither there nor quarantined: {_some(lost)}")
+    twice = sorted(key for key, count in found.items() if count > 1)
+    if twice:
+        yield Finding(where="plan", what=f"{len(twice)} samples are there more than once: {_some(twice)}")
+    unknown = sorted(set(found) - {sample.key for shard in plan.shards for sample in shard.samples})
+    if unknown:
+        yield Finding(where="plan", what=f"{len(unknown)} samples are not in the plan: {_some(unknown)}")
+
+
+def _one_set_of_members(present: Sequence[ShardPlan], results: Sequence[_Shard]) -> Iterator[Finding]:
+    """Loaders take the members of the first samples for those of all."""
+    kinds: Counter[frozenset[str]] = sum((result.members for result in results), Counter())
+    if len(kinds) < 2:
+        return
+    usual = kinds.most_common(1)[0][0]
+    for shard, result in zip(present, results, strict=True):
+        for members, count in result.members.items():
+            if members != usual:
+                yield Finding(
+                    where=f"{shard.name}.tar",
+                    what=f"{count} samples differ from all others in the members {_some(sorted(members ^ usual))}",
+                )
+
+
+def _attribution(folder: Path, used: set[str]) -> Iterator[Finding]:
+    """Whoever made something that is in a picture is named."""
+    path = folder / ATTRIBUTION
+    if not path.is_file():
+        yield Finding(where=ATTRIBUTION, what="is missing; the next run writes it")
+        return
+    named = {row.get("asset") for row in csv.DictReader(io.StringIO(read(path).decode("utf-8", errors="replace")))}
+    if used - named:
+        yield Finding(where=ATTRIBUTION, what=f"does not name {_some(sorted(used - named))}")
+
+
+def _some(items: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown

@@ -1,0 +1,345 @@
+"""Hand-made samples and whole data sets of them, small and real, for tests that need no engine."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simgen.plan import RESOLVED, Plan, SampleId, make_plan
+from simgen.recipe import Recipe, Render, SceneChoice
+from simgen.record import Identity, make_record
+from simgen.scene import Phrases, Range, Scene
+from simgen.shards import Entry, write_shard
+from simgen.types import (
+    Body,
+    Camera,
+    Contact,
+    Credit,
+    Environment,
+    EnvironmentAsset,
+    Event,
+    Gate,
+    Instructions,
+    Light,
+    Material,
+    ObjectAsset,
+    PoseTrack,
+    Push,
+    Reject,
+    Release,
+    Remove,
+    Rollout,
+    Sample,
+    SceneSpec,
+    Split,
+    Stage,
+    SurfaceAsset,
+    Truth,
+    VisibilityTrack,
+)
+
+WIDTH, HEIGHT = 64, 48
+
+
+class StandInCatalog:
+    """A few assets made up from the types alone: `toys:mug-0` and so on, `planks:oak`, `sky:room`, `sky:field`."""
+
+    def object(self, ref: str) -> ObjectAsset:
+        source, name = ref.split(":")
+        number = int(name.rpartition("-")[2])
+        return ObjectAsset(
+            id=name,
+            source=source,
+            label="white mug",
+            kind="mug",
+            bounds_m=((-0.04, -0.04, -0.05), (0.04, 0.04, 0.05)),
+            volume_m3=1.5e-4,
+            mass_kg=0.3,
+            manifest_mass_kg=1.5e-4,
+            substance="ceramic",
+            friction=0.6,
+            restitution=0.2,
+            split="test" if number == 9 else "train",
+            credit=Credit(
+                title=f"Mug {number}", author="A. Potter", license="CC BY 4.0", url="https://example.org/mug"
+            ),
+            sha256=f"{number:064x}",
+        )
+
+    def surface(self, ref: str) -> SurfaceAsset:
+        source, name = ref.split(":")
+        return SurfaceAsset(
+            id=name,
+            source=source,
+            label="oak table top",
+            substance="wood",
+            material=Material(roughness=0.4),
+            friction=0.6,
+            restitution=0.3,
+            credit=Credit(title="Oak", author="B. Joiner", license="CC0 1.0"),
+            sha256="b" * 64,
+        )
+
+    def environment(self, ref: str) -> EnvironmentAsset:
+        source, name = ref.split(":")
+        return EnvironmentAsset(
+            id=name,
+            source=source,
+            label="a room",
+            indoor=name == "room",
+            split="test" if name == "field" else "train",
+            credit=Credit(title=name.title(), author="C. Walker", license="CC0 1.0", url="https://example.org/sky"),
+            sha256="c" * 64,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nudge(Scene):
+    """A mug is pushed."""
+
+    strength: Range = (1.0, 2.0)
+    label: str | None = None
+
+    law = "friction"
+    domain = "mechanics"
+    phrases = Phrases(superficial=("push it",), intermediate=("push it",), explicit=("push it",))
+
+
+def nudge_spec(*, bodies: int = 2, events: bool = True, index: int = 0, split: Split = "train") -> SceneSpec:
+    """A row of mugs on an oak table, with a box in every third place."""
+    mugs, sky = (("toys:mug-9",), "sky:field") if split == "test" else (("toys:mug-0", "toys:mug-1"), "sky:room")
+    made = []
+    for i in range(bodies):
+        common = {
+            "id": i + 1,
+            "role": "actor" if i == 0 else "affected",
+            "position_m": (0.2 * i, 0.0, 0.05),
+            "mass_kg": 0.3,
+            "friction": 0.6,
+            "restitution": 0.2,
+        }
+        if i % 3 == 2:
+            box = Material(base_color=(0.5, 0.2, 0.1))
+            size_m = (0.1, 0.1, 0.1)
+            made.append(Body(**common, label="box", shape="box", size_m=size_m, material=box, surface="planks:oak"))
+        else:
+            made.append(Body(**common, label="white mug", asset=mugs[(index + i) % len(mugs)], scale=1.5))
+    done: tuple[Event, ...] = (
+        Push(time_s=0.0, body=1, impulse_ns=(0.1, 0.0, -0.0)),
+        Release(time_s=0.1, body=1),
+        *((Remove(time_s=0.5, body=bodies),) if bodies > 1 else ()),
+    )
+    return SceneSpec(
+        scene="nudge",
+        bodies=tuple(made),
+        stage=Stage(kind="table", surface="planks:oak"),
+        lights=(Light(kind="area", name="key", position_m=(1.0, 1.0, 2.0), power=60.0),),
+        environment=Environment(asset=sky, strength=0.8),
+        camera=Camera(position_m=(0.0, -1.0, 0.6), look_at_m=(0.1, 0.0, 0.05)),
+        events=done if events else (),
+        end_state="rest" if events else "moving",
+    )
+
+
+def nudge_rollout(spec: SceneSpec, *, contacts: int = 1) -> Rollout:
+    """Five instants in which the actor goes 10 cm along x and the last body is taken away where the spec says so."""
+    times_s = np.linspace(0.0, 1.0, 5)
+    tracks: list[PoseTrack | VisibilityTrack] = []
+    for body in spec.bodies:
+        position_m = np.tile(np.array(body.position_m), (5, 1))
+        if body.role == "actor":
+            position_m[:, 0] += 0.1 * times_s
+        still = np.zeros((5, 3))
+        tracks.append(
+            PoseTrack(
+                body=body.id,
+                position_m=position_m,
+                quaternion=np.tile(np.array(body.quaternion), (5, 1)),
+                velocity_mps=still,
+                # What a solver leaves behind: zeros of either sign.
+                angular_velocity_radps=-still,
+            )
+        )
+    for event in spec.events:
+        if isinstance(event, Remove):
+            tracks.append(VisibilityTrack(body=event.body, visible=times_s < event.time_s))
+    touch = Contact(
+        a=0,
+        b=1,
+        first_s=0.0,
+        last_s=1.0,
+        impulse_ns=2.9,
+        peak_force_n=3.0,
+        depth_m=0.0001,
+        point_m=(0.0, 0.0, 0.0),
+    )
+    return Rollout(
+        spec=spec,
+        times_s=times_s,
+        tracks=tuple(tracks),
+        contacts=(touch,) * contacts,
+        start_index=0,
+        end_index=4,
+        kinetic_j=np.zeros(5),
+        potential_j=np.ones(5),
+        penetration_m=np.zeros(5),
+        work_j=0.02,
+        truth=(Truth(name="impulse", value=0.1, unit="N s", provenance="prescribed"),),
+    )
+
+
+def nudge_sample(
+    planned: SampleId,
+    *,
+    bodies: int = 2,
+    contacts: int = 1,
+    events: bool = True,
+    depth: bool = False,
+    seed: int = 7,
+    fingerprint: str = "0123456789abcdef",
+) -> Sample:
+    """A sample with a record made from a spec and a rollout, and pictures in which one square moves."""
+    spec = nudge_spec(bodies=bodies, events=events, index=planned.index, split=planned.split)
+    rng = np.random.default_rng([seed, planned.index])
+    start = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    end = start.copy()
+    start_seg, end_seg, mask = (np.zeros((HEIGHT, WIDTH), np.uint8) for _ in range(3))
+    start_seg[8:24, 4:20] = end_seg[8:24, 24:40] = 1
+    for body in spec.bodies[1:]:
+        start_seg[36:40, 2 * body.id] = end_seg[36:40, 2 * body.id] = body.id
+    mask[28:32, 4:40] = 85
+    mask[36:40, 4:8] = 170
+    mask[8:24, 4:40] = 255
+    for event in spec.events:
+        if isinstance(event, Remove):
+            mask[start_seg == event.body] = 170
+            end_seg[end_seg == event.body] = 0
+    end[mask > 0] = 255 - end[mask > 0]
+    record = make_record(
+        identity=Identity(
+            key=planned.key,
+            scene=planned.scene,
+            split=planned.split,
+            seed=seed,
+            index=planned.index,
+            attempt=planned.index % 2,
+            fingerprint=fingerprint,
+            simgen_version="0.1.0",
+        ),
+        scene=Nudge(),
+        rollout=nudge_rollout(spec, contacts=contacts),
+        camera=spec.camera if isinstance(spec.camera, Camera) else Camera(position_m=(1, 1, 1), look_at_m=(0, 0, 0)),
+        width=WIDTH,
+        height=HEIGHT,
+        instructions=Instructions(
+            superficial="Push the white mug.",
+            intermediate="Push the white mug – it slides 10 cm to the right.",
+            explicit="Push the white mug: it slides 10 cm to the right and stands there.",
+        ),
+        claims=[{"claim": "actor slid", "value": 0.1}] if events else [],
+        gates=(Gate(name="at_rest", value=0.0, limit="<= 0.02 m/s", passed=True),),
+        catalog=StandInCatalog(),
+    )
+    arrays: dict[str, Any] = {}
+    if depth:
+        arrays = {f"{when}_depth": rng.random((HEIGHT, WIDTH), dtype=np.float32) for when in ("start", "end")}
+        arrays["start_depth"][0, 0] = np.inf
+    return Sample(
+        key=planned.key,
+        start=start,
+        end=end,
+        start_seg=start_seg,
+        end_seg=end_seg,
+        mask=mask,
+        record=record,
+        arrays=arrays,
+    )
+
+
+def nudge_plan(n: int, *, shard_size: int = 4, passes: tuple[Any, ...] = ()) -> Plan:
+    """A plan of two scenes that share the same hand-made samples."""
+    recipe = Recipe(
+        name="hand-made",
+        scenes=(
+            SceneChoice(name="nudge", weight=1.0, parameters={}),
+            SceneChoice(name="nudge_hard", weight=1.0, parameters={"strength": [2.0, 3.0]}),
+        ),
+        render=Render(width=WIDTH, height=HEIGHT, passes=passes),
+    )
+    return make_plan(recipe, n=n, seed=7, shard_size=shard_size)
+
+
+def nudge_entries(plan: Plan, samples: Iterable[SampleId], *, holes: Iterable[int] = (), **options: Any) -> list[Entry]:
+    """What a worker would hand to a shard: samples of all kinds, every other one after a reject; some holes."""
+    entries = []
+    for planned in samples:
+        rejects = (Reject(gate="at_rest", reason="at_rest is 0.3, wanted <= 0.02 m/s"),) * (planned.index % 2)
+        cost = {"simulate": 0.5, "render": 3.0}
+        if planned.index in holes:
+            entries.append(
+                Entry(planned=planned, failure="timeout", reason="took too long", rejects=rejects, cost=cost)
+            )
+            continue
+        sample = nudge_sample(
+            planned,
+            # The first samples have no contact and no event: what is empty there must not fix a type.
+            bodies=1 + planned.index % 5,
+            contacts=planned.index % 3,
+            events=planned.index % 4 != 0,
+            fingerprint=plan.recipe.fingerprint,
+            depth="depth" in plan.recipe.render.passes,
+            **options,
+        )
+        entries.append(Entry(planned=planned, sample=sample, rejects=rejects, cost=cost))
+    return entries
+
+
+def write_nudges(folder: Path, plan: Plan, *, holes: Iterable[int] = ()) -> Path:
+    """A whole data set of hand-made samples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESOLVED).write_text(plan.to_yaml())
+    for shard in plan.shards:
+        entries = nudge_entries(plan, shard.samples, holes=holes)
+        write_shard(folder, shard, entries, fingerprint=plan.fingerprint, machine={"host": "here"})
+    return folder
+
+
+@pytest.fixture
+def catalog() -> StandInCatalog:
+    return StandInCatalog()
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., SceneSpec]:
+    """`make_spec(bodies=2, events=True, index=0)`: a spec with assets, a box, every kind of event."""
+    return nudge_spec
+
+
+@pytest.fixture
+def make_rollout() -> Callable[..., Rollout]:
+    """`make_rollout(spec, contacts=1)`: five instants in which the actor moves 10 cm along x."""
+    return nudge_rollout
+
+
+@pytest.fixture
+def make_sample() -> Callable[..., Sample]:
+    """`make_sample(index=0, bodies=2, contacts=1, events=True, depth=False, split="train")`: a whole small sample."""
+
+    def make(index: int = 0, *, split: Any = "train", **options: Any) -> Sample:
+        planned = SampleId(index=index, key=f"nudge-{index:06d}", scene="nudge", split=split)
+        return nudge_sample(planned, **options)
+
+    return make
+
+
+@pytest.fixture
+def make_dataset() -> Callable[..., Path]:
+    """`make_dataset(folder, n=12, shard_size=4, holes=(), passes=())`: a committed data set; returns its folder."""
+
+    def make(folder: Path, *, n: int = 12, shard_size: int = 4, holes: Iterable[int] = (), passes: Any = ()) -> Path:
+        return write_nudges(folder, nudge_plan(n, shard_size=shard_size, passes=passes), holes=holes)
+
+    return make
