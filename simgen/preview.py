@@ -25,8 +25,8 @@ def contact_sheet(samples: Sequence[Sample], path: Path, *, columns: int = 2, ti
     blocks = [_captioned(sample, tile) for sample in samples]
     rows = [blocks[i : i + columns] for i in range(0, len(blocks), columns)]
     across = min(columns, max(len(blocks), 1))
-    width = across * cell + (across + 1) * _MARGIN
-    legend = _legend(width - 2 * _MARGIN)
+    legend = _legend()
+    width = max(across * cell + (across + 1) * _MARGIN, legend.width + 2 * _MARGIN)
     height = legend.height + 2 * _MARGIN + sum(max(b.height for b in row) + _MARGIN for row in rows)
 
     sheet = Image.new("RGB", (width, height), _PAPER)
@@ -87,16 +87,17 @@ def _fitted(picture: NDArray[np.uint8], tile: int) -> Image.Image:
     return square
 
 
-def _legend(width: int) -> Image.Image:
+def _legend() -> Image.Image:
     """The three colours of the mask picture and what they stand for."""
     font = _font(13)
-    image = Image.new("RGB", (width, 20), _PAPER)
+    lefts = [0.0]
+    for _, name, _ in MASK_LEVELS:
+        lefts.append(lefts[-1] + 20 + font.getlength(name) + 24)
+    image = Image.new("RGB", (round(lefts.pop()), 20), _PAPER)
     draw = ImageDraw.Draw(image)
-    x = 0.0
-    for _, name, color in MASK_LEVELS:
+    for x, (_, name, color) in zip(lefts, MASK_LEVELS, strict=True):
         draw.rounded_rectangle((x, 3, x + 14, 17), radius=3, fill=color)
         draw.text((x + 20, 2), name, fill=_MUTED, font=font)
-        x += 20 + font.getlength(name) + 24
     return image
 
 

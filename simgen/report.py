@@ -19,7 +19,8 @@ from simgen._report.markup import Child, Html, el, join
 from simgen.dataset import Dataset, open_dataset
 from simgen.plan import read_plan
 from simgen.shards import read_rows
-from simgen.store import SPLITS, committed, names, part_path, put, read, read_json
+from simgen.status import read_stats
+from simgen.store import SPLITS, committed, names, put, read, read_json
 from simgen.types import Credit, Reject, Sample, Split
 
 SHOWN = 120
@@ -86,7 +87,7 @@ def gather(folder: Path) -> Facts:
     """What the files of a data set say; shards that are not committed do not count."""
     plan = read_plan(folder)
     shards = [(folder / split, number) for split in SPLITS for number in committed(folder / split)]
-    stats = [read_json(part_path(place, number, "_stats.json")) for place, number in shards]
+    stats = [read_stats(place, number) for place, number in shards]
     data = open_dataset(folder) if shards else Dataset(folder, ())
     rows = sorted(read_rows(folder), key=lambda row: int(row["index"]))
     recipe, render = plan.recipe, plan.recipe.render
@@ -166,7 +167,7 @@ def _read_used(data: Dataset) -> tuple[Used, ...]:
     counts: Counter[str] = Counter()
     for key in data.keys:
         told = {item["asset"]: item for item in data.record(key)["attribution"]}
-        counts.update(told)
+        counts.update(list(told))
         for asset, item in told.items():
             credits[asset] = Credit(**{name: item[name] for name in ("title", "author", "license", "url")})
     return tuple(Used(asset=asset, credit=credits[asset], samples=counts[asset]) for asset in sorted(credits))
@@ -383,6 +384,8 @@ def _histograms(facts: Facts) -> Iterable[Html]:
          [100 * row.actor_size_m for row in facts.accepted]),
     )  # fmt: skip
     for title, caption, axis, log, values in drawn:
+        if log and max(values) <= 0:
+            continue
         low, middle, high = (number(float(v)) for v in np.quantile(values, (0.0, 0.5, 1.0)))
         told = f"{title} in {axis}: {low} to {high}, median {middle}"
         yield _figure(title, caption, histogram(values, axis=axis, label=told, log=log))
