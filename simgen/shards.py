@@ -12,6 +12,7 @@ finished_unix_s, cpu_s, peak_rss_mb, stages {name: seconds}, samples [{key, stag
 import contextlib
 import hashlib
 import resource
+import sys
 import tarfile
 import time
 from collections import Counter
@@ -23,7 +24,6 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import webdataset
 
 from simgen import __version__
 from simgen.errors import OutputError
@@ -32,6 +32,13 @@ from simgen.plan import SampleId, ShardPlan
 from simgen.record import SCHEMA_VERSION, encode, to_json
 from simgen.store import HASHED, PARTS, SPLITS, Draft, committed, part_path, read_json, sha256, told_sha256
 from simgen.types import Reject, Sample
+
+with contextlib.ExitStack() as _without_torch:
+    # webdataset tries torch and does as well without; where it is installed it would cost every worker 3 s and 100 MB.
+    if "torch" not in sys.modules:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+        _without_torch.callback(sys.modules.pop, "torch")
+    import webdataset
 
 Failure = Literal["rejected", "timeout", "crash", "oom", "error"]
 
