@@ -59,7 +59,7 @@ def _captioned(sample: Sample, tile: int) -> Image.Image:
     block = Image.new("RGB", (width, top + tile), _PAPER)
     draw = ImageDraw.Draw(block)
 
-    scene = _plain(sample.record["scene"])
+    scene = _plain(sample.record["scene"].replace("_", " "))
     draw.text((0, 0), scene, fill=_INK, font=title)
     draw.text((title.getlength(scene) + 10, 3), sample.key, fill=_MUTED, font=small)
     for i, line in enumerate(lines):

@@ -198,14 +198,14 @@ def _top(facts: Facts) -> Html:
         share = f"{100 * len(facts.accepted) / attempts:.0f} %"
         shown.append(el("div", el("dt", "of all attempts accepted"), el("dd", share)))
     splits = Counter(row.split for row in facts.accepted)
-    settings = [*facts.settings, ("train, test", f"{splits['train']}, {splits['test']}")]
+    settings = [*facts.settings, ("train, test", f"{splits['train']}, {splits['test']}" if splits else "")]
     return el(
         "header",
         el("p", "simgen data set", class_="kind"),
         el("h1", facts.name),
         el("p", _state(facts), class_="lead"),
         el("dl", shown, class_="counts"),
-        el("dl", [el("div", el("dt", name), el("dd", value)) for name, value in settings], class_="facts"),
+        el("dl", [el("div", el("dt", name), el("dd", value)) for name, value in settings if value], class_="facts"),
         el("nav", [el("a", text, href=f"#{place}") for place, text in _places(facts)], aria_label="Sections"),
         class_="top",
     )

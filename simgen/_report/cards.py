@@ -162,7 +162,7 @@ def _drawing(picture: NDArray[np.uint8], size: tuple[int, int]) -> str:
 
 
 def _name(key: str, scene: str, split: str) -> Html:
-    return el("p", el("b", words(scene)), el("span", key), el("span", split), class_="name")
+    return el("div", el("h3", words(scene)), el("span", key), el("span", split), class_="name")
 
 
 def _words(sample: Sample) -> Html:
@@ -230,19 +230,19 @@ def _bodies(bodies: Sequence[Mapping[str, Any]]) -> Html:
     for body in bodies:
         start, end = body["start"], body["end"]
         swatch = el("span", class_="swatch", style=f"background: {css(instance_color(body['id']))}")
+        origin = f"{body['asset'] or body['shape']}, {body['license']}"
         rows.append(
             (
-                join([swatch, body["label"]]),
+                join([swatch, body["label"], el("br"), el("span", origin, class_="small")]),
                 body["role"],
                 body["substance"],
                 body["mass_kg"],
                 " × ".join(number(100 * edge) for edge in body["size_m"]),
                 100 * math.dist(start["position_m"], end["position_m"]) if end["visible"] else "taken away",
                 _turn_deg(start["quaternion"], end["quaternion"]) if end["visible"] else "",
-                join([body["asset"] or body["shape"], ", ", body["license"]]),
             )
         )
-    columns = ("body", "role", "substance", "#mass / kg", "#size / cm", "#moved / cm", "#turned / °", "asset, licence")
+    columns = ("body", "role", "substance", "#mass / kg", "#size / cm", "#moved / cm", "#turned / °")
     return _table("Bodies", columns, rows)
 
 
@@ -251,8 +251,8 @@ def _events(events: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> H
     for event in events:
         more = {k: v for k, v in event.items() if k not in {"kind", "time_s", "body"}}
         said = "; ".join(" ".join(_measured(name, value)) for name, value in more.items())
-        rows.append((float(event["time_s"]), event["kind"], labels[event["body"]], said))
-    return _table("Events", ("#time / s", "what", "body", "figures"), rows)
+        rows.append((labels[event["body"]], event["kind"], float(event["time_s"]), said))
+    return _table("Events", ("body", "what", "#time / s", "figures"), rows)
 
 
 def _contacts(contacts: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> Html:
@@ -299,6 +299,8 @@ def _plain(value: object) -> str:
     """A parameter as text: `[0.2, 0.6]` → `0.2, 0.6`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "–"
     if isinstance(value, float):
         return number(value, 4)
     if isinstance(value, list):
