@@ -56,7 +56,7 @@ from simgen.claims import GROUPS, TIERS, Claim, Facts, Tier, observe, who
 from simgen.errors import UnknownName, UsageError
 from simgen.scene import Phrases, Scene
 from simgen.types import Camera, Instructions, Reject, Rollout
-from simgen.words import BODY_FACTS, GROUP_FACTS, STAGE_WORDS, say, say_again, say_name
+from simgen.words import BODY_FACTS, GROUP_FACTS, STAGE_WORDS, joined, say, say_again, say_name
 
 MAX_CHARACTERS = 400
 
@@ -165,9 +165,9 @@ def check_phrases(phrases: Phrases, claims: tuple[str, ...], *, where: str = "ph
                 if (found := re.search(words, text))
                 and not any(what in claim for claim in (*claims, *demanded) for what in needed)
             }
-            faults += [
-                f"{place}: says {word!r} but claims none of: {', '.join(need)}" for word, need in sorted(unclaimed)
-            ]
+            for word, needed in sorted(unclaimed):
+                lack = f"needs a claim: {' or '.join(needed)}" if needed else "only a slot may say"
+                faults.append(f"{place}: says {word!r}, which {lack}")
     return faults
 
 
@@ -198,8 +198,8 @@ WORDS_THAT_CLAIM: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"\b(falls?|falling|drops?|dropping|lands?|collapses?|tumbles?|down)\b",
         ("fell", "dropped", "toppled", "slid", "rolled"),
     ),
-    (r"\b(hits?|strikes?|bumps?|collides?|runs? into|knocks? into)\b", ("struck",)),
-    (r"\b(everything|nothing) else\b", ("everything else",)),
+    (r"\b(hits?|strikes?|bumps?|collides?|runs? into|knocks? into)\b", ("struck", "in turn")),
+    (r"\b(everything|nothing|all) else\b", ("everything else",)),
     (r"\b(stays?|remains?|unmoved|untouched)\b", ("stayed", "everything else")),
     (r"\bone after (the other|another)\b|\bin turn\b|\bchain\b", ("in turn",)),
     (r"\b(remov|tak(e|es|ing) away|takes? out|pulls? out)", ("removed",)),
@@ -433,12 +433,12 @@ def _say_slot(slot: _Slot, said: _Said, facts: Facts) -> _Said | None:
         words = claims[0].said if len(bodies) == 1 else re.sub(r"\bon its (\w+)", r"on their \1s", claims[0].said)
         return replace(said, text=said.text + words, claims=(*said.claims, *(c for c in claims if c)))
     named = say_name(bodies, facts, said.mentioned)
-    if named is None:
+    if not named:
         return None
     return replace(
         said,
-        text=said.text + named.said,
-        claims=(*said.claims, named),
+        text=said.text + joined([claim.said for claim in named]),
+        claims=(*said.claims, *named),
         mentioned=said.mentioned | set(bodies),
         plural=len(bodies) > 1,
     )
@@ -453,21 +453,21 @@ def _say_outcome(bodies: tuple[int, ...], said: _Said, facts: Facts) -> _Said | 
         named = say_name((body,), facts, said.mentioned)
         found = ((verb, what, claiming.measure(what, (body,), facts)) for verb, what in OUTCOME_VERBS)
         how = next((one for one in found if one[2].holds), None)
-        if named is None or how is None:
+        if not named or how is None:
             return None
         verb, what, figure = how
         does = Claim(name=what, bodies=(body,), said=verb, value=figure.value, unit=figure.unit, holds=True)
-        wanted = {"topples": ("fall direction",), "falls": ()}.get(verb, ("distance", "direction"))
+        wanted = {"topples": ("fall direction",), "falls": ("drop height",)}.get(verb, ("distance", "direction"))
         details = [claim for fact in wanted if (claim := say(fact, (body,), facts))]
         if verb == "moves" and not details:
             return None
-        clause = [named.said, verb, *(claim.said for claim in details)]
-        turned = facts.motions[body].tilt_deg >= claiming.TOPPLED_DEG
+        clause = [named[0].said, verb, *(claim.said for claim in details)]
+        turned = verb == "falls" or facts.motions[body].tilt_deg >= claiming.TOPPLED_DEG
         pose = say("pose", (body,), facts) if turned else None
         if pose is not None:
             clause.append(f"and ends up {pose.said}")
             details.append(pose)
-        claims += (named, does, *details)
+        claims += (*named, does, *details)
         clauses.append(" ".join(clause))
     return replace(
         said,

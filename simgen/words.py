@@ -18,17 +18,26 @@ def name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int] = froz
 
     `mentioned`: bodies that the sentence has named already, so that "the other" may be said.
     """
+    said = say_name(bodies, facts, mentioned)
+    return joined([claim.said for claim in said]) if said else None
+
+
+def say_name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int]) -> tuple[Claim, ...]:
+    """The parts of a name, each as a claim that it means those bodies and nothing else; none where there is no name."""
     kinds: dict[str, list[int]] = {}
     for body in bodies:
         kinds.setdefault(facts.motions[body].body.label, []).append(body)
     heads = {head_noun(label) for label in kinds}
     # A row of dominoes in three colours is "the other seven dominoes".
     if len(kinds) > 1 and len(bodies) > 3 and len(heads) == 1:
-        return _name_alike(heads.pop(), bodies, facts, mentioned)
-    parts = [_name_alike(label, tuple(alike), facts, mentioned) for label, alike in kinds.items()]
-    if not parts or len(parts) > 6 or None in parts:
-        return None
-    return _joined([part for part in parts if part])
+        kinds = {heads.pop(): list(bodies)}
+    parts = [(tuple(alike), _name_alike(label, tuple(alike), facts, mentioned)) for label, alike in kinds.items()]
+    if len(parts) > 6 or any(words is None for _, words in parts):
+        return ()
+    return tuple(
+        Claim(name="name", bodies=alike, said=words or "", value=float(len(alike)), unit="bodies", holds=True)
+        for alike, words in parts
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ def _name_alike(label: str, bodies: tuple[int, ...], facts: Facts, mentioned: fr
     rest = set(alike) - set(bodies)
     if not rest:
         return f"the {_noun(label)}" if len(bodies) == 1 else f"the {_number(len(bodies))} {_plural(label)}"
-    if rest <= mentioned:
+    if rest <= mentioned and not mentioned & set(bodies):
         return f"the other {_noun(label)}" if len(bodies) == 1 else f"the other {_number(len(bodies))} {_plural(label)}"
     if len(bodies) > 1:
         return f"{_number(len(bodies))} of the {_number(len(alike))} {_plural(label)}"
@@ -145,7 +154,7 @@ def _share(part: int, whole: int) -> str | None:
     return f"{_number(part)} of the {_number(whole)}"
 
 
-def _joined(parts: list[str]) -> str:
+def joined(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -425,20 +434,14 @@ def say(fact: str, bodies: tuple[int, ...], facts: Facts) -> Claim | None:
     return Claim(name=fact, bodies=bodies, said=words, value=float(value), unit=unit, holds=True)
 
 
-def say_name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int]) -> Claim | None:
-    """The name of some bodies, as a claim that it means them and nothing else."""
-    words = name(bodies, facts, mentioned)
-    if words is None:
-        return None
-    return Claim(name="name", bodies=bodies, said=words, value=float(len(bodies)), unit="bodies", holds=True)
-
-
 def say_again(claim: Claim, facts: Facts) -> Claim | None:
     """The same claim from the states as they are."""
     if claim.name == "name":
-        # "The other" is said where those meant besides had been named before.
-        plain = say_name(claim.bodies, facts, frozenset())
-        return plain if plain == claim else say_name(claim.bodies, facts, frozenset(facts.motions) - set(claim.bodies))
+        # "The other" is said where all that it leaves out had been named before.
+        again = say_name(claim.bodies, facts, frozenset())
+        if claim.said.startswith("the other "):
+            again = say_name(claim.bodies, facts, frozenset(facts.motions) - set(claim.bodies))
+        return again[0] if again else None
     if claim.name in BODY_FACTS or claim.name in GROUP_FACTS:
         return say(claim.name, claim.bodies, facts)
     found = claiming.measure(claim.name, claim.bodies, facts)
