@@ -574,9 +574,9 @@ def _image(key: str, name: str, data: bytes) -> NDArray[np.uint8]:
     except cv2.error:
         image = None
     color = name in ("start.png", "end.png")
-    if image is None or image.dtype != np.uint8 or image.ndim != (3 if color else 2):
+    if image is None or image.dtype != np.uint8 or image.shape[2:] != ((3,) if color else ()):
         raise OutputError(
-            f"{key}: member {name} is damaged: not an 8-bit PNG of {'three channels' if color else 'one'}"
+            f"{key}: member {name} is damaged: not an 8-bit PNG of {'three channels' if color else 'one channel'}"
         )
     picture: NDArray[np.uint8] = (cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if color else image).astype(
         np.uint8, copy=False

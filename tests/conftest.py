@@ -200,6 +200,8 @@ def nudge_sample(
     depth: bool = False,
     seed: int = 7,
     fingerprint: str = "0123456789abcdef",
+    rollout: Rollout | None = None,
+    gates: tuple[Gate, ...] = (Gate(name="at_rest", value=0.0, limit="<= 0.02 m/s", passed=True),),
 ) -> Sample:
     """A sample with a record made from a spec and a rollout, and pictures in which one square moves."""
     spec = nudge_spec(bodies=bodies, events=events, index=planned.index, split=planned.split)
@@ -230,7 +232,7 @@ def nudge_sample(
             simgen_version="0.1.0",
         ),
         scene=Nudge(),
-        rollout=nudge_rollout(spec, contacts=contacts),
+        rollout=rollout or nudge_rollout(spec, contacts=contacts),
         camera=spec.camera if isinstance(spec.camera, Camera) else Camera(position_m=(1, 1, 1), look_at_m=(0, 0, 0)),
         width=WIDTH,
         height=HEIGHT,
@@ -240,7 +242,7 @@ def nudge_sample(
             explicit="Push the white mug: it slides 10 cm to the right and stands there.",
         ),
         claims=[{"claim": "actor slid", "value": 0.1}] if events else [],
-        gates=(Gate(name="at_rest", value=0.0, limit="<= 0.02 m/s", passed=True),),
+        gates=gates,
         catalog=StandInCatalog(),
     )
     arrays: dict[str, Any] = {}
