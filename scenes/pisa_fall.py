@@ -64,7 +64,8 @@ class PisaFall(Scene):
             camera=camera,
             events=tuple(Release(time_s=0.0, body=body.id) for body in fallers),
             gravity_mps2=(0.0, 0.0, -self.gravity_mps2),
-            settle_s=3.0,
+            settle_s=4.0,
+            duration_s=6.0,
             start_s=1.0 / 16 if self.first_frame == "pisa" else 0.0,
         )
 

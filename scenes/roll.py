@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
+from simgen.geometry import Shape, direction, quat, quat_from_axis_angle, vec3
 from simgen.sampling import Draw
 from simgen.scene import Phrases, Range, Scene, register
 from simgen.types import IDENTITY, Push, Quat, SceneSpec
@@ -26,7 +26,7 @@ class Roll(Scene):
         heading = draw.angle()
         view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0))
         stage = draw.stage()
-        asset = draw.object(size_m=(0.03, 0.3), where=lambda _, shape: shape.roll_axis() is not None)
+        asset = draw.object(size_m=(0.03, 0.3), where=lambda _, shape: _rolls(shape))
         axis = draw.shape(asset).roll_axis()
         distance = draw.uniform(self.distance) * max(asset.size_m)
         # A push slides first and rolls once it has lost 2/7 (ball) to 1/3 (cylinder) of its speed; rolling
@@ -44,10 +44,19 @@ class Roll(Scene):
     phrases = Phrases(superficial=(), intermediate=(), explicit=())
 
 
+def _rolls(shape: Shape) -> bool:
+    """A ball, or something round that lies still on its side: its contact line reaches to both sides of its weight."""
+    axis = shape.roll_axis()
+    if axis is None or axis == -1:
+        return axis == -1
+    line = shape.support(_lying(axis)).polygon_m[:, 1]
+    return bool(min(-line.min(), line.max()) > 0.2 * np.ptp(shape.points[:, axis]))
+
+
 def _lying(axis: int | None) -> Quat:
     """The orientation in which the roll axis lies along y."""
     if axis == 0:
         return quat(quat_from_axis_angle((0, 0, 1), np.pi / 2))
     if axis == 2:
-        return quat(quat_multiply(quat_from_axis_angle((1, 0, 0), np.pi / 2), IDENTITY))
+        return quat(quat_from_axis_angle((1, 0, 0), np.pi / 2))
     return IDENTITY

@@ -256,8 +256,8 @@ class SceneSpec:
     camera: Camera | Framing
     events: tuple[Event, ...] = ()
     gravity_mps2: Vec3 = (0.0, 0.0, -9.81)
-    settle_s: float = 1.0
-    """Time before t = 0 in which free bodies find their rest; events and initial velocities wait."""
+    settle_s: float = 2.0
+    """Longest time before t = 0 in which free bodies find their rest; events and initial velocities wait."""
     duration_s: float = 4.0
     """The end frame is taken at rest, or when this has passed."""
     start_s: float = 0.0
@@ -345,6 +345,8 @@ class Rollout:
     """Deepest overlap of any two bodies, or of a body and the stage, at every step [T]."""
     work_j: float
     """Energy that events put in after the start (pushes)."""
+    settled_mps: float = 0.0
+    """Mean speed of the fastest body in the last moments of settling."""
     truth: tuple[Truth, ...] = ()
 
     def poses(self, body_id: int) -> PoseTrack:

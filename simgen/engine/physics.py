@@ -15,7 +15,8 @@ import numpy as np
 from simgen.assets import Catalog
 from simgen.engine.kubric_import import KubricPyBullet
 from simgen.engine.world import World, build_world
-from simgen.geometry import quat_angle, quat_conjugate, quat_rotate, vec3
+from simgen.geometry import quat_conjugate, quat_rotate, vec3
+from simgen.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
 from simgen.types import (
     Body,
     Contact,
@@ -30,11 +31,8 @@ from simgen.types import (
     VisibilityTrack,
 )
 
-REST_SPEED_MPS = 0.005
-REST_SPIN_RADPS = 0.08
-REST_FOR_S = 0.25
-"""At rest: over so long a time no body's mean speed was higher. Means, because contacts without warm starting throw
-up a spike of one step now and then that moves nothing."""
+SLOWEST_BOUNCE_MPS = 0.05
+"""Contacts slower than this do not bounce."""
 
 
 def simulate(spec: SceneSpec, catalog: Catalog) -> Rollout:
@@ -71,6 +69,8 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         self.world = world
         self.spec = world.spec
         self.bullet = self._physics_client
+        # Kubric lets every touch bounce, however slow: bodies that rest chatter, and thin tiles gain energy from it.
+        self.bullet.setPhysicsEngineParameter(restitutionVelocityThreshold=SLOWEST_BOUNCE_MPS)
         self.bullet.setTimeStep(1.0 / self.spec.step_rate_hz)
         self.index = {body_id: asset.linked_objects[self] for body_id, asset in world.assets.items()}
         self.body_id = {index: body_id for body_id, index in self.index.items()}
@@ -97,10 +97,13 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         held = {event.body for event in spec.events if isinstance(event, Release)}
         pending = sorted(spec.events, key=lambda event: event.time_s)
 
+        settling = _History()
         for _ in range(round(spec.settle_s * spec.step_rate_hz)):
-            self._hold(held)
             self.bullet.stepSimulation()
-        self._hold(held)
+            self._hold(held)
+            self._record(settling)
+            if self._quiet(settling):
+                break
         for body in self.free:
             if any(body.velocity_mps) or any(body.angular_velocity_radps):
                 self.bullet.resetBaseVelocity(self.index[body.id], body.velocity_mps, body.angular_velocity_radps)
@@ -117,14 +120,14 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             while pending and pending[0].time_s <= now_s + 1e-9:
                 work_j += self._apply(pending.pop(0), held)
                 last_event_s = now_s
-            waited = now_s > max(spec.start_s, last_event_s) + REST_FOR_S
+            waited = now_s > max(spec.start_s, last_event_s) + REST_WINDOW_S
             if step == num_steps or (spec.end_state == "rest" and waited and not pending and self._quiet(history)):
                 break
             self.bullet.stepSimulation()
             self._hold(held)
             contacts += self._touch(touches, now_s, step_s)
         contacts += [_closed(pair, touch) for pair, touch in touches.items()]
-        return self._assemble(history, contacts, work_j)
+        return self._assemble(history, contacts, work_j, self._speed(settling) if settling.states else 0.0)
 
     def _hold(self, held: Iterable[int]) -> None:
         """Put bodies that hang back to where they hang, at rest."""
@@ -178,11 +181,16 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         history.penetration_m.append(max((-p[8] for p in self.bullet.getContactPoints()), default=0.0))
 
     def _quiet(self, history: _History) -> bool:
-        steps = round(REST_FOR_S * self.spec.step_rate_hz)
-        then, now = history.states[-1 - steps], history.states[-1]
-        moved = np.linalg.norm(now[:, :3] - then[:, :3], axis=1)
-        turned = quat_angle(now[:, 3:7], then[:, 3:7])
-        return bool((moved < REST_SPEED_MPS * REST_FOR_S).all() and (turned < REST_SPIN_RADPS * REST_FOR_S).all())
+        return self._speed(history) < REST_SPEED_MPS
+
+    def _speed(self, history: _History) -> float:
+        """Of the fastest body over the last moments; infinite while there are too few of them."""
+        steps = round(REST_WINDOW_S * self.spec.step_rate_hz)
+        if len(history.states) <= steps:
+            return np.inf
+        window = np.array(history.states[-1 - steps :])
+        reach = np.array([max(body.size_m) * body.scale / 2 for body in self.spec.bodies])
+        return float(mean_speed(window[:, :, :3], window[:, :, 3:7], reach).max(initial=0.0))
 
     def _touch(self, touches: dict[tuple[int, int], _Touch], now_s: float, step_s: float) -> list[Contact]:
         """Follow what touches what during this step; the contacts that have ended."""
@@ -201,7 +209,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         over = [pair for pair, touch in touches.items() if touch.last_s < now_s + 0.5 * step_s]
         return [_closed(pair, touches.pop(pair)) for pair in over]
 
-    def _assemble(self, history: _History, contacts: list[Contact], work_j: float) -> Rollout:
+    def _assemble(self, history: _History, contacts: list[Contact], work_j: float, settled_mps: float) -> Rollout:
         spec = self.spec
         states, visible = np.array(history.states), np.array(history.visible)
         times = np.arange(len(states)) / spec.step_rate_hz
@@ -238,6 +246,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             potential_j=potential,
             penetration_m=np.maximum(np.array(history.penetration_m), 0.0),
             work_j=work_j,
+            settled_mps=settled_mps,
         )
 
     def close(self) -> None:
