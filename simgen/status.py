@@ -143,9 +143,12 @@ def read_stats(folder: Path, number: int) -> dict[str, Any]:
     stats = read_json(path)
     for name, kind in _STATS_FIELDS.items():
         if not isinstance(stats.get(name), kind):
-            raise OutputError(f"{path}: has no {name!r}; the file is damaged")
+            raise OutputError(f"{path}: has no {name!r}; remove it and run the same `simgen generate` again")
     if stats["sha256"] != told_sha256(stats):
-        raise OutputError(f"{path}: has been changed after it was written (its sha256 does not fit)")
+        raise OutputError(
+            f"{path}: has been changed after it was written (its sha256 does not fit); remove it and run the same "
+            f"`simgen generate` again"
+        )
     return stats
 
 
@@ -247,42 +250,45 @@ def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
 
 
 def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
-    result = _Shard()
+    # Taken for granted until the statistics can be read: one cause, one line.
+    result = _Shard(keys=[sample.key for sample in shard.samples])
     try:
         stats = read_stats(folder / shard.split, shard.number)
-        result.findings += _check_files(folder, shard, stats, plan)
-        _read_tar(folder, shard, stats, plan, result)
+        result.keys = [*stats["keys"], *(hole["key"] for hole in stats["holes"])]
+        if stats["fingerprint"] != plan.fingerprint:
+            what = f"is of plan {stats['fingerprint']}, the data set's is {plan.fingerprint}"
+            result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
+        damaged = dict(_damaged(folder / shard.split, shard, stats))
+        result.findings += [Finding(where=where, what=what) for where, what in damaged.items()]
+        # What a damaged file says about itself is not worth telling.
+        if not damaged:
+            _read_tar(folder, shard, stats, plan, result)
     except OutputError as error:
         # Our errors name the path on this machine; a finding names the file in the data set.
-        result.findings.append(Finding(where=shard.name, what=str(error).replace(f"{folder}/", "")))
+        where, _, what = str(error).replace(f"{folder}/", "").partition(": ")
+        result.findings.append(Finding(where=where, what=what))
     return result
 
 
-def _check_files(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Plan) -> Iterator[Finding]:
-    place = folder / shard.split
-    if stats["fingerprint"] != plan.fingerprint:
-        yield Finding(
-            where=f"{shard.name}_stats.json",
-            what=f"is of plan {stats['fingerprint']}, the data set's is {plan.fingerprint}",
-        )
+def _damaged(place: Path, shard: ShardPlan, stats: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files of a shard that are not as they were written, each with what is wrong."""
+    remedy = f"remove {shard.name}_stats.json and run the same `simgen generate` again"
     for part in HASHED:
         path = part_path(place, shard.number, part)
         where = f"{shard.split}/{path.name}"
         facts = stats["files"].get(path.name)
         if facts is None:
-            yield Finding(where=f"{shard.name}_stats.json", what=f"does not name {path.name}")
+            yield where, "is not named in the shard's _stats.json"
         elif not path.is_file():
-            yield Finding(where=where, what="is missing")
+            yield where, f"is missing; {remedy}"
         elif path.stat().st_size != facts["bytes"]:
-            yield Finding(where=where, what=f"has {path.stat().st_size} bytes, was written with {facts['bytes']}")
+            yield where, f"has {path.stat().st_size} bytes, was written with {facts['bytes']}; {remedy}"
         elif sha256(path) != facts["sha256"]:
-            yield Finding(where=where, what="has been changed after it was written (its sha256 does not fit)")
+            yield where, f"has been changed after it was written (its sha256 does not fit); {remedy}"
 
 
 def _read_tar(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Plan, result: _Shard) -> None:
     path = part_path(folder / shard.split, shard.number, ".tar")
-    if not path.is_file():
-        return
     where = f"{shard.split}/{path.name}"
     index = read_json(part_path(folder / shard.split, shard.number, ".idx.json")).get("samples", {})
     spans: dict[str, dict[str, list[int]]] = {}
@@ -312,7 +318,6 @@ def _read_tar(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Pl
         result.findings += [Finding(where=at, what=what) for what in found]
         if not found:
             result.assets |= {item["asset"] for item in sample.record["attribution"]}
-    result.keys += [*spans, *(hole["key"] for hole in stats["holes"])]
 
 
 def _check_sample(sample: Sample, txt: bytes, planned: SampleId | None, plan: Plan) -> Iterator[str]:
