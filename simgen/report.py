@@ -155,7 +155,8 @@ def _read_lost(folder: Path, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, 
             scene=mark["scene"],
             split=mark["split"],
             kind=mark["failure"],
-            reason=" ".join(filter(None, (mark["reason"], mark["detail"]))),
+            reason=mark["reason"],
+            detail=mark["detail"],
             log=read(log).decode(errors="replace")[-_LOG_CHARACTERS:] if log.is_file() else "",
             command=mark["reproduce"],
         )
@@ -229,7 +230,9 @@ def _places(facts: Facts) -> list[tuple[str, str]]:
 
 def _pictures(facts: Facts) -> Html:
     if not facts.accepted:
-        return el("section", el("h2", "Pairs"), el("p", "No pair has been accepted yet.", class_="lead"), id="pictures")
+        return el(
+            "section", el("h2", "Pairs"), el("p", "No pair has been accepted so far.", class_="lead"), id="pictures"
+        )
     cards = _cards(facts)
     return el(
         "section",
@@ -319,7 +322,7 @@ def _lost(facts: Facts) -> Html | None:
     if not facts.lost:
         return None
     kinds = Counter(lost.kind for lost in facts.lost)
-    said = ", ".join(f"{count} {words(kind)}" for kind, count in kinds.most_common())
+    said = ", ".join(f"{words(kind)} {count}" for kind, count in kinds.most_common())
     shown = facts.lost[:SHOWN]
     more = f" The first {len(shown)} are shown." if len(shown) < len(facts.lost) else ""
     return el(
@@ -327,7 +330,7 @@ def _lost(facts: Facts) -> Html | None:
         el("h2", "Quarantine"),
         el(
             "p",
-            f"Samples that the data set does without: {said}. No other sample took their place.{more}",
+            f"Samples that the data set does without, by class: {said}. No other took their place.{more}",
             class_="lead",
         ),
         el("div", [lost_card(lost) for lost in shown], class_="gallery"),

@@ -44,6 +44,7 @@ class Lost:
     kind: str
     """Class of the failure: `crash`, `timeout`, `rejected`, …"""
     reason: str
+    detail: str = ""
     log: str = ""
     command: str
 
@@ -72,6 +73,7 @@ def lost_card(lost: Lost) -> Html:
             "div",
             el("p", "No picture: ", el("b", words(lost.kind))),
             el("p", lost.reason),
+            el("p", lost.detail, class_="small") if lost.detail else None,
             el("p", "To see it happen:", class_="small") if lost.command else None,
             el("pre", lost.command, class_="command") if lost.command else None,
             el("details", el("summary", "End of the log"), el("pre", lost.log)) if lost.log else None,
