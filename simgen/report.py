@@ -59,6 +59,8 @@ class Facts:
     """A data set as far as it has come, as the page shows it."""
 
     name: str
+    folder: str
+    """As commands name it."""
     settings: tuple[tuple[str, str], ...]
     """Recipe, seed, fingerprint and the like, in words."""
     planned: int
@@ -102,6 +104,7 @@ def gather(folder: Path) -> Facts:
         cost_s.update(shard["cost"]["stages"])
     return Facts(
         name=folder.resolve().name,
+        folder=str(folder),
         settings=(
             ("recipe", recipe.name),
             ("seed", str(plan.seed)),
@@ -251,7 +254,7 @@ def _cards(facts: Facts) -> list[Html]:
     size = 0
     for place in _spread(facts.accepted)[:SHOWN]:
         row = facts.accepted[place]
-        card = sample_card(facts.load(row.key), facts.rejects.get(row.key, ()), folder=facts.name)
+        card = sample_card(facts.load(row.key), facts.rejects.get(row.key, ()), folder=facts.folder)
         size += len(card)
         if size > PICTURE_BYTES and cards:
             break
@@ -333,7 +336,7 @@ def _lost(facts: Facts) -> Html | None:
             f"Samples that the data set does without, by class: {said}. No other took their place.{more}",
             class_="lead",
         ),
-        el("div", [lost_card(lost) for lost in shown], class_="gallery"),
+        el("div", [lost_card(lost, facts.rejects.get(lost.key, ())) for lost in shown], class_="gallery"),
         id="quarantine",
     )
 

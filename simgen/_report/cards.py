@@ -61,11 +61,11 @@ def sample_card(sample: Sample, rejects: Sequence[Reject], *, folder: str) -> Ht
         id=sample.key,
         data_scene=record["scene"],
         data_split=record["split"],
-        data_outcome=" ".join(["accepted", outcome, *sorted({f"gate:{r.gate}" for r in rejects})]),
+        data_outcome=" ".join(["accepted", outcome, *_gates(rejects)]),
     )
 
 
-def lost_card(lost: Lost) -> Html:
+def lost_card(lost: Lost, rejects: Sequence[Reject]) -> Html:
     """The card of a sample that was not made: why, and the command that shows it."""
     return el(
         "article",
@@ -76,6 +76,7 @@ def lost_card(lost: Lost) -> Html:
             el("p", lost.detail, class_="small") if lost.detail else None,
             el("p", "To see it happen:", class_="small") if lost.command else None,
             el("pre", lost.command, class_="command") if lost.command else None,
+            el("details", el("summary", "Attempts"), _rejects(rejects)) if rejects else None,
             el("details", el("summary", "End of the log"), el("pre", lost.log)) if lost.log else None,
             class_="compare",
         ),
@@ -84,7 +85,7 @@ def lost_card(lost: Lost) -> Html:
         id=lost.key,
         data_scene=lost.scene,
         data_split=lost.split,
-        data_outcome="quarantined",
+        data_outcome=" ".join(["quarantined", *_gates(rejects)]),
     )
 
 
@@ -208,11 +209,7 @@ def _figures(sample: Sample, rejects: Sequence[Reject], folder: str) -> Html:
                 ("picture", f"{camera['width']} × {camera['height']} pixels"),
             ],
         ),
-        _table(
-            "Attempts rejected before",
-            ("#attempt", "gate", "reason"),
-            [(str(r.attempt), words(r.gate), _sign(r.reason)) for r in rejects],
-        ),
+        _rejects(rejects),
         _pairs(
             "Origin",
             [
@@ -274,6 +271,16 @@ def _contacts(contacts: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) 
     left_out = f", the {len(rows)} strongest of {len(contacts)}" if len(rows) < len(contacts) else ""
     columns = ("between", "#from / s", "#to / s", "#impulse / N s", "#peak / N", "#depth / mm")
     return _table(f"Contacts{left_out}", columns, rows)
+
+
+def _rejects(rejects: Sequence[Reject]) -> Html:
+    rows = [(words(r.gate), str(r.attempt), _sign(r.reason)) for r in rejects]
+    return _table("Attempts rejected", ("gate", "#attempt", "reason"), rows)
+
+
+def _gates(rejects: Sequence[Reject]) -> list[str]:
+    """What the page filters by."""
+    return sorted({f"gate:{reject.gate}" for reject in rejects})
 
 
 def _changed(mask: NDArray[np.uint8]) -> list[tuple[str, str, Rgb]]:
