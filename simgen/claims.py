@@ -23,7 +23,7 @@ WHAT, between the start and the end frame unless the line says otherwise (in bra
     rolled              radius times angle is the way it went, within 25 percent, over a quarter turn or more [1]
     bounced             left the ground again after landing and rose 1 cm [bounces]
     started in the air  touches nothing in the start frame [m]
-    at rest             slower than 2 cm/s and 0.3 rad/s at the end, and carried by something [m/s]
+    at rest             as the certificate has it (`simgen.motion`), and it touches something [m/s]
     stopped             moved, and at rest at the end [m/s]
     stopped dead        at rest at the end, within half its own length of where it first ran into a body [m]
     rebounded           went back 2 cm or more after it first ran into a body [m]
@@ -47,6 +47,7 @@ from numpy.typing import NDArray
 
 from simgen.errors import UnknownName
 from simgen.geometry import quat_angle, quat_conjugate, quat_rotate
+from simgen.motion import REST_SPEED_MPS, speed_at
 from simgen.types import STAGE_ID, Body, Camera, Contact, Floats, PoseTrack, Rollout
 
 Tier = Literal["superficial", "intermediate", "explicit"]
@@ -59,15 +60,45 @@ DROPPED_M = 0.02
 SLID_M = 0.02
 ROLL_TOLERANCE = 0.25
 ROLL_LEAST_M = 0.03
-REST_MPS, REST_RADPS = 0.02, 0.3
 STRIKE_MPS = 0.05
 TOUCH_S = 0.05
 """Touches that are this little apart count as one: resting contacts flicker."""
 FLIGHT_S = 0.1
 
-BALLS = frozenset({"ball", "marble", "sphere", "globe", "orange", "apple", "tomato", "lemon", "lime", "peach", "bead"})
+BALLS = frozenset(
+    {
+        "ball",
+        "basketball",
+        "football",
+        "marble",
+        "sphere",
+        "globe",
+        "orange",
+        "apple",
+        "tomato",
+        "lemon",
+        "lime",
+        "peach",
+        "bead",
+    }
+)
 BOXES = frozenset(
-    {"box", "book", "block", "brick", "carton", "domino", "plank", "board", "die", "dice", "cube", "crate", "notebook"}
+    {
+        "box",
+        "book",
+        "block",
+        "brick",
+        "carton",
+        "domino",
+        "tile",
+        "plank",
+        "board",
+        "die",
+        "dice",
+        "cube",
+        "crate",
+        "notebook",
+    }
 )
 PREPOSITIONS = frozenset({"with", "without", "of", "in", "on", "for", "from", "and", "that", "to"})
 
@@ -139,7 +170,7 @@ class Motion:
     """Radius times angle about the axis across its way, after it has toppled and last flown."""
     roll_rad: float
     speed_mps: float
-    spin_radps: float
+    """At the end, as `simgen.motion` measures it."""
     visible_at_start: bool
     visible_at_end: bool
 
@@ -235,11 +266,12 @@ def dropped(m: Motion, facts: Facts) -> Finding:
     if m.starts_in_air:
         return Finding(m.drop_m >= DROPPED_M, m.drop_m, "m")
     # On the stage nothing can drop; on a ramp that stays, going down is sliding unless it flew.
+    carried = m.started_on and STAGE_ID not in m.started_on
+    if carried and any(not stayed(facts.motions[b]).holds for b in m.started_on):
+        return Finding(m.drop_m >= DROPPED_M, m.drop_m, "m")
     lowered = _bottom_m(facts.rollout, m.body, at_end=False) - _bottom_m(facts.rollout, m.body, at_end=True)
     least = max(DROPPED_M, 0.15 * max(extents_m(m.body)))
-    carried = m.started_on and STAGE_ID not in m.started_on
-    gave_way = any(not stayed(facts.motions[b]).holds for b in m.started_on if b != STAGE_ID)
-    return Finding(bool(carried and lowered >= least and (gave_way or m.flight_drop_m >= 0.01)), lowered, "m")
+    return Finding(bool(carried and lowered >= least and m.flight_drop_m >= 0.01), lowered, "m")
 
 
 def toppled(m: Motion) -> Finding:
@@ -267,8 +299,7 @@ def slid(m: Motion, facts: Facts) -> Finding:
 
 
 def at_rest(m: Motion) -> Finding:
-    quiet = m.speed_mps < REST_MPS and m.spin_radps < REST_RADPS
-    return Finding(m.visible_at_end and quiet and bool(m.touching), m.speed_mps, "m/s")
+    return Finding(m.visible_at_end and m.speed_mps <= REST_SPEED_MPS and bool(m.touching), m.speed_mps, "m/s")
 
 
 def stopped_dead(m: Motion, facts: Facts) -> Finding:
@@ -362,10 +393,15 @@ def posture(m: Motion) -> str:
             return "leaning" if propped else ""
         height = extents_m(body)[axis]
         short, long = sorted(size for k, size in enumerate(extents_m(body)) if k != axis)
-        if height >= 1.15 * long:
-            return "upright"
+        has_top = body.shape == "asset" and axis == 2
         if height <= 0.5 * short:
             return "flat"
+        if has_top and m.lean_deg > 165:
+            return "upside down"
+        if height >= 1.15 * long:
+            return "upright"
+        if has_top:
+            return "the right way up"
         if short <= 0.35 * height:
             return "on its edge"
         return "on its side" if long >= 1.15 * height else ""
@@ -567,8 +603,7 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         roll_path_m=path,
         roll_arc_m=arc,
         roll_rad=angle,
-        speed_mps=float(np.linalg.norm(track.velocity_mps[end])),
-        spin_radps=float(np.linalg.norm(track.angular_velocity_radps[end])),
+        speed_mps=speed_at(rollout, body.id, end),
         visible_at_start=rollout.visible(body.id, start),
         visible_at_end=rollout.visible(body.id, end),
     )

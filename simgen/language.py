@@ -40,6 +40,7 @@ Slots of groups (`actor`, `affected`, `others`, `struck`, `pieces`, `bystanders`
     place                   `in the left third of the picture`, middle or right, at the end
     outcome                 a clause for each of up to three bodies: `the red can topples to the left and ends up on its
                             side; the blue ball rolls about 20 cm to the right`
+    does                    such a clause of one body without its name
     count                   how many of the group fell: `all eight`, `both`, `three of the five`
     fallen                  those with their name: `all eight white dominoes`, `three of the five wooden blocks`
 """
@@ -162,8 +163,8 @@ def check_phrases(phrases: Phrases, claims: tuple[str, ...], *, where: str = "ph
                 (found[0], needed)
                 for text, demanded in _variants(parsed, with_optional=None)
                 for words, needed in WORDS_THAT_CLAIM
-                if (found := re.search(words, text))
-                and not any(what in claim for claim in (*claims, *demanded) for what in needed)
+                for found in re.finditer(words, text)
+                if not _covered(text[: found.start()], needed, (*claims, *demanded))
             }
             for word, needed in sorted(unclaimed):
                 lack = f"needs a claim: {' or '.join(needed)}" if needed else "only a slot may say"
@@ -183,6 +184,18 @@ def expansions(phrases: Phrases) -> dict[Tier, int]:
         )
         for tier in TIERS
     }
+
+
+def _covered(before: str, needed: tuple[str, ...], claims: tuple[str, ...]) -> bool:
+    """Whether one of the claims backs a word; right after a group's name it must be about all of that group."""
+    subject = re.search(r"\{([a-z.]+)\} $", before)
+    fitting = [claim for claim in claims if any(what in claim for what in needed)]
+    if subject is None:
+        return bool(fitting)
+    group = subject[1]
+    if group.endswith((".count", ".fallen")):
+        return "fell" in needed or bool(fitting)
+    return any(claim.removeprefix("all ").startswith(f"{group} ") for claim in fitting) or group not in GROUPS
 
 
 WORDS_THAT_CLAIM: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -305,8 +318,8 @@ def _parse_slot(slot: str, where: str) -> _Slot | _Agree:
         group, fact = ("pieces" if slot in GROUP_FACTS else "actor"), slot
     if group not in GROUPS:
         raise UnknownName("group of bodies", group, GROUPS, where=f"{where}: slot {slot!r}")
-    if fact not in BODY_FACTS and fact not in GROUP_FACTS:
-        raise UnknownName("slot", fact, [*BODY_FACTS, *GROUP_FACTS, *GROUPS, "stage"], where=where)
+    if fact not in (*BODY_FACTS, *GROUP_FACTS, *CLAUSES):
+        raise UnknownName("slot", fact, [*BODY_FACTS, *GROUP_FACTS, *CLAUSES, *GROUPS, "stage"], where=where)
     return _Slot(group, fact)
 
 
@@ -426,6 +439,9 @@ def _say_slot(slot: _Slot, said: _Said, facts: Facts) -> _Said | None:
         )
     if slot.fact == "outcome":
         return _say_outcome(bodies, said, facts)
+    if slot.fact == "does":
+        does = _does(bodies[0], facts) if len(bodies) == 1 else ()
+        return replace(said, text=said.text + _clause(does), claims=(*said.claims, *does)) if does else None
     if slot.fact:
         claims = [say(slot.fact, (body,), facts) for body in bodies]
         if len({claim.said if claim else None for claim in claims}) != 1 or claims[0] is None:
@@ -450,25 +466,11 @@ def _say_outcome(bodies: tuple[int, ...], said: _Said, facts: Facts) -> _Said | 
         return None
     clauses, claims = [], said.claims
     for body in bodies:
-        named = say_name((body,), facts, said.mentioned)
-        found = ((verb, what, claiming.measure(what, (body,), facts)) for verb, what in OUTCOME_VERBS)
-        how = next((one for one in found if one[2].holds), None)
-        if not named or how is None:
+        named, does = say_name((body,), facts, said.mentioned), _does(body, facts)
+        if not named or not does:
             return None
-        verb, what, figure = how
-        does = Claim(name=what, bodies=(body,), said=verb, value=figure.value, unit=figure.unit, holds=True)
-        wanted = {"topples": ("fall direction",), "falls": ("drop height",)}.get(verb, ("distance", "direction"))
-        details = [claim for fact in wanted if (claim := say(fact, (body,), facts))]
-        if verb == "moves" and not details:
-            return None
-        clause = [named[0].said, verb, *(claim.said for claim in details)]
-        turned = verb == "falls" or facts.motions[body].tilt_deg >= claiming.TOPPLED_DEG
-        pose = say("pose", (body,), facts) if turned else None
-        if pose is not None:
-            clause.append(f"and ends up {pose.said}")
-            details.append(pose)
-        claims += (*named, does, *details)
-        clauses.append(" ".join(clause))
+        claims += (*named, *does)
+        clauses.append(f"{named[0].said} {_clause(does)}")
     return replace(
         said,
         text=said.text + "; ".join(clauses),
@@ -478,6 +480,27 @@ def _say_outcome(bodies: tuple[int, ...], said: _Said, facts: Facts) -> _Said | 
     )
 
 
+def _does(body: int, facts: Facts) -> tuple[Claim, ...]:
+    """How a body moved, which way, and how it lies, as the claims whose words make the clause."""
+    found = ((verb, what, claiming.measure(what, (body,), facts)) for verb, what in OUTCOME_VERBS)
+    how = next((one for one in found if one[2].holds), None)
+    if how is None:
+        return ()
+    verb, what, figure = how
+    does = Claim(name=what, bodies=(body,), said=verb, value=figure.value, unit=figure.unit, holds=True)
+    wanted = {"topples": ["fall direction"], "falls": ["drop height"]}.get(verb, ["distance", "direction"])
+    if verb == "falls" or facts.motions[body].tilt_deg >= claiming.TOPPLED_DEG:
+        wanted.append("pose")
+    details = tuple(claim for fact in wanted if (claim := say(fact, (body,), facts)))
+    return () if verb == "moves" and not details else (does, *details)
+
+
+def _clause(does: tuple[Claim, ...]) -> str:
+    """`rolls about 20 cm to the left`, `topples and ends up on its side`."""
+    return " ".join(f"and ends up {claim.said}" if claim.name == "pose" else claim.said for claim in does)
+
+
+CLAUSES = ("outcome", "does")
 OUTCOME_VERBS = (
     ("topples", "toppled"),
     ("falls", "dropped"),

@@ -66,9 +66,13 @@ def _name_alike(label: str, bodies: tuple[int, ...], facts: Facts, mentioned: fr
         return f"the {_noun(label)}" if len(bodies) == 1 else f"the {_number(len(bodies))} {_plural(label)}"
     if rest <= mentioned and not mentioned & set(bodies):
         return f"the other {_noun(label)}" if len(bodies) == 1 else f"the other {_number(len(bodies))} {_plural(label)}"
-    if len(bodies) > 1:
+    one_by_one = [_pick(label, body, alike, facts) for body in bodies] if len(bodies) <= 3 else [None]
+    if None not in one_by_one:
+        return joined([words for words in one_by_one if words])
+    # "Two of the three" will do for what happens, not for what to do.
+    if len(bodies) > 1 and all(facts.motions[b].body.role != "actor" for b in bodies):
         return f"{_number(len(bodies))} of the {_number(len(alike))} {_plural(label)}"
-    return _pick(label, bodies[0], alike, facts)
+    return None
 
 
 def _fitting(label: str, facts: Facts) -> tuple[int, ...]:
@@ -188,7 +192,7 @@ def _plural(label: str) -> str:
 def heading(camera: Camera, start: ArrayLike, end: ArrayLike, *, least_m: float) -> tuple[str, float] | None:
     """Which way something goes over the ground as the camera sees it, in words and in degrees (0 right, 90 away).
 
-    None unless it is clear: along the camera's axes and along the line of sight alike, and in the picture too.
+    None unless it is clear: along the camera's axes and along the line of sight much alike, and in the picture too.
     """
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     way = (end - start)[:2]
@@ -201,13 +205,17 @@ def heading(camera: Camera, start: ArrayLike, end: ArrayLike, *, least_m: float)
         return None
     from_above = np.linalg.norm(ahead) < np.cos(np.radians(70))
     angle_deg = float(np.degrees(np.arctan2(way @ [-right[1], right[0]], way @ right)) % 360)
-    sight = start[:2] - np.asarray(camera.position_m)[:2]
+    sight = (start + end)[:2] / 2 - np.asarray(camera.position_m)[:2]
     if np.linalg.norm(sight) < 1e-6:
         return None
     sight = sight / np.linalg.norm(sight)
     seen_deg = float(np.degrees(np.arctan2(way @ sight, way @ [sight[1], -sight[0]])) % 360)
+    # Between the two, and either within 10 degrees of it: then no one can see it otherwise.
+    apart_deg = (seen_deg - angle_deg + 180) % 360 - 180
+    if not from_above:
+        angle_deg = (angle_deg + apart_deg / 2) % 360
     words = _octant(angle_deg)
-    if words is None or (words != _octant(seen_deg) and not from_above):
+    if words is None or (abs(apart_deg) > 20 and not from_above):
         return None
     across, down = pixels[1] - pixels[0]
     if from_above and (words not in ("to the left", "to the right") or abs(across) < 2 * abs(down)):
@@ -384,7 +392,6 @@ BODY_FACTS: Mapping[str, Callable[[Motion, Facts], _Measured | None]] = {
     "bounces": _bounces,
     "beside": _beside,
     "place": _place,
-    "outcome": lambda m, facts: None,
 }
 
 

@@ -140,8 +140,8 @@ class Play:
 
     @staticmethod
     def slides(x: float, y: float, z: float = 0.0) -> Motion:
-        """Slows down evenly to a stop."""
-        return lambda s: (np.outer(1 - (1 - s) ** 2, [x, y, z]), _turned((0, 0, 1), 0 * s))
+        """Slows down evenly to a stop at seven tenths of the play."""
+        return lambda s: (np.outer(_slowing(s), [x, y, z]), _turned((0, 0, 1), 0 * s))
 
     @staticmethod
     def rolls(x: float, y: float, radius_m: float, slip: float = 0.0) -> Motion:
@@ -149,7 +149,7 @@ class Play:
         way = float(np.hypot(x, y))
 
         def motion(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            gone = 1 - (1 - s) ** 2
+            gone = _slowing(s)
             return np.outer(gone, [x, y, 0.0]), _turned((-y, x, 0.0), gone * way * (1 - slip) / radius_m)
 
         return motion
@@ -160,7 +160,7 @@ class Play:
         way = np.array([x, y, 0.0]) / float(np.hypot(x, y))
 
         def motion(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            angle = np.radians(degrees) * np.minimum(s / 0.8, 1.0) ** 2
+            angle = np.radians(degrees) * np.minimum(s / 0.7, 1.0) ** 2
             across, up = -width_m / 2, height_m / 2
             along = across * np.cos(angle) + up * np.sin(angle) - across
             rise = up * np.cos(angle) - across * np.sin(angle) - up
@@ -171,17 +171,21 @@ class Play:
 
     @staticmethod
     def drops(height_m: float, lands: float = 0.5, bounce_m: float = 0.0, x: float = 0.0, y: float = 0.0) -> Motion:
-        """Falls for the share `lands`, bounces once to `bounce_m` within the next three tenths, then lies."""
+        """Falls for the share `lands`, bounces once to `bounce_m` within the next two tenths, then lies."""
 
         def motion(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             z = np.where(s < lands, -height_m * (s / lands) ** 2, -height_m)
-            hop = np.clip((s - lands) / 0.3, 0, 1)
+            hop = np.clip((s - lands) / 0.2, 0, 1)
             z = z + 4 * bounce_m * hop * (1 - hop)
             return np.stack([x * np.minimum(s / lands, 1), y * np.minimum(s / lands, 1), z], axis=1), _turned(
                 (0, 0, 1), 0 * s
             )
 
         return motion
+
+
+def _slowing(s: np.ndarray) -> np.ndarray:
+    return 1 - (1 - np.minimum(s / 0.7, 1.0)) ** 2
 
 
 def _turned(axis: tuple[float, float, float], angles: np.ndarray) -> np.ndarray:
