@@ -1,0 +1,137 @@
+"""What the render result becomes: linear light → 8-bit picture, depth and ids → optical flow. Plain numpy.
+
+The view transform is ours and not Blender's, so that the exposure can be chosen after the light has been measured and
+start and end get exactly the same treatment.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simgen.geometry import camera_matrix, intrinsics, project, quat_conjugate, quat_rotate
+from simgen.types import STAGE_ID, Camera, Floats, Rollout
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Rec. 709 weights for linear RGB."""
+
+KNEE = 0.55
+"""Linear light below this is shown as it is; above it a shoulder bends towards white, which nothing quite reaches."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom are not inside."""
+
+
+def luminance(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Relative luminance [H, W] of linear RGB [H, W, 3]."""
+    result: NDArray[np.float32] = linear @ LUMINANCE
+    return result
+
+
+def display(linear: NDArray[np.float32], exposure_ev: float) -> NDArray[np.uint8]:
+    """8-bit sRGB of linear RGB [H, W, 3] at an exposure in stops.
+
+    The shoulder works on the brightest channel and scales the others with it, which keeps hues; the very bright loses
+    its saturation, as on film. What no number describes (NaN) is black.
+    """
+    light = np.maximum(np.nan_to_num(linear * np.float32(2.0**exposure_ev), nan=0.0, posinf=1e4), 0.0)
+    peak = light.max(axis=-1, keepdims=True)
+    room = np.float32(1.0 - KNEE)
+    bent = np.where(peak > KNEE, KNEE + room * (1.0 - np.exp(-np.maximum(peak - KNEE, 0.0) / room)), peak)
+    toned = light * (bent / np.maximum(peak, np.float32(1e-6)))
+    whitening = np.clip((peak - 1.0) / (peak + 2.0), 0.0, 1.0)
+    toned = toned + whitening * (bent - toned)
+    encoded = np.where(toned <= 0.0031308, 12.92 * toned, 1.055 * np.power(toned, 1 / 2.4) - 0.055)
+    picture: NDArray[np.uint8] = np.rint(np.clip(encoded, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return picture
+
+
+def unit_normals(normals: NDArray[np.float32], depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Averages over a pixel made unit length; zero where there is nothing."""
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    there = (length > 1e-3) & np.isfinite(depth_m)[..., None]
+    return np.where(there, normals / np.maximum(length, 1e-3), 0.0).astype(np.float32)
+
+
+def world_points(depth_m: NDArray[np.float32], camera: Camera) -> Floats:
+    """World position [H, W, 3] of what the centre of every pixel shows; not finite where there is nothing."""
+    height, width = depth_m.shape
+    lens = intrinsics(camera, width, height)
+    matrix = camera_matrix(camera)
+    x = (np.arange(width) + 0.5 - lens[0, 2]) / lens[0, 0]
+    y = (np.arange(height) + 0.5 - lens[1, 2]) / lens[1, 1]
+    rays = np.stack([*np.meshgrid(x, -y), np.full((height, width), -1.0)], axis=-1)
+    result: Floats = (rays * depth_m[..., None].astype(float)) @ matrix[:3, :3].T + matrix[:3, 3]
+    return result
+
+
+def flow(
+    depth_m: NDArray[np.float32],
+    ids: NDArray[np.uint8],
+    rollout: Rollout,
+    camera: Camera,
+    start_index: int,
+    end_index: int,
+) -> NDArray[np.float32]:
+    """Forward flow [H, W, 2] in pixels, x to the right and y down: where the point that a pixel of the start frame
+    shows is in the end frame. Rigid bodies only; zero on the stage, on the background and on a body that is gone."""
+    height, width = ids.shape
+    result = np.zeros((height, width, 2), np.float32)
+    points = world_points(depth_m, camera)
+    rows, columns = np.indices(ids.shape)
+    for body_id in np.unique(ids):
+        if body_id == STAGE_ID or not rollout.visible(int(body_id), end_index):
+            continue
+        inside = (ids == body_id) & np.isfinite(depth_m)
+        track = rollout.poses(int(body_id))
+        local = quat_rotate(
+            quat_conjugate(track.quaternion[start_index]), points[inside] - track.position_m[start_index]
+        )
+        moved = quat_rotate(track.quaternion[end_index], local) + track.position_m[end_index]
+        pixels, depth = project(camera, moved, width, height)
+        here = np.stack([columns[inside] + 0.5, rows[inside] + 0.5], axis=-1)
+        result[inside] = np.where((depth > 0)[:, None], pixels - here, 0.0)
+    return result
+
+
+def changed_box(
+    start: NDArray[np.float32],
+    end: NDArray[np.float32],
+    ids: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    moved: Collection[int],
+    *,
+    width: int,
+    height: int,
+    threshold: float = 0.04,
+) -> Box:
+    """The rectangle of the full picture outside which start and end show the same, from two small renders.
+
+    `start` and `end` are luminances [h, w]; a pixel counts as changed where a moved body is in either, or where they
+    differ by more than `threshold` of their local brightness (a shadow, a reflection).
+    """
+    brightness = np.maximum(np.maximum(start, end), float(np.median(start)) * 0.2 + 1e-6)
+    changed = np.abs(start - end) / brightness > threshold
+    changed &= _neighbours(changed) >= 4
+    changed |= np.isin(ids[0], list(moved)) | np.isin(ids[1], list(moved))
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    if not len(rows):
+        return (0, 0, width, height)
+    small_height, small_width = start.shape
+    margin = 2
+    return (
+        max(0, (columns[0] - margin) * width // small_width),
+        max(0, (rows[0] - margin) * height // small_height),
+        min(width, -(-(columns[-1] + 1 + margin) * width // small_width)),
+        min(height, -(-(rows[-1] + 1 + margin) * height // small_height)),
+    )
+
+
+def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many of the 3 × 3 pixels around each pixel are set."""
+    padded = np.pad(mask.astype(np.int64), 1)
+    height, width = mask.shape
+    total = np.zeros((height, width), np.int64)
+    for row in range(3):
+        for column in range(3):
+            total += padded[row : row + height, column : column + width]
+    return total
