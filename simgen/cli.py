@@ -235,6 +235,7 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
 
     from simgen import cluster, forecast
     from simgen.card import write_card
+    from simgen.plan import RESOLVED
     from simgen.progress import Progress
 
     with cluster.open_folder(folder, plan, needed_bytes=forecast.size_bytes(plan)):
@@ -245,7 +246,7 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
         limits = cluster.Limits(sample_s=sample_timeout)
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
             summary = cluster.run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
-        write_card(folder)
+        write_card(folder, command=f"simgen generate {RESOLVED} --out DIR")
     _conclude(folder, summary)
     return QUARANTINED if summary.quarantined else 0
 

@@ -21,7 +21,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -188,7 +188,11 @@ def open_folder(folder: Path, plan: Plan, *, needed_bytes: int) -> Iterator[None
         for path in (folder / NOTES).glob("worker-*"):
             path.unlink()
         put(folder / RESOLVED, plan.to_yaml().encode())
-        yield
+        try:
+            yield
+        finally:
+            # What workers left that were killed over a shard.
+            sweep(folder)
         shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
@@ -317,10 +321,11 @@ class Worker:
             raise
         except ImportError as error:
             raise EnvironmentProblem(f"a worker cannot load what it needs: {error}; run `simgen doctor`") from error
-        except MemoryError:
-            # Nothing that this process holds can be trusted any more; the driver reads the reason in the log.
-            traceback.print_exc()
-            sys.stderr.flush()
+        except MemoryError as error:
+            # Nothing that this process holds can be trusted any more; the driver reads the reason in the log. What
+            # filled the memory goes first, or there is none to write with.
+            traceback.clear_frames(error.__traceback__)
+            self._log.write("".join(traceback.format_exception(error)).encode())
             os._exit(1)
         except Exception as error:  # whatever a scene or a library raises costs this sample and no other
             return self._broken(sample, error)

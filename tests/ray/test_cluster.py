@@ -1,0 +1,254 @@
+"""Real Ray, real files, and a maker that does on chosen samples what real ones do now and then: die, hang, raise."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
+from simgen.dataset import open_dataset
+from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
+from simgen.make import Outcome
+from simgen.plan import Plan, SampleId, make_plan
+from simgen.recipe import Recipe, Render, SceneChoice
+from simgen.shards import dataset_digest
+from simgen.status import read_stats, verify
+from simgen.types import Reject
+
+pytestmark = pytest.mark.ray
+
+RECIPE = Recipe(
+    name="hand-made",
+    scenes=(SceneChoice(name="nudge", weight=1.0, parameters={}),),
+    render=Render(width=64, height=48),
+)
+DULL = 5
+"""This sample is rejected at every attempt."""
+
+
+class StandIn:
+    """A maker of hand-made samples with an accident in store for some of them."""
+
+    def __init__(self, sample: Callable[..., Any], accidents: dict[int, Callable[[], object]]) -> None:
+        self._sample = sample
+        self._accidents = accidents
+
+    def make(self, sample_id: SampleId) -> Outcome:
+        self._accidents.get(sample_id.index, lambda: None)()
+        if sample_id.index == DULL:
+            return Outcome(sample=None, rejects=(Reject(gate="dull", reason="nothing moved"),) * 2, cost={})
+        rejects = tuple(Reject(gate="at_rest", reason="still moving", attempt=i) for i in range(sample_id.index % 3))
+        sample = self._sample(sample_id.index, split=sample_id.split, fingerprint=RECIPE.fingerprint)
+        return Outcome(sample=sample, rejects=rejects, cost={"render": 0.1})
+
+
+def die() -> None:
+    os.abort()
+
+
+def hang() -> None:
+    time.sleep(1000)
+
+
+def fail() -> None:
+    raise ValueError(f"no such thing at {object()}")
+
+
+def eat() -> None:
+    eaten = []
+    while True:
+        eaten.append(bytearray(64 << 20))
+
+
+def once(accident: Callable[[], object], marker: Path) -> Callable[[], object]:
+    """The accident happens the first time only."""
+
+    def maybe() -> None:
+        if not marker.exists():
+            marker.touch()
+            accident()
+
+    return maybe
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    """The address of a Ray that all tests of this file share: starting one takes seconds."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.fixture
+def generate(make_sample: Callable[..., Any], head: str) -> Callable[..., Summary]:
+    """`generate(folder, plan, accidents={}, **run's options)`."""
+    for name in {make_sample.__module__, __name__}:
+        ray.cloudpickle.register_pickle_by_value(sys.modules[name])
+
+    def go(folder: Path, plan: Plan, accidents: Any = None, **options: Any) -> Summary:
+        def maker(recipe: Recipe, seed: int) -> StandIn:
+            return StandIn(make_sample, accidents or {})
+
+        with open_folder(folder, plan, needed_bytes=0):
+            return run(plan, folder, maker=maker, address=head, **{"workers": 2, **options})
+
+    return go
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan(RECIPE, n=24, seed=7)
+
+
+@pytest.fixture
+def clean(generate: Callable[..., Summary], plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set made without any accident, by one worker, once for all tests."""
+    folder = tmp_path_factory.getbasetemp() / "clean"
+    if not folder.exists():
+        generate(folder, plan, workers=1)
+    return folder
+
+
+def test_two_workers_and_an_accident_make_the_bytes_of_one_worker(generate, plan, clean, tmp_path) -> None:
+    accidents = {3: once(die, tmp_path / "died"), 8: once(hang, tmp_path / "hung"), 20: once(die, tmp_path / "again")}
+    summary = generate(tmp_path / "b", plan, accidents, limits=Limits(sample_s=6.0))
+    assert (tmp_path / "died").exists() and (tmp_path / "hung").exists()
+    assert summary.status.samples == 23
+    assert [q.key for q in summary.quarantined] == [f"nudge-{DULL:06d}"]
+    assert dataset_digest(tmp_path / "b") == dataset_digest(clean)
+    assert not (tmp_path / "b" / NOTES).exists()
+
+
+def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, plan, clean, tmp_path) -> None:
+    accidents = {3: die, 8: hang, 12: fail, 17: eat}
+    limits = Limits(sample_s=6.0, strikes=2, memory_bytes=1200 << 20)
+    summary = generate(tmp_path / "b", plan, accidents, limits=limits)
+    found = {q.index: q for q in summary.quarantined}
+    failures = {index: q.failure for index, q in found.items()}
+    assert failures == {3: "crash", DULL: "rejected", 8: "timeout", 12: "error", 17: "oom"}
+    holes = {hole.key: hole for hole in summary.status.holes}
+    assert {k: h.failure for k, h in holes.items()} == {q.key: q.failure for q in found.values()}
+    assert "object at 0x" not in holes[found[12].key].reason
+    assert "object at 0x" in found[12].detail
+
+    logs = {index: (tmp_path / "b" / q.log).read_text() for index, q in found.items()}
+    assert "Fatal Python error: Aborted" in logs[3]
+    assert "in hang" in logs[8]
+    assert "ValueError: no such thing" in logs[12]
+    assert "MemoryError" in logs[17]
+    assert "nothing moved" in logs[DULL]
+    assert all(q.reproduce == f"simgen reproduce {tmp_path / 'b'} {q.key}" for q in found.values())
+
+    faults = [str(finding) for finding in verify(tmp_path / "b") if "ATTRIBUTION" not in str(finding)]
+    assert faults == []
+    made, undisturbed = open_dataset(tmp_path / "b"), open_dataset(clean)
+    assert set(undisturbed.keys) - set(made.keys) == {found[i].key for i in (3, 8, 12, 17)}
+    different = [key for key in made.keys if made.members(key) != undisturbed.members(key)]
+    assert different == []
+
+
+def test_retry_fills_the_holes_and_the_data_set_is_an_undisturbed_one(generate, plan, clean, tmp_path) -> None:
+    folder = tmp_path / "b"
+    generate(folder, plan, {3: die, 12: fail}, limits=Limits(strikes=1))
+    assert retry(folder) == ["nudge-000003", "nudge-000012"]
+    assert [q.failure for q in read_quarantine(folder)] == ["rejected"]
+    summary = generate(folder, plan)
+    assert summary.status.samples == 23
+    assert dataset_digest(folder) == dataset_digest(clean)
+
+
+def test_a_killed_run_goes_on_where_it_was(generate, plan, clean, tmp_path) -> None:
+    folder = tmp_path / "b"
+
+    class Enough(Exception):
+        pass
+
+    def stop() -> None:
+        if len(list(folder.glob("*/*_stats.json"))) >= 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        generate(folder, plan, watch=stop)
+    assert 0 < len(open_dataset(folder)) < 23
+    summary = generate(folder, plan)
+    assert 0 < summary.made < 23
+    assert dataset_digest(folder) == dataset_digest(clean)
+    assert generate(folder, plan).made == 0
+
+
+def test_workers_are_replaced_after_their_share(generate, tmp_path) -> None:
+    plan = make_plan(RECIPE, n=10, seed=7)
+    generate(tmp_path / "b", plan, limits=Limits(shards_per_worker=1))
+    stats = [read_stats(tmp_path / "b" / shard.split, shard.number) for shard in plan.shards]
+    assert len({s["machine"]["worker"] for s in stats}) == len(plan.shards) == 4
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(generate, plan, tmp_path) -> None:
+    def full() -> None:
+        raise OutputError("out: the disk is full; make room and run the same command again")
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        generate(tmp_path / "b", plan, {9: full})
+    assert generate(tmp_path / "b", plan).status.samples == 23
+
+
+def test_a_missing_library_ends_the_run_with_a_sentence(generate, plan, tmp_path) -> None:
+    def missing() -> None:
+        raise ImportError("libXi.so.6: cannot open shared object file")
+
+    with pytest.raises(EnvironmentProblem, match=r"libXi\.so\.6.*simgen doctor"):
+        generate(tmp_path / "b", plan, {0: missing})
+
+
+def test_a_run_that_makes_nothing_is_a_failure_that_names_the_first_cause(generate, tmp_path) -> None:
+    def broken() -> None:
+        raise AssetError("mug.tar.gz: is cut short; fetch it again")
+
+    with pytest.raises(SimgenError, match=r"none of the 4 samples.*mug\.tar\.gz: is cut short"):
+        generate(tmp_path / "b", make_plan(RECIPE, n=4, seed=7), dict.fromkeys(range(4), broken))
+
+
+def test_workers_that_die_at_their_start_end_the_run(generate, plan, tmp_path, head) -> None:
+    def maker(recipe: Recipe, seed: int) -> Any:
+        os.abort()
+
+    with (
+        open_folder(tmp_path / "b", plan, needed_bytes=0),
+        pytest.raises(EnvironmentProblem, match="before their first"),
+    ):
+        run(plan, tmp_path / "b", maker=maker, address=head, workers=1)
+
+
+def test_a_ray_that_is_not_there_is_named(plan, tmp_path) -> None:
+    with open_folder(tmp_path, plan, needed_bytes=0), pytest.raises(EnvironmentProblem, match=r"127\.0\.0\.1:1 "):
+        run(plan, tmp_path, address="127.0.0.1:1")
+    with pytest.raises(EnvironmentProblem, match="must be HOST:PORT"):
+        run(plan, tmp_path, address="somewhere")
+
+
+def test_a_folder_is_only_opened_when_it_can_be_used(plan, tmp_path) -> None:
+    def opened(folder: Path, other: Plan = plan, needed_bytes: int = 0) -> None:
+        with open_folder(folder, other, needed_bytes=needed_bytes):
+            pass
+
+    (tmp_path / "file").touch()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").touch()
+    for folder, wrong in [("file", "is a file"), ("file/x", "cannot be written"), ("photos", r"not empty.*me\.jpg")]:
+        with pytest.raises(OutputError, match=wrong):
+            opened(tmp_path / folder)
+    assert [p.name for p in (tmp_path / "photos").iterdir()] == ["me.jpg"]
+    with pytest.raises(OutputError, match="make room or choose"):
+        opened(tmp_path / "small", needed_bytes=1 << 60)
+
+    opened(tmp_path / "ours")
+    with pytest.raises(ConflictError, match="seed: 7 there, 8 here"):
+        opened(tmp_path / "ours", make_plan(RECIPE, n=24, seed=8))
+    with open_folder(tmp_path / "ours", plan, needed_bytes=0), pytest.raises(OutputError, match="another simgen"):
+        opened(tmp_path / "ours")
