@@ -26,6 +26,7 @@ class Collide(Scene):
 
     law = "conservation of momentum"
     domain = "mechanics"
+    claims = ("actor struck affected", "struck moved", "actor moved")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -57,4 +58,28 @@ class Collide(Scene):
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(striker.mass_kg * speed * along))
         return draw.spec(self.name, bodies, stage=stage, camera=view, events=(push,), duration_s=8.0)
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Push|Send] {actor} into {struck}.",
+            "[Make|Let] {actor} [hit|strike|bump into|run into] {struck}.",
+        ),
+        intermediate=(
+            "[Push|Send] {actor} into {struck} so that {struck} [rolls (struck rolled)< {struck.direction}>|"
+            "slides (struck slid)< {struck.direction}>|falls over (struck toppled)< {struck.fall direction}>|"
+            "is pushed< {struck.direction}>].",
+            "[Make|Let] {actor} [hit|strike] {struck}, [knocking it over (struck toppled)< {struck.fall direction}>|"
+            "(no struck toppled) knocking it away< {struck.direction}>].",
+            "[Make|Let] {actor} [strike|bump into] {struck} and set it moving< {struck.direction}>.",
+        ),
+        explicit=(
+            "{actor} [rolls (actor rolled)|slides (actor slid)|moves] [into|up to and hits] {struck}"
+            "<[ (actor rebounded) and rebounds| (actor stopped dead) and stops there]>; {others.outcome}"
+            "<; (everything else stays) everything else stays where it is>.",
+            "{actor} [hits|strikes|runs into] {struck}< and (actor at rest) comes to rest< {distance} from where it was>>; "
+            "{others.outcome}<; (everything else stays) nothing else moves>.",
+            "{actor} [hits|strikes] {struck} and pushes it [aside|away]< {struck.direction}><; (actor at rest) both come to rest "
+            "(struck at rest)>.",
+            "{actor} [hits|strikes] {struck}, which {struck.does}<, ending up {struck.beside}>"
+            "<; (everything else stays) everything else stays where it is>.",
+        ),
+    )

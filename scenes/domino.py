@@ -25,6 +25,7 @@ class Domino(Scene):
 
     law = "chain reaction"
     domain = "mechanics"
+    claims = ("actor toppled", "some affected toppled")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -64,4 +65,26 @@ class Domino(Scene):
         view = draw.view(across_rad=heading + bend * num / 2, elevation_deg=(18.0, 40.0), margin=(0.06, 0.16))
         return draw.spec(self.name, bodies, camera=view, events=(push,))
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Tip|Push|Knock] {actor} over.",
+            "[Tip|Push|Knock] over {actor}.",
+            "[Topple {actor}|Make {actor} fall over|Set the row falling, beginning with {actor}].",
+        ),
+        intermediate=(
+            "[Tip|Push|Knock] {actor} over so that {count} fall.",
+            "[Tip|Push|Knock] over {actor} so that {fallen} {falls/fall}<, (pieces fell in turn) one after the other>.",
+            "[Topple|Knock over] {actor}<, (pieces fell in turn) starting a chain> so that {others} {falls/fall} (all others fell).",
+        ),
+        explicit=(
+            "{actor} [falls over|topples]< {fall direction}> and [knocks over|takes along] {others} (all others fell)"
+            "<, (pieces fell in turn) one after the other><; (everything else stays) [everything else stays where it is|"
+            "nothing else moves]>.",
+            "{actor} [tips over|topples|falls]< {fall direction}>, [each one knocks over the next (pieces fell in turn)|"
+            "the others follow (pieces fell)] and {count} lie fallen<; (everything else stays) everything else stays where it is>.",
+            "Once {actor} [topples|falls over]< {fall direction}>, {count} fall<, (pieces fell in turn) one after the other>"
+            "<; (everything else stays) [everything else stays where it is|nothing else moves]>.",
+            "{fallen} {falls/fall}<, (pieces fell in turn) one after the other>, beginning with {actor}"
+            "<, which falls {fall direction}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
+        ),
+    )

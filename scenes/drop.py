@@ -25,6 +25,7 @@ class Drop(Scene):
 
     law = "gravity"
     domain = "mechanics"
+    claims = ("actor dropped", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, stage = draw.view(elevation_deg=(10.0, 30.0)), draw.stage()
@@ -48,4 +49,22 @@ class Drop(Scene):
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         return draw.spec(self.name, bodies, stage=stage, camera=view, events=(Release(time_s=0.0, body=1),))
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Drop|Release|Let go of] {actor}.",
+            "[Let|Make] {actor} [fall|drop].",
+            "[Drop {actor}|Let {actor} fall] onto {support}.",
+        ),
+        intermediate=(
+            "[Drop|Release|Let go of] {actor} so that it [falls|drops] and [comes to rest|ends up] {pose} on {support}.",
+            "[Let|Make] {actor} fall< {drop height}><, (actor bounced) bounce> and come to rest on {support}.",
+            "[Drop|Release] {actor}, letting gravity pull it down [onto|to] {support}<, where it ends up {pose}>.",
+        ),
+        explicit=(
+            "{actor} [falls|drops]< {drop height}><, (actor bounced) bounces {bounces}> and [comes to rest|ends up]< {pose}> "
+            "on {support}<, {beside}><; {others.outcome}><; [(everything else stays) everything else stays where it is|"
+            "(everything else stays) nothing else moves]>.",
+            "Once let go, {actor} [falls|drops]< {drop height}> and [lies|ends] on {support}<, [{pose}|{place}]>"
+            "<, {distance} over from where it hung, {direction}><; (everything else stays) all else is unchanged>.",
+        ),
+    )

@@ -35,6 +35,7 @@ class PisaFall(Scene):
 
     law = "gravity"
     domain = "mechanics"
+    claims = ("actor dropped", "actor at rest")
     subject_size = (0.008, 0.4)
     """PISA looks from two metres: it asks 2.5 % of the picture for the fall's whole rectangle, not for the object."""
 
@@ -110,7 +111,27 @@ class PisaFall(Scene):
             height += asset.size_m[2] + 0.001
         return tower
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Drop|Release|Let go of] {actor}.",
+            "[Let|Make] {actor} [fall|drop].",
+            "Let gravity [take|act on] {actor}.",
+        ),
+        intermediate=(
+            "[Drop|Release|Let go of] {actor} so that {it falls/they fall}<, (actor bounced) {bounces/bounce}> and "
+            "{comes/come} to rest< {pose}>< on {support}>.",
+            "[Let|Make] {actor} fall< {drop height}> [until {it comes/they come} to rest|and come to rest]< on {support}>"
+            "<, (some actor struck others) [hitting|striking] {others}>.",
+        ),
+        explicit=(
+            "{actor.outcome}<; {others.outcome}><; (everything else stays) [everything else stays where it is|"
+            "nothing else moves|all else is as before]>.",
+            "{actor} [{falls/fall}|{drops/drop}]< {drop height}><, (actor bounced) {bounces/bounce}> and [{comes/come} to rest|{ends up/end up}]< {pose}>< on {support}><; {others} {moves/move} as well>"
+            "<; (everything else stays) everything else stays where it is>.",
+            "Once let go, {actor} {falls/fall}< {drop height}> and {comes/come} to rest< {pose}>< on {support}>"
+            "<; {others.outcome}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
+        ),
+    )
 
 
 def _level(position_m: Vec3) -> Camera:

@@ -21,6 +21,7 @@ class Roll(Scene):
 
     law = "rolling"
     domain = "mechanics"
+    claims = ("actor rolled", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -41,7 +42,24 @@ class Roll(Scene):
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(asset.mass_kg * speed * direction(heading)))
         return draw.spec(self.name, bodies, stage=stage, camera=view, events=(push,), duration_s=8.0)
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Roll|Push] {actor}< {direction}>.",
+            "[Let|Make] {actor} roll< {direction}>.",
+            "[Roll|Push] {actor} [across|along] {stage}.",
+        ),
+        intermediate=(
+            "[Push|Nudge] {actor} so that it rolls< {distance}>< {direction}> and [comes to rest|stops].",
+            "[Let|Make] {actor} roll< {direction}> [until it comes to rest|and come to rest]< {beside}>.",
+            "[Push|Roll] {actor} [across|along] {stage} so that it comes to rest< {distance} from where it was>.",
+        ),
+        explicit=(
+            "{actor} rolls< {distance}>< {direction}> [across|along|over] {stage}<, making {turns},> and [comes to rest|stops]"
+            "< {place}><, {beside}><; {others.outcome}><; (everything else stays) everything else stays where it is>.",
+            "After a push {actor} rolls {distance}< {direction}> and [comes to rest|stops] on {support}<; {others.outcome}>"
+            "<; (everything else stays) [nothing else moves|all else is unchanged]>.",
+        ),
+    )
 
 
 def _rolls(shape: Shape) -> bool:

@@ -24,6 +24,7 @@ class Slide(Scene):
 
     law = "friction"
     domain = "mechanics"
+    claims = ("actor slid", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -56,4 +57,24 @@ class Slide(Scene):
         actor = draw.body(asset, 1, role="actor", **place)
         return [actor, *ramp.bodies], (Release(time_s=0.0, body=1),)
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "(actor started on stage) [Push|Slide|Shove] {actor} [across|along] {stage}.",
+            "(actor started on props) [Let|Make] {actor} slide down {start support}.",
+            "[Slide {actor}|Let {actor} slide|Make {actor} slide]< {direction}>.",
+        ),
+        intermediate=(
+            "(actor started on stage) [Push|Shove|Nudge] {actor} so that it slides< {distance}>< {direction}> "
+            "[and|until it] comes to rest.",
+            "(actor started on props) [Let|Make] {actor} slide down {start support} and come to rest on {support}.",
+            "[Let|Make] {actor} slide< {direction}> until friction [brings it to rest|stops it].",
+        ),
+        explicit=(
+            "(actor started on stage) {actor} slides {distance}< {direction}> [across|along|over] {stage}, and friction "
+            "[stops it|brings it to rest]<, {beside}><; (everything else stays) everything else stays where it is>.",
+            "(actor started on props) {actor} slides {travel} down {start support}< {direction}> and [comes to rest|stops] "
+            "on {support}<; (everything else stays) [everything else stays where it is|nothing else moves]>.",
+            "{actor} slides< {travel}>< {direction}> and [stops|comes to rest] on {support}< {place}><; {others.outcome}>"
+            "<; (everything else stays) [nothing else moves|all else is unchanged]>.",
+        ),
+    )

@@ -23,6 +23,7 @@ class StackCollapse(Scene):
 
     law = "equilibrium"
     domain = "mechanics"
+    claims = ("actor removed", "some affected fell")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -79,7 +80,27 @@ class StackCollapse(Scene):
             draw.body(load, 4, role="affected", at=spot[:2], on_m=top),
         ]
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Remove|Take away|Take out|Pull out] {actor}.",
+            "[Take|Pull] {actor} out from under {others}.",
+            "[Remove|Take away] {actor} from under {others}.",
+        ),
+        intermediate=(
+            "[Remove|Take away|Take out|Pull out] {actor} so that [{others} {falls/fall} (all others fell)|what it carried falls].",
+            "[Remove|Take away] {actor}, so that {others} {loses its/lose their} support< and {falls/fall} (all others fell)>.",
+            "[Take away|Pull out] {actor} and let [what stood on it|what it carried] fall< onto {others.support}>.",
+        ),
+        explicit=(
+            "With {actor} [gone|taken away|removed], {others.outcome}<; (everything else stays) [everything else stays where it is|"
+            "nothing else moves]>.",
+            "{actor} is [removed|taken away]; {others} {falls/fall} (all others fell) and {comes/come} to rest (others at rest)"
+            "< on {others.support}>< {others.pose}><; (everything else stays) everything else stays where it is>.",
+            "Without {actor}, what it carried [falls|comes down]: {others.outcome}"
+            "<; (everything else stays) [nothing else moves|all else is unchanged]>.",
+            "{actor} is [removed|taken away], and {others}, no longer supported, {comes/come} to rest (others at rest)< {others.pose}>< on {others.support}>.",
+        ),
+    )
 
 
 def _stands(_: ObjectAsset, shape: Shape) -> bool:

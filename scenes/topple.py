@@ -21,6 +21,7 @@ class Topple(Scene):
 
     law = "torque and tipping"
     domain = "mechanics"
+    claims = ("actor toppled", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -43,4 +44,22 @@ class Topple(Scene):
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(impulse * direction(heading)), point_m=(0.0, 0.0, top))
         return draw.spec(self.name, bodies, camera=view, events=(push,))
 
-    phrases = Phrases(superficial=(), intermediate=(), explicit=())
+    phrases = Phrases(
+        superficial=(
+            "[Knock|Push|Tip] {actor} over.",
+            "[Knock|Push|Tip] over {actor}.",
+            "[Topple {actor}|Make {actor} fall over|Make {actor} topple].",
+        ),
+        intermediate=(
+            "[Knock|Push|Tip] {actor} over so that it [falls|topples] {fall direction} and [comes to rest|ends up] {pose}.",
+            "[Push|Shove] {actor} near its top so that it [topples|falls over]< {fall direction}> and comes to rest< {pose}>.",
+            "Make {actor} [topple|fall over]< {fall direction}>, coming to rest< {pose}> on {support}.",
+        ),
+        explicit=(
+            "{actor} [tips over|topples|falls over]< {fall direction}><, (actor rolled) rolls on> and [comes to rest|ends up]"
+            "< {pose}> on {support}<, {distance} from where it stood><, {beside}><; {others.outcome}>"
+            "<; (everything else stays) [everything else stays where it is|nothing else moves]>.",
+            "Pushed near its top, {actor} [tips over|falls over]< {fall direction}> and now lies< {pose}>"
+            "< {place}><; {others.outcome}><; (everything else stays) all else is unchanged>.",
+        ),
+    )
