@@ -69,7 +69,7 @@ def wood(
     axis: str = "x",
     roughness: float = 0.5,
 ) -> Picture:
-    """Cut from a trunk that runs along `axis`, its pith outside the piece: `colors` are early wood, late wood, pores."""
+    """Cut from a trunk along `axis`, its pith outside the piece: `colors` are early wood, late wood and pores."""
     order = {"x": [1, 2, 0], "y": [0, 2, 1], "z": [0, 1, 2]}[axis]
     p = cell.points[..., order] + np.array([0.031, -0.047, rng.uniform(0, 1)])
     shift = rng.uniform(0, 40)
@@ -104,7 +104,7 @@ def glaze(
     roughness: float = 0.18,
 ) -> Picture:
     """Poured glaze: thinner and of the colour `edge` towards the lip, a little uneven, with specks where wanted."""
-    p, shift = cell.points, rng.uniform(0, 40)
+    shift = rng.uniform(0, 40)
     uneven = cell.noise(0.035, shift=shift) + 0.5 * cell.noise(0.012, shift=shift + 5)
     base = np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.035 * uneven[..., None])
     if edge:
