@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ class Commands(click.Group):
     elsewhere: Mapping[str, str] = {"assets": "simgen.assets_cli"}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *self.elsewhere])
+        there = [name for name, module in self.elsewhere.items() if importlib.util.find_spec(module)]
+        return sorted([*super().list_commands(ctx), *there])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self.elsewhere:
@@ -74,18 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> Never:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted; the same command goes on from here")
         code = INTERRUPTED
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("simgen"):
-            raise
-        _complain(f"{error.name} is not installed; get everything with: pip install 'simgen[generate]'")
-        code = 1
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:  # a bug of ours: the user gets a sentence, the traceback goes into a file
         code = 1
-        _complain(f"unexpected {type(error).__name__}: {_first_line(error)}; the traceback is in {_keep_traceback()}")
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
+            _complain(f"{error.name} is not installed; get everything with: pip install 'simgen[generate]'")
+        else:
+            kept = _keep_traceback()
+            _complain(f"unexpected {type(error).__name__}: {_first_line(error)}; the traceback is in {kept}")
     sys.exit(code or 0)
 
 
@@ -374,6 +375,16 @@ def doctor() -> int:
 
 
 # Looking at what was made.
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> int:
+    """Write the data set as one page to look at, and say where it is."""
+    from simgen.report import write_report
+
+    click.echo(write_report(folder))
+    return 0
 
 
 @cli.command()

@@ -137,8 +137,8 @@ def run(
     waiting = deque(unmade(plan, folder))
     before = read_status(folder).samples
     if waiting:
-        with _ray(address, workers) as cores:
-            _Driver(plan, folder, maker, limits, waiting).run(workers or cores, watch)
+        with _ray(address, workers) as hands:
+            _Driver(plan, folder, maker, limits, waiting).run(hands, watch)
     status, quarantined = read_status(folder), tuple(read_quarantine(folder))
     if not status.samples:
         first = quarantined[0]
@@ -503,45 +503,64 @@ def _tail(path: Path, size: int = 64_000) -> str:
 
 
 @contextlib.contextmanager
+def local_ray(num_cpus: int) -> Iterator[None]:
+    """Ray on this machine alone: small, quiet, and gone afterwards."""
+    place = _temporary_folder()
+    try:
+        with _joined(
+            address="local",
+            num_cpus=num_cpus,
+            num_gpus=0,
+            include_dashboard=False,
+            # Nothing of size travels through it.
+            object_store_memory=100 << 20,
+            _temp_dir=str(place),
+        ):
+            yield
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def _ray(address: str | None, workers: int | None) -> Iterator[int]:
-    """Ray, started here or joined; yields the number of its cores. Quiet, and gone afterwards."""
+    """Ray, started here or joined; yields how many workers it can take."""
+    if address is None:
+        workers = workers or cores()
+        with local_ray(workers):
+            yield workers
+        return
     _check_address(address)
+    with _joined(address=address):
+        yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+@contextlib.contextmanager
+def _joined(address: str, **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
-    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-    place = _temporary_folder() if address is None else None
-    local = {
-        "num_cpus": workers or cores(),
-        "num_gpus": 0,
-        "include_dashboard": False,
-        # Nothing of size travels through it.
-        "object_store_memory": 100 << 20,
-        "_temp_dir": str(place),
-    }
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(
-            address=address or "local",
+            address=address,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             runtime_env={"env_vars": ONE_THREAD},
-            **(local if address is None else {}),
+            **options,
         )
     except (ConnectionError, RuntimeError, TimeoutError, OSError, ValueError) as error:
-        where = f"at {address}" if address else "on this machine"
-        first = str(error).strip().splitlines()[0]
+        where = "on this machine" if address == "local" else f"at {address}"
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     try:
-        yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        yield
     finally:
         ray.shutdown()
-        if place is not None:
-            shutil.rmtree(place, ignore_errors=True)
 
 
-def _check_address(address: str | None) -> None:
+def _check_address(address: str) -> None:
     """Say at once that nobody answers, where Ray would try for long."""
-    if address is None or address in ("auto", "local"):
+    if address == "auto":
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
