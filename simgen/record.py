@@ -209,7 +209,7 @@ class Identity:
     simgen_version: str
 
 
-_SHAPES = Credit(title="Boxes and balls", author="simgen", license="CC0-1.0")
+_SHAPES = Credit(title="Boxes and balls", author="simgen", license="CC0 1.0")
 _TRACKS: dict[type, str] = {PoseTrack: "rigid", VisibilityTrack: "visibility"}
 
 
@@ -323,7 +323,11 @@ def _body_state(body: Body, rollout: Rollout, index: int) -> dict[str, Any]:
 
 def _camera(camera: Camera, width: int, height: int) -> dict[str, Any]:
     camera_to_world = camera_matrix(camera)
-    world_to_camera = np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera_to_world)
+    # Blender's axes to those of K: y and z the other way. The inverse of a rotation is its transpose, exactly.
+    rotation = (camera_to_world[:3, :3] * [1.0, -1.0, -1.0]).T
+    world_to_camera = np.eye(4)
+    world_to_camera[:3, :3] = rotation
+    world_to_camera[:3, 3] = -rotation @ camera_to_world[:3, 3]
     return {
         "width": width,
         "height": height,
