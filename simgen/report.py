@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from simgen._report.cards import TIERS, VIEWS, Lost, choice, lost_card, sample_card, words
+from simgen._report.cards import TIERS, VIEWS, Lost, choice, gate_token, lost_card, sample_card, words
 from simgen._report.charts import Bar, bar_chart, histogram, number
 from simgen._report.markup import Child, Html, el, join
 from simgen.dataset import Dataset, open_dataset
@@ -295,7 +295,11 @@ def _tools(facts: Facts) -> Html:
         el("option", "accepted at the first attempt", value="first"),
         el("option", "accepted after rejects", value="later"),
         el("option", "quarantined", value="quarantined") if facts.lost else None,
-        el("optgroup", [el("option", words(g), value=f"gate:{g}") for g in gates], label="an attempt was rejected for")
+        el(
+            "optgroup",
+            [el("option", words(g), value=gate_token(g)) for g in gates],
+            label="an attempt was rejected for",
+        )
         if gates
         else None,
     ]

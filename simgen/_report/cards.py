@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -278,9 +279,14 @@ def _rejects(rejects: Sequence[Reject]) -> Html:
     return _table("Attempts rejected", ("gate", "#attempt", "reason"), rows)
 
 
+def gate_token(gate: str) -> str:
+    """A gate as one word that the page can filter by: `claim: actor toppled` → `gate:claim-actor-toppled`."""
+    return f"gate:{re.sub('[^A-Za-z0-9_]+', '-', gate)}"
+
+
 def _gates(rejects: Sequence[Reject]) -> list[str]:
     """What the page filters by."""
-    return sorted({f"gate:{reject.gate}" for reject in rejects})
+    return sorted({gate_token(reject.gate) for reject in rejects})
 
 
 def _changed(mask: NDArray[np.uint8]) -> list[tuple[str, str, Rgb]]:

@@ -24,7 +24,7 @@ from simgen.errors import OutputError
 from simgen.plan import RESOLVED
 from simgen.report import PLACE, Facts, gather, page, write_report
 from simgen.store import committed, part_path, put
-from simgen.types import Sample
+from simgen.types import Reject, Sample
 
 
 class Elements(HTMLParser):
@@ -148,6 +148,14 @@ def test_samples_can_be_told_apart_by_scene_and_by_what_they_were_rejected_for(f
         assert ("gate:at_rest" in outcome) == bool(facts.rejects.get(row.key)) == ("later" in outcome)
     options = {a["value"] for a in Elements(page(facts)).all("option")}
     assert {"accepted", "first", "later", "quarantined", "gate:at_rest", "nudge", "nudge_hard"} <= options
+
+
+def test_a_reason_of_several_words_can_be_chosen(facts: Facts) -> None:
+    row = facts.accepted[0]
+    claim = Reject(gate="claim: actor toppled", reason="the actor stands")
+    text = page(dataclasses.replace(facts, rejects={row.key: (claim,)}))
+    (option,) = (a["value"] for a in Elements(text).all("option") if a["value"].startswith("gate:"))
+    assert [card["id"] for card in cards(text) if option in card["data-outcome"].split()] == [row.key]
 
 
 def test_a_quarantined_sample_is_shown_with_its_class_and_the_command(dataset: Path) -> None:
