@@ -34,7 +34,7 @@ class Domino(Scene):
         first = draw.object(kinds=("domino",))
         tiles = [first]
         if draw.chance(0.5):
-            tiles = [a for a in draw.catalog.objects if a.kind == "domino" and a.size_m == first.size_m] or tiles
+            tiles = [a for a in draw.fitting(kinds=("domino",)) if a.size_m == first.size_m]
         height, thick = first.size_m[2] * scale, min(first.size_m[:2]) * scale
         # Tiles stand with their thin side along the row; which axis that is the asset says.
         thin = 0.0 if first.size_m[0] < first.size_m[1] else np.pi / 2

@@ -77,6 +77,8 @@ class Draw:
         return bool(self.rng.random() < probability)
 
     def choice(self, options: Sequence[T]) -> T:
+        if not options:
+            raise NothingFits("the catalogue has none of what the scene draws from; keep assets.builtin true")
         return options[int(self.rng.integers(len(options)))]
 
     def angle(self) -> float:
@@ -97,15 +99,7 @@ class Draw:
         `without` holds refs that are taken. Manifests that the user gave come first: three of their objects are
         tried, then the built-in ones. Raises NothingFits.
         """
-        low, high = size_m
-        fitting = [
-            asset
-            for asset in self.catalog.objects
-            if asset.split == self.split
-            and f"{asset.source}:{asset.id}" not in without
-            and (not kinds or asset.kind in kinds)
-            and low <= max(asset.size_m) <= high
-        ]
+        fitting = [a for a in self.fitting(kinds=kinds, size_m=size_m) if ref(a) not in without]
         order = [fitting[k] for k in self.rng.permutation(len(fitting))]
         given = [asset for asset in order if asset.source in self.catalog.given]
         rest = [asset for asset in order if asset.source not in self.catalog.given]
@@ -114,6 +108,15 @@ class Draw:
                 return asset
         wanted = " or ".join(sorted(kinds)) or "object"
         raise NothingFits(f"no {wanted} of the {self.split} split fits; add objects with --assets MANIFEST")
+
+    def fitting(self, *, kinds: Collection[str] = (), size_m: tuple[float, float] = (0.03, 0.45)) -> list[ObjectAsset]:
+        """Every object of this split of these kinds whose largest extent is within `size_m`."""
+        low, high = size_m
+        return [
+            asset
+            for asset in self.catalog.objects
+            if asset.split == self.split and (not kinds or asset.kind in kinds) and low <= max(asset.size_m) <= high
+        ]
 
     def shape(self, asset: ObjectAsset) -> Shape:
         return self.catalog.shape(ref(asset))
