@@ -33,8 +33,9 @@ WHAT, between the start and the end frame unless the line says otherwise (in bra
     ended upright · on its side · upside down · flat · on its edge · leaning · the right way up   (see `posture`) [deg]
     fell in turn        of a group: three or more of them fell, each one hit by one that had fallen before it [bodies]
 
-and three that take an object, WHO or `stage`: `actor struck affected` (some actor ran into some of them),
-`actor ended on affected`, `actor started on props`. One stands alone: `everything else stays`, true where whatever
+and four that take an object, WHO or `stage`: `actor struck affected` (some actor ran into some of them),
+`actor ended on affected`, `actor started on props`, `others started over actor` (on it, or on what stood on it). One
+stands alone: `everything else stays`, true where whatever
 the sentence has not named so far ends within 5 mm and 2 degrees of its place.
 """
 
@@ -100,7 +101,9 @@ BOXES = frozenset(
         "notebook",
     }
 )
-PREPOSITIONS = frozenset({"with", "without", "of", "in", "on", "for", "from", "and", "that", "to"})
+PREPOSITIONS = frozenset(
+    {"with", "without", "of", "in", "on", "for", "from", "and", "that", "to", "under", "over", "by"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +370,7 @@ WHAT: Mapping[str, Callable[[Motion, Facts], Finding]] = {
     ),
     **{f"ended {words}": _ends(words) for words in POSTURES},
 }
-RELATIONS = ("struck", "ended on", "started on")
+RELATIONS = ("struck", "ended on", "started on", "started over")
 GROUP_CLAIMS = ("fell in turn",)
 EVERYTHING_ELSE = "everything else stays"
 
@@ -497,6 +500,13 @@ def measure(what: str, bodies: tuple[int, ...], facts: Facts) -> Finding:
         a, b = bodies
         speed = next((s.speed_mps for s in facts.strikes if {s.a, s.b} == {a, b}), 0.0)
         return Finding(speed > 0, speed, "m/s")
+    if what == "started over":
+        body, other = bodies
+        under, new = set[int](), set(facts.motions[body].started_on)
+        while new:
+            under |= new
+            new = {c for b in new - {STAGE_ID} for c in facts.motions[b].started_on} - under
+        return Finding(other in under, float(len(under)), "bodies")
     if what in ("ended on", "started on"):
         body, other = bodies
         m = facts.motions[body]
@@ -566,7 +576,8 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
     touches = _touches(rollout, body.id)
     times = rollout.times_s[span]
     flights = _flights(touches, times)
-    starts_in_air = bool(flights) and flights[0][0] == 0
+    started_on = _carriers(rollout, body, touches, start)
+    starts_in_air = bool(flights) and flights[0][0] == 0 and not started_on
     first_touch = flights[0][1] if starts_in_air else len(times) - 1
     lands = starts_in_air and first_touch < len(times) - 1
     path, arc, angle = _roll(
@@ -594,7 +605,7 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         drop_m=float(position[0, 2] - position[first_touch, 2]),
         starts_in_air=starts_in_air,
         lands=lands,
-        started_on=_carriers(rollout, body, touches, start),
+        started_on=started_on,
         ended_on=_carriers(rollout, body, touches, end),
         touching=_touching(touches, float(rollout.times_s[end])),
         longest_flight_s=max((float(times[b] - times[a]) for a, b in flights), default=0.0),
@@ -710,7 +721,24 @@ def _carriers(rollout: Rollout, body: Body, touches: tuple[_Touch, ...], index: 
             below.role == "prop" and middle_m - _half_height_m(rollout, below, index) < centre_m
         )
 
-    return tuple(other for other in touching if lies_below(other))
+    vanished = _vanished_below(rollout, body) if index == rollout.start_index else []
+    return tuple(dict.fromkeys([*(other for other in touching if lies_below(other)), *vanished]))
+
+
+def _vanished_below(rollout: Rollout, body: Body) -> list[int]:
+    """What is taken away from under a body before a step is made leaves no contact: it is known by its place."""
+    start, end = rollout.start_index, rollout.end_index
+    place, found = rollout.poses(body.id).position_m[start], []
+    for other in rollout.spec.bodies:
+        if other.id == body.id or not rollout.visible(other.id, start) or rollout.visible(other.id, end):
+            continue
+        way = place - rollout.poses(other.id).position_m[start]
+        heights_m = _half_height_m(rollout, body, start) + _half_height_m(rollout, other, start)
+        widths_m = (max(extents_m(body)[:2]) + max(extents_m(other)[:2])) / 2
+        # A centre of mass may lie well off the middle of the box around a body.
+        if abs(way[2] - heights_m) <= 0.35 * heights_m and np.hypot(*way[:2]) < widths_m:
+            found.append(other.id)
+    return found
 
 
 def _half_height_m(rollout: Rollout, body: Body, index: int) -> float:

@@ -133,6 +133,7 @@ def check_sentence(text: str) -> list[str]:
         (re.search(r" [,.;:]|,,|\.\.|[,;:]\.|[,;] *[,;]", text), "punctuation that does not fit together"),
         (re.search(r"[,;](?! )|\.(?! |\d|$)", text), "no space after a mark"),
         (re.search(r"\. [a-z]", text), "a sentence with a small first letter"),
+        (re.search(r"\b(and|or|of|with|onto|the|an?|that|which|next to|ends? up)[,.;]", text), "a word left hanging"),
         (re.search(r"\b(\w+) \1\b", text, re.IGNORECASE), "a word twice in a row"),
         (
             re.search(r"\b(an?) (the|an?|about|it|its)\b", text, re.IGNORECASE),

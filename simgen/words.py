@@ -31,12 +31,12 @@ def say_name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int]) -
     # A row of dominoes in three colours is "the other seven dominoes".
     if len(kinds) > 1 and len(bodies) > 3 and len(heads) == 1:
         kinds = {heads.pop(): list(bodies)}
-    parts = [(tuple(alike), _name_alike(label, tuple(alike), facts, mentioned)) for label, alike in kinds.items()]
-    if len(parts) > 6 or any(words is None for _, words in parts):
+    parts = [part for label, alike in kinds.items() for part in _name_alike(label, tuple(alike), facts, mentioned)]
+    if len(parts) > 6 or sum(len(named) for named, _ in parts) < len(bodies):
         return ()
     return tuple(
-        Claim(name="name", bodies=alike, said=words or "", value=float(len(alike)), unit="bodies", holds=True)
-        for alike, words in parts
+        Claim(name="name", bodies=named, said=words, value=float(len(named)), unit="bodies", holds=True)
+        for named, words in parts
     )
 
 
@@ -58,21 +58,26 @@ _AWAY = _Order("nearer", "farther", "nearest", "farthest", "from the front", "fr
 _ORDINALS = ("", "second", "third", "fourth", "fifth")
 
 
-def _name_alike(label: str, bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int]) -> str | None:
-    """A name for bodies of one label, among all that the label fits."""
+def _name_alike(
+    label: str, bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int]
+) -> list[tuple[tuple[int, ...], str]]:
+    """Names for bodies of one label, among all that it fits: for all at once, or for each; none where unclear."""
     alike = _fitting(label, facts)
     rest = set(alike) - set(bodies)
+    noun = _noun(label) if len(bodies) == 1 else f"{_number(len(bodies))} {_plural(label)}"
     if not rest:
-        return f"the {_noun(label)}" if len(bodies) == 1 else f"the {_number(len(bodies))} {_plural(label)}"
+        return [(bodies, f"the {noun}")]
     if rest <= mentioned and not mentioned & set(bodies):
-        return f"the other {_noun(label)}" if len(bodies) == 1 else f"the other {_number(len(bodies))} {_plural(label)}"
-    one_by_one = [_pick(label, body, alike, facts) for body in bodies] if len(bodies) <= 3 else [None]
-    if None not in one_by_one:
-        return joined([words for words in one_by_one if words])
+        return [(bodies, f"the other {noun}")]
+    picked: list[tuple[tuple[int, ...], str]] = [
+        ((body,), words) for body in bodies if (words := _pick(label, body, alike, facts))
+    ]
+    if len(picked) == len(bodies) <= 3:
+        return picked
     # "Two of the three" will do for what happens, not for what to do.
     if len(bodies) > 1 and all(facts.motions[b].body.role != "actor" for b in bodies):
-        return f"{_number(len(bodies))} of the {_number(len(alike))} {_plural(label)}"
-    return None
+        return [(bodies, f"{_number(len(bodies))} of the {_number(len(alike))} {_plural(label)}")]
+    return []
 
 
 def _fitting(label: str, facts: Facts) -> tuple[int, ...]:
@@ -448,7 +453,7 @@ def say_again(claim: Claim, facts: Facts) -> Claim | None:
         again = say_name(claim.bodies, facts, frozenset())
         if claim.said.startswith("the other "):
             again = say_name(claim.bodies, facts, frozenset(facts.motions) - set(claim.bodies))
-        return again[0] if again else None
+        return again[0] if len(again) == 1 else None
     if claim.name in BODY_FACTS or claim.name in GROUP_FACTS:
         return say(claim.name, claim.bodies, facts)
     found = claiming.measure(claim.name, claim.bodies, facts)

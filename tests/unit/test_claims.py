@@ -163,6 +163,20 @@ def test_a_block_whose_support_is_taken_away_dropped(play: Any) -> None:
     assert not holds("actor at rest", seen)
 
 
+def test_what_is_taken_away_at_once_carried_what_stood_on_it_though_no_contact_says_so(play: Any) -> None:
+    stage = play()
+    stage.add("book", (0, 0), role="actor", size_m=(0.2, 0.2, 0.05), gone_at=0.001, grounded=None)
+    stage.add("mug", (0, 0, 0.1), play.drops(0.05, lands=0.3), role="affected", grounded=(0.3, 1.0))
+    stage.add("box", (0, 0, 0.2), play.drops(0.05, lands=0.3), role="affected", on=2)
+    stage.add("candle", (0.5, 0, 0.1), role="affected")
+    seen = facts(stage)
+    assert seen.motions[2].started_on == (1,)
+    assert holds("some affected started over actor", seen)
+    assert [holds(f"{who} started over actor", seen) for who in ("others", "affected")] == [True, False]
+    assert not holds("some affected started in the air", seen)
+    assert judge("some affected dropped", seen)[0].value == pytest.approx(0.05)
+
+
 def test_who_ran_into_whom_comes_from_contacts_that_began_after_the_start(play: Any) -> None:
     stage = play()
     stage.add("red ball", (-0.3, 0), play.slides(0.2, 0), role="actor", shape="ball", size_m=(0.08,) * 3)

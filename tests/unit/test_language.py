@@ -198,6 +198,22 @@ def test_the_same_place_for_two_bodies_of_one_label_has_no_name(play: Any) -> No
     assert told("Push {actor}.", stage) == NONE
 
 
+def test_some_of_many_are_named_one_by_one_where_something_is_to_be_done_with_them(play: Any) -> None:
+    def three(spots: tuple[tuple[float, float], ...], role: str) -> Any:
+        stage = play()
+        for k, spot in enumerate(spots):
+            part = role if k < 2 else "bystander"
+            stage.add("blue ball", spot, play.slides(0, 0.1) if k < 2 else None, role=part, size_m=(0.08,) * 3)
+        return stage
+
+    row, heap = ((-0.3, 0), (0.3, 0), (0, 0)), ((-0.01, 0.01), (0.01, -0.01), (0, 0))
+    assert told("Push {actor}.", three(row, "actor")) == "Push the leftmost blue ball and the rightmost blue ball."
+    assert told("Push {actor}.", three(heap, "actor")) == NONE
+    heaped = three(heap, "affected")
+    heaped.add("red book", (0.5, 0), role="actor")
+    assert told("{others} are pushed.", heaped) == "Two of the three blue balls are pushed."
+
+
 def test_a_ball_is_not_the_ball_where_there_is_a_blue_ball(play: Any) -> None:
     stage = play()
     stage.add("ball", (-0.2, 0), play.slides(0, 0.1), role="actor", size_m=(0.08,) * 3)
@@ -523,6 +539,8 @@ def test_expansions_count_distinct_texts() -> None:
         ("Push the mug. it falls.", "small first letter"),
         ("Push the mug.\n", "line break"),
         ("Push a the mug.", "article"),
+        ("The mug falls and ends up.", "left hanging"),
+        ("The mug rests next to, it seems, the box.", "left hanging"),
         ("It moves about 1.2 m, then stops; all is well.", ""),
         ("P" + "u" * 400 + ".", "characters"),
         ("", "capital"),
