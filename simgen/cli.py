@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Never
 import click
 
 from simgen import __version__
-from simgen.errors import SimgenError, UnknownName, UsageError
+from simgen.errors import AssetError, SimgenError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from simgen.cluster import Quarantined, Summary
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED, TERMINATED, QUARANTINED = 130, 143, 3
 
-_log_folder: ContextVar[Path] = ContextVar("log_folder")
+_log_folder: ContextVar[Path | None] = ContextVar("log_folder", default=None)
 """Where the traceback of a bug goes once a command has a folder."""
 
 
@@ -64,6 +64,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> Never:
     """Run a command and exit; whatever goes wrong is one sentence on stderr and an exit code that says what."""
     signal.signal(signal.SIGTERM, _terminated)
+    _log_folder.set(None)
     try:
         code = cli.main(args=arguments, prog_name="simgen", standalone_mode=False)
     except SimgenError as error:
@@ -105,7 +106,7 @@ def _first_line(error: Exception) -> str:
 
 def _keep_traceback() -> Path:
     name = f"simgen-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    for folder in (_log_folder.get(None), Path(tempfile.gettempdir())):
+    for folder in (_log_folder.get(), Path(tempfile.gettempdir())):
         if folder is not None:
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -199,6 +200,11 @@ def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Pl
     make_plan(recipe, n=min(n, 1), seed=seed, shard_size=shard_size)
     chosen = recipe.assets
     catalog = open_catalog(objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin)
+    for kind, assets in (("objects", catalog.objects), ("surfaces", catalog.surfaces)):
+        if not assets:
+            raise AssetError(
+                f"{recipe.name}: its assets hold no {kind}; name a manifest that does, or set assets.builtin=true"
+            )
     pinned = {**pins(recipe), "assets": catalog.fingerprint()}
     return make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
 
@@ -239,7 +245,9 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
     from simgen.plan import RESOLVED
     from simgen.progress import Progress
 
-    with cluster.open_folder(folder, plan, needed_bytes=forecast.size_bytes(plan)):
+    with cluster.open_folder(
+        folder, plan, needed_bytes=forecast.size_bytes(plan) if not (folder / RESOLVED).exists() else 0
+    ):
         _log_folder.set(folder / cluster.QUARANTINE / "logs")
         done = cluster.finished(folder)
         if done:
@@ -283,9 +291,9 @@ def _say_quarantined(quarantined: Sequence["Quarantined"], most: int = 5) -> Non
 @click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
 @click.option("--sample-timeout", type=float, default=900.0, show_default=True, help="Seconds for one sample.")
 def retry(folder: Path, workers: int | None, address: str | None, sample_timeout: float) -> int:
-    """Make the quarantined samples of a data set again, and what else is missing in it.
+    """Make the quarantined samples again.
 
-    What was rejected stays out: its attempts would end the same way.
+    And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.
     """
     from simgen import cluster
     from simgen.plan import check_same, read_plan
@@ -307,7 +315,7 @@ def retry(folder: Path, workers: int | None, address: str | None, sample_timeout
 @click.argument("name", required=False)
 @click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes.")
 def scenes(name: str | None, scene_folders: tuple[str, ...]) -> int:
-    """List the scenes, or the parameters of one, and the recipes."""
+    """List scenes, or the parameters of one."""
     from simgen.describe import all_scenes, one_scene
 
     click.echo(one_scene(name, scene_folders) if name else all_scenes(scene_folders))
@@ -330,7 +338,10 @@ def preview(
     hdri: tuple[str, ...],
     scene_folders: tuple[str, ...],
 ) -> int:
-    """Make a contact sheet of a few samples of a scene or a recipe, at quality fast."""
+    """Make a contact sheet of a scene.
+
+    A few samples of a scene or a recipe, at quality fast, in this process alone.
+    """
     from simgen.make import Maker
     from simgen.preview import contact_sheet
     from simgen.recipe import load_recipe
@@ -362,7 +373,10 @@ def preview(
 
 @cli.command()
 def doctor() -> int:
-    """Check this machine: one line for each thing that simgen needs, with a remedy where it is missing."""
+    """Check this machine.
+
+    One line for each thing that simgen needs, with a remedy where it is missing.
+    """
     from simgen.doctor import examine
 
     failed = 0
@@ -380,7 +394,7 @@ def doctor() -> int:
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> int:
-    """Write the data set as one page to look at, and say where it is."""
+    """Write a data set as one page to look at."""
     from simgen.report import write_report
 
     click.echo(write_report(folder))
@@ -392,7 +406,7 @@ def report(folder: Path) -> int:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--watch", is_flag=True, help="Again every other second, until it is complete.")
 def status(folder: Path, as_json: bool, watch: bool) -> int:
-    """Say how far a data set has come; asks its files, not the processes."""
+    """Say how far a data set has come."""
     from simgen.status import read_status
 
     while True:
@@ -429,7 +443,10 @@ def _in_words(found: "Status") -> str:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def verify(folder: Path, as_json: bool) -> int:
-    """Read every byte of a data set and say what is wrong with it; exit 1 where anything is."""
+    """Say what is wrong with a data set.
+
+    Reads every byte of it; exit code 1 where anything is wrong.
+    """
     from simgen.status import read_status
     from simgen.status import verify as find_faults
 
@@ -450,9 +467,16 @@ def verify(folder: Path, as_json: bool) -> int:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("key")
 def reproduce(folder: Path, key: str) -> int:
-    """Make one sample of a data set again and compare: bytes, pixels, state."""
+    """Make one sample again and compare.
+
+    Says how much is the same: bytes, pixels, or the state of the world at the end.
+    """
     from simgen.reproduce import compare
 
     verdict = compare(folder, key)
     click.echo(verdict.text)
     return 0 if verdict.same else 1
+
+
+if __name__ == "__main__":
+    main()

@@ -162,6 +162,13 @@ def open_folder(folder: Path, plan: Plan, *, needed_bytes: int) -> Iterator[None
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; --out must name a folder")
     try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+        free = shutil.disk_usage(there).free
+        if free < needed_bytes:
+            raise OutputError(
+                f"{folder}: needs about {needed_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
+                f"make room or choose another --out"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / RESOLVED).exists():
             check_same(folder, plan)
@@ -178,12 +185,6 @@ def open_folder(folder: Path, plan: Plan, *, needed_bytes: int) -> Iterator[None
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(f"{folder}: another simgen is writing into it; wait for it or stop it") from error
-        free = shutil.disk_usage(folder).free
-        if free < needed_bytes:
-            raise OutputError(
-                f"{folder}: needs about {needed_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
-                f"make room or choose another --out"
-            )
         sweep(folder)
         for path in (folder / NOTES).glob("worker-*"):
             path.unlink()

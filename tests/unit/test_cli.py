@@ -1,0 +1,328 @@
+"""What a user meets: a wrong command line, recipe or folder is one sentence and an exit code, and nothing is lost."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simgen import __version__
+from simgen.cli import main
+
+SCENE = '''
+from dataclasses import dataclass
+from simgen.scene import Phrases, Scene, register
+
+@register("{name}")
+@dataclass(frozen=True, kw_only=True)
+class Flip(Scene):
+    """Something flips over."""
+    turns: int = 1
+    """How often."""
+    law = "torque"
+    domain = "mechanics"
+    phrases = Phrases(superficial=("Flip it.",), intermediate=("Flip it.",), explicit=("Flip it.",))
+'''
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def simgen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ended]:
+    """`simgen("status", folder)`: run a command in an empty folder, as the console script does."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def go(*arguments: object) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        code = end.value.code
+        assert isinstance(code, int)
+        return Ended(code, said.out, said.err)
+
+    return go
+
+
+def complaint(ended: Ended, code: int) -> str:
+    """The one sentence on stderr."""
+    assert ended.code == code, ended
+    lines = ended.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("simgen: error: "), ended.err
+    assert "Traceback" not in ended.err
+    return lines[0].removeprefix("simgen: error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["genrate"], 2, "no command 'genrate'; did you mean 'generate'?"),
+        (["generate", "--nn", "3"], 2, "No such option '--nn'"),
+        (["generate", "--n", "many"], 2, "'many' is not a valid integer"),
+        (["generate", "drop"], 2, "--n is missing"),
+        (["generate", "drop", "--n", "-3"], 2, "--n must be at least 1; got -3"),
+        (["generate", "drop", "--n", "0"], 2, "--n must be at least 1; got 0"),
+        (["generate", "drop", "--n", "4", "--seed", "-1"], 2, "--seed must be at least 0; got -1"),
+        (["generate", "drop", "--n", "4", "--workers", "0"], 2, "--workers must be at least 1; got 0"),
+        (["generate", "drop", "--n", "4", "--shard-size", "0"], 2, "--shard-size must be at least 1; got 0"),
+        (["generate", "drop", "--n", "4", "--sample-timeout", "0"], 2, "--sample-timeout must be above 0; got 0"),
+        (["generate", "dorp", "--n", "4"], 2, "no recipe or scene 'dorp'; did you mean 'drop'?"),
+        (["generate", "gone.yaml", "--n", "4"], 2, "gone.yaml: no such recipe file"),
+        (["generate", "drop", "--n", "4", "--set", "rendr.width=64"], 2, "no key 'rendr'; did you mean 'render'?"),
+        (["generate", "drop", "--n", "4", "--set", "render.width"], 2, "must be KEY=VALUE"),
+        (["generate", "drop", "--n", "4", "--set", "render.width=a"], 2, "must be whole pixels from 32 to 4096"),
+        (["generate", "drop", "--n", "4", "--set", "render.quality=fats"], 2, "did you mean 'fast'?"),
+        (["generate", "drop", "--n", "4", "--set", "scenes.drop.heigth=1"], 2, "no parameter 'heigth'; did you mean"),
+        (
+            ["generate", "drop", "--n", "4", "--set", "scenes.drop.weight=-1"],
+            2,
+            "weight must be a number of at least 0",
+        ),
+        (["generate", "drop", "--n", "4", "--scenes", "nowhere"], 2, "nowhere: no such folder of scenes"),
+        (["generate", "drop", "--n", "4", "--assets", "gone.json"], 1, "gone.json"),
+        (["generate", "drop", "--n", "4", "--hdri", "gone.json"], 1, "gone.json"),
+        (["scenes", "tople"], 2, "no scene 'tople'; did you mean 'topple'?"),
+        (["preview", "drop", "--n", "0"], 2, "--n must be at least 1; got 0"),
+        (["preview", "dorp"], 2, "no recipe or scene 'dorp'; did you mean 'drop'?"),
+        (["preview"], 2, "Missing argument 'SCENE'"),
+        (["status", "."], 1, "holds no simgen data set"),
+        (["verify", "nowhere"], 1, "nowhere: holds no simgen data set"),
+        (["report", "nowhere"], 1, "nowhere: holds no simgen data set"),
+        (["retry", "nowhere"], 1, "nowhere: holds no simgen data set"),
+        (["reproduce", ".", "drop-000001"], 1, "holds no simgen data set"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_sentence_with_its_exit_code(simgen, arguments, code, sentence) -> None:
+    assert sentence in complaint(simgen(*arguments), code)
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("scenes: [drop", "is not YAML"),
+        ("scenes: [drop]\nrender: {width: 64, width: 32}", "line 2 is not YAML: the key 'width' stands twice"),
+        ("scenes: {drop: {height: low}}", "height"),
+        ("scenes: [drop]\nasets: {}", "no key 'asets'; did you mean 'assets'?"),
+        ("scenes: []", "at least one scene"),
+        ("scenes: [drop]\nrun: {n: 4}", "run must hold the whole numbers n, seed and shard_size"),
+    ],
+)
+def test_a_mistake_in_a_recipe_file_names_the_file(simgen, text: str, sentence: str) -> None:
+    Path("mine.yaml").write_text(text)
+    said = complaint(simgen("generate", "mine.yaml", "--n", 2), 2)
+    assert said.startswith("mine.yaml:") and sentence in said
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("def broken(:", "SyntaxError"),
+        ("import no_such_library", "No module named 'no_such_library'"),
+        (SCENE.format(name="Flip Over"), "must be lower case letters, digits, underscores"),
+        (SCENE.format(name="drop"), "scene 'drop' is defined twice"),
+    ],
+)
+def test_a_mistake_in_a_scene_file_names_the_file(simgen, source: str, sentence: str) -> None:
+    Path("more").mkdir()
+    Path("more/flip.py").write_text(source)
+    said = complaint(simgen("generate", "drop", "--n", 2, "--scenes", "more"), 2)
+    assert "more/flip.py" in said and sentence in said
+
+
+def test_a_new_scene_file_is_a_scene_at_once(simgen) -> None:
+    Path("more").mkdir()
+    Path("more/flip.py").write_text(SCENE.format(name="flip"))
+    listed = simgen("scenes", "--scenes", "more")
+    assert "flip" in listed.out and "Something flips over. (torque)" in listed.out
+    told = simgen("scenes", "flip", "--scenes", "more").out
+    assert "turns: int = 1\n    How often." in told
+    config = simgen("generate", "flip", "--scenes", "more", "--set", "scenes.flip.turns=3", "--print-config")
+    assert yaml.safe_load(config.out)["scenes"] == {"flip": {"weight": 1.0, "turns": 3}}
+
+
+def test_print_config_is_a_recipe(simgen) -> None:
+    first = simgen("generate", "smoke", "--print-config", "--set", "render.width=64")
+    Path("again.yaml").write_text(first.out)
+    second = simgen("generate", "again.yaml", "--print-config")
+    assert (first.code, second.code) == (0, 0)
+    assert first.out == second.out
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(simgen) -> None:
+    ended = simgen("generate", "--n", 10_000, "--dry-run", "--workers", 2)
+    assert ended.code == 0
+    assert "10000 (train 9000, test 1000) in 1000 shards of 10" in ended.out
+    assert "drop 12" in ended.out and "GB" in ended.out and " h " in ended.out
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_another_seed_in_the_same_folder_is_refused_with_the_difference(simgen) -> None:
+    from simgen.plan import RESOLVED, make_plan
+    from simgen.recipe import load_recipe
+
+    Path("out").mkdir()
+    Path("out", RESOLVED).write_text(make_plan(load_recipe("drop"), n=4, seed=0).to_yaml())
+    said = complaint(simgen("generate", "drop", "--n", 4, "--seed", 1, "--out", "out"), 4)
+    assert "seed: 0 there, 1 here" in said and "choose another --out" in said
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(simgen) -> None:
+    Path("photos").mkdir()
+    Path("photos/me.jpg").write_bytes(b"me")
+    said = complaint(simgen("generate", "drop", "--n", 4, "--out", "photos"), 1)
+    assert "not empty" in said and "me.jpg" in said
+    assert Path("photos/me.jpg").read_bytes() == b"me" and len(list(Path("photos").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(simgen) -> None:
+    Path("file").touch()
+    assert "file: is a file" in complaint(simgen("generate", "drop", "--n", 4, "--out", "file"), 1)
+    assert "file/out: cannot be written" in complaint(simgen("generate", "drop", "--n", 4, "--out", "file/out"), 1)
+
+
+def test_a_disk_that_is_too_small_is_named_before_anything_is_made(simgen) -> None:
+    size = ["--set", "render.width=4096", "--set", "render.height=4096", "--set", "render.passes=[normals, flow]"]
+    said = complaint(simgen("generate", "drop", "--n", 10_000, "--out", "big", *size), 1)
+    assert "make room or choose another --out" in said
+    assert not Path("big").exists()
+
+
+def test_a_ray_that_does_not_answer_is_named(simgen) -> None:
+    said = complaint(simgen("generate", "drop", "--n", 4, "--out", "out", "--address", "127.0.0.1:1"), 1)
+    assert "no Ray answers at 127.0.0.1:1" in said
+
+
+def test_a_missing_library_is_named_with_its_remedy(simgen, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("simgen.cluster", "ray"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    said = complaint(simgen("generate", "drop", "--n", 4, "--out", "out"), 1)
+    assert "ray is not installed" in said and "simgen[generate]" in said
+
+
+def manifest(folder: Path, archive: bytes) -> Path:
+    """A manifest of one object in the manner of Kubric, with whatever archive."""
+    folder.mkdir()
+    (folder / "thing.tar.gz").write_bytes(archive)
+    kwargs = {
+        "bounds": [[-0.05, -0.05, -0.05], [0.05, 0.05, 0.05]],
+        "mass": 0.001,
+        "render_filename": "{asset_dir}/visual_geometry.obj",
+        "simulation_filename": "{asset_dir}/object.urdf",
+    }
+    entry = {"asset_type": "FileBasedObject", "kwargs": kwargs, "license": "CC0", "metadata": {"volume": 0.001}}
+    data = {"name": folder.name, "data_dir": ".", "version": "1.0", "assets": {"thing": entry}}
+    (folder / "manifest.json").write_text(json.dumps(data))
+    return folder / "manifest.json"
+
+
+def archive(members: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+URDF = """<robot name="thing"><link name="base"><inertial><origin xyz="0 0 0"/><mass value="1"/>
+<inertia ixx="1" ixy="0" ixz="0" iyy="1" iyz="0" izz="1"/></inertial>
+<collision><geometry><mesh filename="collision_geometry.obj"/></geometry></collision></link></robot>"""
+NAN_MESH = "v 0 0 0\nv nan 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n"
+WHOLE = archive({"object.urdf": URDF, "visual_geometry.obj": NAN_MESH, "collision_geometry.obj": NAN_MESH})
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (WHOLE[: len(WHOLE) // 2], "thing.tar.gz"),
+        (archive({"../../escaped.txt": "out"}), "thing.tar.gz"),
+        (b"not an archive", "thing.tar.gz"),
+        (WHOLE, "thing"),
+        (archive({"object.urdf": "<robot"}), "thing"),
+    ],
+    ids=["truncated", "climbs out", "no archive", "NaN in the mesh", "broken URDF"],
+)
+def test_a_bad_archive_is_named_and_nothing_escapes_from_it(simgen, tmp_path, content, sentence) -> None:
+    path = manifest(tmp_path / "bad", content)
+    before = set(tmp_path.rglob("*"))
+    said = complaint(simgen("preview", "drop", "--n", 1, "--assets", path), 1)
+    assert sentence in said
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_assets_without_anything_to_stand_on_are_named(simgen, tmp_path: Path) -> None:
+    path = manifest(tmp_path / "few", WHOLE)
+    said = complaint(simgen("preview", "drop", "--assets", path, "--set", "assets.builtin=false"), 1)
+    assert "hold no surfaces" in said
+
+
+def test_status_and_verify_speak_json(simgen, make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "data", n=12, holes=(3,))
+    status = simgen("status", folder)
+    assert status.code == 0 and "11 of 12 samples" in status.out and "quarantined" in status.out
+    told = json.loads(simgen("status", folder, "--json").out)
+    assert (told["samples"], told["planned"], told["complete"]) == (11, 12, True)
+    assert simgen("verify", folder).code in (0, 1)
+    assert json.loads(simgen("verify", folder, "--json").out)["samples"] == 11
+
+
+def test_verify_finds_a_flipped_byte(simgen, make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "data", n=12)
+    path = next(folder.glob("train/*.tar"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    ended = simgen("verify", folder)
+    assert ended.code == 1
+    assert f"train/{path.name}" in ended.out
+
+
+def test_a_key_that_is_not_there_suggests_the_nearest(
+    simgen, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_dataset(tmp_path / "data", n=4)
+    key = next(iter(json.loads(next(folder.glob("train/*_stats.json")).read_text())["keys"]))
+    said = complaint(simgen("reproduce", folder, f"{key}0"), 2)
+    assert f"did you mean {key!r}?" in said
+
+
+def test_a_bug_is_one_sentence_and_keeps_its_traceback(simgen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("simgen.describe.all_scenes", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    said = complaint(simgen("scenes"), 1)
+    assert "unexpected ZeroDivisionError: a bug" in said
+    kept = Path(said.rsplit(" ", 1)[1])
+    assert "in broken" in kept.read_text()
+
+
+def test_the_version_and_the_help_are_there() -> None:
+    run = subprocess.run([sys.executable, "-m", "simgen.cli", "--version"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.strip()) == (0, f"simgen, version {__version__}")
+
+
+def test_help_names_every_command(simgen) -> None:
+    ended = simgen("--help")
+    for command in ("generate", "scenes", "preview", "status", "verify", "report", "reproduce", "retry", "doctor"):
+        assert f"  {command} " in ended.out
+        assert simgen(command, "--help").code == 0
+    assert "train" not in ended.out and "eval" not in ended.out
