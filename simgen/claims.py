@@ -35,8 +35,8 @@ WHAT, between the start and the end frame unless the line says otherwise (in bra
 
 and four that take an object, WHO or `stage`: `actor struck affected` (some actor ran into some of them),
 `actor ended on affected`, `actor started on props`, `others started over actor` (on it, or on what stood on it). One
-stands alone: `everything else stays`, true where whatever
-the sentence has not named so far ends within 5 mm and 2 degrees of its place.
+stands alone: `everything else stays`, true where whatever the sentence has not named so far ends within 5 mm and
+2 degrees of its place.
 """
 
 from collections.abc import Callable, Mapping

@@ -14,6 +14,9 @@ What surrounds a mark is its alternative in `[…]`, its `<…>`, or the whole p
     "{actor} tips over {fall direction}<, [rolls on (actor rolled)|slides on (actor slid)] for {distance}> and
      (actor at rest) comes to rest {pose}<; (everything else stays) everything else stays where it is>."
 
+A word that claims something (`rolls`, `comes to rest`, `everything else`: WORDS_THAT_CLAIM) needs its claim beside it or
+among the scene's own; `check_phrases` finds those that lack one, and the suite runs it over every scene.
+
 Slots of groups (`actor`, `affected`, `others`, `struck`, `pieces`, `bystanders`, `props`: see `simgen.claims`):
 
     {actor}                 `the blue mug`, `the left blue ball`, `the other seven white dominoes`, `the mug and the red
@@ -24,8 +27,8 @@ Slots of groups (`actor`, `affected`, `others`, `struck`, `pieces`, `bystanders`
 
     label                   `blue mug`, where there is but one
     direction               of its way over the ground, as the camera sees it: `to the left`, `towards the camera`,
-                            `to the left and away from the camera`; over 3 cm and 3 % of the camera's distance, within
-                            25 degrees of an axis or 15 of a diagonal
+                            `to the left and away from the camera`; over 3 cm and 3 % of the camera's distance, midway
+                            between its axes and the line of sight within 25 degrees of an axis or 15 of a diagonal
     fall direction          the same for the way its top went
     distance                `about 14 cm` over the ground between start and end; to 1 cm below 20 cm, to 5 cm below 1 m,
                             to 0.1 m from there
