@@ -14,8 +14,8 @@ What surrounds a mark is its alternative in `[…]`, its `<…>`, or the whole p
     "{actor} tips over {fall direction}<, [rolls on (actor rolled)|slides on (actor slid)] for {distance}> and
      (actor at rest) comes to rest {pose}<; (everything else stays) everything else stays where it is>."
 
-A word that claims something (`rolls`, `comes to rest`, `everything else`: WORDS_THAT_CLAIM) needs its claim beside it or
-among the scene's own; `check_phrases` finds those that lack one, and the suite runs it over every scene.
+A word that claims something (`rolls`, `comes to rest`, `everything else`: WORDS_THAT_CLAIM) needs its claim beside it
+or among the scene's own; `check_phrases` finds those that lack one, and the suite runs it over every scene.
 
 Slots of groups (`actor`, `affected`, `others`, `struck`, `pieces`, `bystanders`, `props`: see `simgen.claims`):
 
