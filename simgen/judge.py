@@ -22,6 +22,9 @@ CHANGE_LIMIT = 0.005
 EXPOSURE = (0.16, 0.72)
 CLIPPED_LIMIT = 0.01
 CONTRAST_LIMIT = 6.0
+MIDDLE_GREY = 0.22
+CLIPS_AT = 1.35
+"""Linear light that the display curve takes just short of white."""
 
 
 def first_reject(gates: Sequence[Gate]) -> Reject | None:
@@ -123,16 +126,21 @@ def judge_picture(pair: Pair, start: Frame, end: Frame, rollout: Rollout) -> tup
     )
 
 
-def exposure_ev(luminances: Sequence[NDArray[np.float32]]) -> float:
-    """Stops by which linear luminances [H, W] are scaled, the same for both frames of a pair.
+def exposure_ev(looks: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
+    """Stops by which linear light is scaled, the same for both frames of a pair, from (luminance [H, W], subject [H, W]).
 
-    The log-average goes to 18 % grey (Reinhard et al. 2002, the photographic key), but no more than brings the
-    99.5th percentile to white: a small bright thing may clip, a table may not.
+    The log-average around the subjects goes to middle grey (Reinhard et al. 2002, the photographic key), unless more
+    than half a percent of the whole picture would then clip: a bright window may glow, it may not be a hole.
     """
-    light = np.concatenate([np.ravel(luminance) for luminance in luminances]).astype(np.float64)
-    light = np.maximum(light[np.isfinite(light)], 1e-5)
-    wanted = 0.20 / np.exp(np.log(light).mean())
-    allowed = 0.95 / np.percentile(light, 99.5)
+    near, all_light = [], []
+    for luminance, subject in looks:
+        light = np.maximum(np.nan_to_num(luminance.astype(np.float64), posinf=1e4), 1e-5)
+        all_light.append(light.ravel())
+        reach = luminance.shape[1] // 8
+        around = cv2.dilate(subject.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(bool)
+        near.append(light[around] if around.any() else light.ravel())
+    wanted = MIDDLE_GREY / np.exp(np.log(np.concatenate(near)).mean())
+    allowed = CLIPS_AT / np.percentile(np.concatenate(all_light), 99.5)
     return float(np.round(np.log2(min(wanted, allowed)), 3))
 
 

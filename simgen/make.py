@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import simgen
 from simgen import judge, language, masks, record, scene
 from simgen.assets import Catalog, open_catalog
-from simgen.framing import Shapes, body_shape, frame_camera
+from simgen.framing import Shapes, body_shape, frame_camera, subject_ids
 from simgen.geometry import Shape
 from simgen.plan import SampleId
 from simgen.recipe import Recipe, load_scenes
@@ -163,7 +163,9 @@ class Maker:
             ids = (looks[0].ids, looks[1].ids)
             gates = judge.judge_view(rollout, camera, shapes, ids, subject_size=the_scene.subject_size)
             reason = judge.first_reject(gates)
-            return reason or replace(camera, exposure_ev=judge.exposure_ev([look.luminance for look in looks]))
+            subjects = subject_ids(rollout)
+            light = [(look.luminance, np.isin(look.ids, subjects)) for look in looks]
+            return reason or replace(camera, exposure_ev=judge.exposure_ev(light))
 
     def _render(self, rollout: Rollout, camera: Camera, clock: Clock) -> tuple[Frame, Frame]:
         with clock("render"):
