@@ -310,7 +310,7 @@ def _tools(facts: Facts) -> Html:
         _filter("split", "Split", [el("option", name, value=name) for name in sorted(splits)])
         if len(splits) > 1
         else None,
-        choice("view-all", "Show in all", VIEWS, "picture", data_for_all=".view"),
+        choice("view-all", "Show in all", VIEWS, "slider", data_for_all=".view"),
         choice(
             "tier-all", "Instructions of all", [(t, t) for t in TIERS], "intermediate", data_for_all=".words .choice"
         ),

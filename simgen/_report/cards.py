@@ -17,7 +17,7 @@ from simgen._report.markup import Child, Html, el, join
 from simgen._report.palette import MASK_LEVELS, Rgb, css, instance_color, paint_instances, paint_mask
 from simgen.types import STAGE_ID, Reject, Sample
 
-VIEWS = (("picture", "Pictures"), ("change", "Change"), ("ids", "Bodies"))
+VIEWS = (("slider", "Slider"), ("both", "Side by side"), ("change", "Change"), ("ids", "Bodies"))
 TIERS = ("superficial", "intermediate", "explicit")
 
 _LARGEST_PX = 512
@@ -125,6 +125,7 @@ def _look(sample: Sample) -> Html:
     scale = min(1.0, _LARGEST_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
 
+    cut = line_percent(sample)
     shares = _changed(sample.mask)
     labels = ", ".join(body["label"] for body in record["bodies"])
     told = f"End: {record['instructions']['intermediate']}"
@@ -141,24 +142,45 @@ def _look(sample: Sample) -> Html:
     compare = el(
         "div",
         [el("img", class_=name, alt=alt, src=uri) for name, (alt, uri) in drawn.items()],
-        el("input", type="range", min=0, max=100, step=2, value=50, aria_label="How much of the start picture to show"),
+        el(
+            "input", type="range", min=0, max=100, step=2, value=cut, aria_label="How much of the start picture to show"
+        ),
         el("span", class_="line"),
         el("button", "start", type="button", class_="to-start", aria_label="Show the start"),
         el("button", "end", type="button", class_="to-end", aria_label="Show the end"),
         class_="compare",
-        style=f"--shape: {width} / {height}",
+        style=f"--width: {width}; --height: {height}; --cut: {cut}%",
     )
-    view = el("div", choice(f"view-{key}", "What to show", VIEWS, "picture"), class_="view")
-    under = el("div", _name(key, record["scene"], record["split"]), view, class_="under")
+    view = el("div", choice(f"view-{key}", "What to show", VIEWS, "slider"), class_="view")
+    name = _name(key, record["scene"], record["split"])
     changed = [(css(color), f"{name} {share}") for name, share, color in shares]
     bodies = [(css(instance_color(body["id"])), body["label"]) for body in record["bodies"]]
-    return el("div", compare, under, _legend(changed, "of-change"), _legend(bodies, "of-ids"), class_="look")
+    return el("div", compare, name, view, _legend(changed, "of-change"), _legend(bodies, "of-ids"), class_="look")
 
 
 def _legend(entries: Iterable[tuple[str, str]], name: str) -> Html:
     """What the colours of one view stand for; the style shows it with that view."""
     items = [el("li", el("span", class_="swatch", style=f"background: {color}"), text) for color, text in entries]
     return el("ul", items, class_=f"legend {name}")
+
+
+def line_percent(sample: Sample) -> int:
+    """Where the line stands at first, in percent of the width: with what the event acts upon whole on both sides of
+    it, as it was on the left and as it is then on the right; where no line does that, the start has the picture."""
+    actors = [body["id"] for body in sample.record["bodies"] if body["role"] == "actor"]
+    start, end = (np.isin(seg, actors).sum(axis=0) for seg in (sample.start_seg, sample.end_seg))
+
+    def shown(percent: int) -> float:
+        column = round(percent / 100 * len(start))
+        return min(_share(start[:column], start), _share(end[column:], end))
+
+    # Of two places alike the first is taken: the middle.
+    best = max((50, *range(10, 91, 2)), key=shown)
+    return best if shown(best) > 0.8 else 96
+
+
+def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> float:
+    return float(part.sum() / whole.sum()) if whole.any() else 1.0
 
 
 def _drawing(picture: NDArray[np.uint8], size: tuple[int, int]) -> str:
@@ -238,8 +260,9 @@ def _bodies(bodies: Sequence[Mapping[str, Any]]) -> Html:
                 body["substance"],
                 body["mass_kg"],
                 " × ".join(number(100 * edge) for edge in body["size_m"]),
-                100 * math.dist(start["position_m"], end["position_m"]) if end["visible"] else "taken away",
-                _turn_deg(start["quaternion"], end["quaternion"]) if end["visible"] else "",
+                # To a tenth of a millimetre and of a degree: less is the solver's breath.
+                round(100 * math.dist(start["position_m"], end["position_m"]), 2) if end["visible"] else "taken away",
+                round(_turn_deg(start["quaternion"], end["quaternion"]), 1) if end["visible"] else "",
             )
         )
     columns = ("body", "role", "substance", "#mass / kg", "#size / cm", "#moved / cm", "#turned / °")

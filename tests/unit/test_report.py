@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from simgen import report
-from simgen._report.cards import picture_uri, sample_card
+from simgen._report.cards import line_percent, picture_uri, sample_card
 from simgen._report.charts import Bar, bar_chart, histogram, number, ticks_between
 from simgen._report.markup import Html, el
 from simgen._report.palette import instance_color, overlay, paint_instances
@@ -284,6 +284,16 @@ def test_bodies_with_near_ids_look_different() -> None:
     lab = cv2.cvtColor(colors, cv2.COLOR_RGB2Lab)[0]
     apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1000 * np.eye(len(lab))
     assert apart.min() > 15
+
+
+def test_the_line_stands_where_start_and_end_of_the_actor_are_both_whole(make_sample: Callable[..., Sample]) -> None:
+    sample = make_sample(0)
+    # The actor goes from columns 4-20 to 24-40 of 64: from 31 to 38 percent nothing of it is cut.
+    assert 31 <= line_percent(sample) <= 38
+    back = dataclasses.replace(sample, start_seg=sample.end_seg, end_seg=sample.start_seg)
+    assert line_percent(back) == 96
+    gone = dataclasses.replace(sample, end_seg=np.zeros_like(sample.end_seg))
+    assert line_percent(gone) == 50
 
 
 def test_the_overlay_has_colour_only_where_something_changed() -> None:
