@@ -56,17 +56,17 @@ def open_catalog(
     cache: Path | None = None,
 ) -> "Catalog":
     """Everything that the named manifests hold, and the built-in assets. No archive is unpacked yet."""
-    return Catalog(tuple(objects), tuple(environments), builtin, offline, cache or default_cache())
+    return Catalog(tuple(map(_absolute, objects)), tuple(map(_absolute, environments)), builtin, offline, cache)
 
 
 class Catalog:
     """Assets by `source:id`, and their files on demand. Pickled as its arguments, and opened anew elsewhere."""
 
     def __init__(
-        self, objects: tuple[str, ...], environments: tuple[str, ...], builtin: bool, offline: bool, root: Path
+        self, objects: tuple[str, ...], environments: tuple[str, ...], builtin: bool, offline: bool, cache: Path | None
     ) -> None:
-        self._arguments = (objects, environments, builtin, offline, root)
-        self.cache = Cache(root=root, offline=offline)
+        self._arguments = (objects, environments, builtin, offline, cache)
+        self.cache = Cache(root=(cache or default_cache()).absolute(), offline=offline)
         named = [self._read(source, ("FileBasedObject", "Surface"), "objects", "--hdri") for source in objects]
         named += [self._read(source, ("Texture",), "environment maps", "--assets") for source in environments]
         manifests = {manifest.address: manifest for manifest in named}
@@ -177,6 +177,13 @@ class Catalog:
         except AssetError as error:
             return str(error)
         return None
+
+    def is_here(self, ref: str) -> bool:
+        """Whether an asset's files are on this machine already."""
+        entry = self._places[ref].entry
+        if entry is None or not entry.archive:
+            return True
+        return self.cache.path(entry.archive, entry.sha256) is not None
 
     def size_bytes(self, ref: str) -> int:
         """What an asset's files take: packed as they are fetched, 0 where that is not known yet."""
@@ -322,6 +329,12 @@ class Catalog:
 def ref(asset: AnyAsset) -> str:
     """The name of an asset everywhere: `source:id`."""
     return f"{asset.source}:{asset.id}"
+
+
+def _absolute(source: str) -> str:
+    """A path that holds wherever the catalogue is opened; an address or a known name as it stands."""
+    path = archives.local_path(source)
+    return str(path) if not archives.is_remote(source) and path.is_file() else source
 
 
 def _test_ids(source: str, ids: Sequence[str]) -> frozenset[str]:
