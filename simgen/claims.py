@@ -101,9 +101,7 @@ BOXES = frozenset(
         "notebook",
     }
 )
-PREPOSITIONS = frozenset(
-    {"with", "without", "of", "in", "on", "for", "from", "and", "that", "to", "under", "over", "by"}
-)
+PREPOSITIONS = frozenset({"with", "without", "of", "in", "on", "for", "from", "that", "to", "under", "over", "by"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -268,6 +268,7 @@ def test_lists_have_articles_counts_and_an_and(play: Any) -> None:
     [
         ("white mug with a yellow handle", "white mugs with a yellow handle"),
         ("box of crackers", "boxes of crackers"),
+        ("brown and white toy horse", "brown and white toy horses"),
         ("domino", "dominoes"),
         ("butter knife", "butter knives"),
         ("teddy", "teddies"),
