@@ -307,7 +307,9 @@ def test_the_overlay_has_colour_only_where_something_changed() -> None:
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_opens_the_sample_that_the_address_names(dataset: Path, tmp_path: Path) -> None:
     path, key = write_report(dataset), gather(dataset).accepted[2].key
-    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic")
+    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", *quiet]
+    browser.append(f"--user-data-dir={tmp_path / 'profile'}")
     dumped = subprocess.run(
         [*browser, "--dump-dom", f"{path.as_uri()}#{key}"], capture_output=True, text=True, timeout=120, check=True
     ).stdout
