@@ -128,7 +128,8 @@ def pack(
         for warning in packed.warnings:
             click.echo(f"warning: {warning}", err=True)
         size = _size(packed.size_m)
-        click.echo(f"{packed.id}: {packed.label}, {size}, {_mass(packed.mass_kg)}, {packed.num_parts} convex parts")
+        parts = f"{packed.num_parts} convex part{'' if packed.num_parts == 1 else 's'}"
+        click.echo(f"{packed.id}: {packed.label}, {size}, {_mass(packed.mass_kg)}, {parts}")
     click.echo(f"{manifest_path(out)}: use it with simgen generate --assets {manifest_path(out)}")
 
 
