@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,19 +24,23 @@ def plane_noise(
     radius = np.hypot(frequency_y, frequency_x)
     with np.errstate(divide="ignore"):
         gain = np.exp(-0.5 * (np.log(radius) / octave) ** 2)
-    # White noise is drawn in the plane, not in the spectrum: any shape then takes the same number of draws.
-    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * gain, s=shape)
-    result: Floats = (field - field.mean()) / field.std()
-    return result
+    return _drawn(rng, shape, gain)
 
 
 def cloud_noise(rng: np.random.Generator, shape: tuple[int, int], *, wave_px: float, roughness: float = 1.0) -> Floats:
     """A periodic field with all lengths up to `wave_px`, each octave weaker than the one above by 2^-roughness."""
     frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]) * wave_px
     gain = np.where(frequency > 0, np.maximum(frequency, 1.0) ** -(1.0 + roughness), 0.0)
-    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * gain, s=shape)
-    result: Floats = (field - field.mean()) / field.std()
-    return result
+    return _drawn(rng, shape, gain)
+
+
+def _drawn(rng: np.random.Generator, shape: tuple[int, int], gain: Floats) -> Floats:
+    """White noise, drawn in the spectrum, through a filter; mean 0 and variance 1."""
+    spectrum = rng.standard_normal((*gain.shape, 2)).view(np.complex128)[..., 0] * gain
+    spectrum[0, 0] = 0.0
+    field: Floats = np.fft.irfft2(spectrum, s=shape)
+    field /= field.std()
+    return field
 
 
 @cache
@@ -46,7 +51,8 @@ def _volume() -> NDArray[np.float32]:
     axes = np.meshgrid(np.fft.fftfreq(VOLUME), np.fft.fftfreq(VOLUME), np.fft.rfftfreq(VOLUME), indexing="ij")
     gain = np.exp(-((np.sqrt(sum(axis**2 for axis in axes)) / 0.16) ** 2))
     field = np.fft.irfftn(np.fft.rfftn(rng.standard_normal(shape)) * gain, s=shape)
-    return (field / (2.0 * field.std())).astype(np.float32).reshape(-1)
+    volume: NDArray[np.float32] = (field / (2.0 * field.std())).astype(np.float32).reshape(-1)
+    return volume
 
 
 def space_noise(points: Floats, *, wave_m: float | tuple[float, float, float], shift: float = 0.0) -> Floats:
@@ -64,11 +70,13 @@ def space_noise(points: Floats, *, wave_m: float | tuple[float, float, float], s
 
     def along_x(row: NDArray[np.int32]) -> NDArray[np.float32]:
         start = volume[x0 + row]
-        return start + tx * (volume[x1 + row] - start)
+        value: NDArray[np.float32] = start + tx * (volume[x1 + row] - start)
+        return value
 
     def along_y(layer: NDArray[np.int32]) -> NDArray[np.float32]:
         start = along_x(y0 + layer)
-        return start + ty * (along_x(y1 + layer) - start)
+        value: NDArray[np.float32] = start + ty * (along_x(y1 + layer) - start)
+        return value
 
     bottom = along_y(z0)
     result: Floats = (bottom + tz * (along_y(z1) - bottom)).astype(np.float64)
@@ -86,9 +94,15 @@ def normal_map(height_m: Floats, step_m: tuple[float, float]) -> Floats:
     return result
 
 
+def resized(field: Floats, shape: tuple[int, int]) -> Floats:
+    """A smooth field [H, W, …] at another resolution."""
+    return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float64)
+
+
 def mix(a: Floats, b: Floats, share: Floats) -> Floats:
     """Colours [..., 3] from a to b by a share [...] of 0 to 1."""
-    result: Floats = a + (b - a) * np.clip(share, 0.0, 1.0)[..., None]
+    result: Floats = np.clip(share, 0.0, 1.0)[..., None] * (b - a)
+    result += a
     return result
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
-from simgen.builtin.noise import mix, plane_noise, rgb, space_noise, step
+from simgen.builtin.figures import FIGURES
+from simgen.builtin.noise import mix, plane_noise, resized, rgb, space_noise, step
 from simgen.errors import UnknownName
 from simgen.types import Floats
 
@@ -27,6 +27,10 @@ class Cell:
     v: Floats
     size_m: tuple[float, float]
     """Real extent along u and v."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (self.u.shape[0], self.u.shape[1])
 
     @property
     def x_m(self) -> Floats:
@@ -46,9 +50,8 @@ class Cell:
         rows, columns = self.u.shape
         if stride == 1 or min(rows, columns) < 4 * stride:
             return space_noise(self.points, wave_m=wave_m, shift=shift)
-        coarse = space_noise(cv2.resize(self.points, (columns // stride, rows // stride)), wave_m=wave_m, shift=shift)
-        result: Floats = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_CUBIC)
-        return result
+        coarse = space_noise(resized(self.points, (rows // stride, columns // stride)), wave_m=wave_m, shift=shift)
+        return resized(coarse, (rows, columns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,8 @@ def wood(
     colors: Sequence[str],
     ring_mm: float = 5.0,
     axis: str = "x",
+    pores: float = 0.3,
+    grain: float = 1.0,
     roughness: float = 0.5,
 ) -> Picture:
     """Cut from a trunk along `axis`, its pith outside the piece: `colors` are early wood, late wood and pores."""
@@ -79,11 +84,11 @@ def wood(
     phase = ring % 1.0
     # Light early wood darkens slowly into late wood, then stops short at the winter.
     late = np.where(phase < 0.88, phase**2.4, (1 - phase) / 0.12)
-    fibre = space_noise(p, wave_m=(0.0012, 0.0012, 0.05), shift=shift + 3)
-    fine = space_noise(p, wave_m=(0.0007, 0.0007, 0.012), shift=shift + 11)
-    tone = 0.18 + 0.55 * late + 0.16 * fibre + 0.14 * wobble
-    color = mix(rgb(colors[0]), rgb(colors[1]), tone)
-    pore = step(0.62, fine, 0.25) * 0.55
+    fibre = space_noise(p, wave_m=(0.0030, 0.0030, 0.12), shift=shift + 3)
+    fine = space_noise(p, wave_m=(0.0016, 0.0016, 0.03), shift=shift + 11)
+    tone = 0.18 + 0.55 * late + 0.22 * fibre + 0.14 * wobble
+    color = mix(rgb(colors[0]), rgb(colors[1]), grain * tone)
+    pore = step(0.75, fine, 0.5) * pores
     color = mix(color, rgb(colors[2]), pore)
     return Picture(
         color=color,
@@ -158,110 +163,19 @@ def sheet(
     height = cell.size_m[1]
     x, y = (cell.x_m - cell.size_m[0] / 2) / height, cell.y_m / height
     soft = 1.3 * cell.texel_m / height
-    color = np.broadcast_to(rgb(base), cell.points.shape)
+    color = np.broadcast_to(rgb(base), cell.points.shape).copy()
     for layer in (faces or {}).get(cell.face, layers):
         values = {key: value for key, value in layer.items() if key not in ("draw", "color")}
         if layer["draw"] not in FIGURES:
             raise UnknownName("figure", layer["draw"], FIGURES, where="assets/objects.yaml")
-        color = mix(color, rgb(layer["color"]), FIGURES[layer["draw"]](x, y, soft, **values))
-    fibre = plane_noise(rng, x.shape, wave_px=(2.5, 2.5)) if min(x.shape) > 8 else np.zeros_like(x)
-    return Picture(color=color * (1 + grain * fibre[..., None]), roughness=roughness + 0.02 * fibre)
-
-
-def _disc(x: Floats, y: Floats, soft: float, *, at: Sequence[float], radius: float, ring: float = 0.0) -> Floats:
-    distance = np.hypot(x - at[0], y - at[1])
-    share = 1 - step(radius, distance, soft)
-    return share * step(radius - ring, distance, soft) if ring else share
-
-
-def _bar(
-    x: Floats, y: Floats, soft: float, *, at: Sequence[float], size: Sequence[float], tilt_deg: float = 0.0
-) -> Floats:
-    c, s = np.cos(np.radians(tilt_deg)), np.sin(np.radians(tilt_deg))
-    a, b = (x - at[0]) * c + (y - at[1]) * s, (y - at[1]) * c - (x - at[0]) * s
-    return (1 - step(size[0] / 2, np.abs(a), soft)) * (1 - step(size[1] / 2, np.abs(b), soft))
-
-
-def _wave(
-    x: Floats, y: Floats, soft: float, *, at: float, swing: float, length: float, width: float = 0.0, shift: float = 0.0
-) -> Floats:
-    """All below a wavy line, or a wavy ribbon of a width."""
-    line = at + swing * np.sin(2 * np.pi * (x / length + shift))
-    if width:
-        return 1 - step(width / 2, np.abs(y - line), soft)
-    return 1 - step(line, y, soft)
-
-
-def _rays(x: Floats, y: Floats, soft: float, *, at: Sequence[float], count: int, inner: float, outer: float) -> Floats:
-    angle, distance = np.arctan2(y - at[1], x - at[0]), np.hypot(x - at[0], y - at[1])
-    wedge = np.abs((angle / (2 * np.pi) * count) % 1.0 - 0.5) * 2 * np.pi * distance / count
-    inside = step(inner, distance, soft) * (1 - step(outer, distance, soft))
-    return inside * (1 - step(0.25 * 2 * np.pi * distance / count, wedge, soft))
-
-
-def _dots(
-    x: Floats, y: Floats, soft: float, *, pitch: float, radius: float, low: float = -9.0, high: float = 9.0
-) -> Floats:
-    row = np.floor(y / pitch)
-    a = (x / pitch + 0.5 * (row % 2)) % 1.0 - 0.5
-    b = (y / pitch) % 1.0 - 0.5
-    disc = 1 - step(radius, np.hypot(a, b) * pitch, soft)
-    return disc * (y > low) * (y < high)
-
-
-def _peaks(
-    x: Floats, y: Floats, soft: float, *, foot: float, height: float, width: float, shift: float = 0.0
-) -> Floats:
-    """A row of triangles."""
-    saw = np.abs((x / width + shift) % 1.0 - 0.5) * 2
-    return (1 - step(foot + height * (1 - saw), y, soft)) * step(foot, y, soft)
-
-
-def _leaf(
-    x: Floats, y: Floats, soft: float, *, at: Sequence[float], length: float, width: float, tilt_deg: float = 0.0
-) -> Floats:
-    c, s = np.cos(np.radians(tilt_deg)), np.sin(np.radians(tilt_deg))
-    a, b = (x - at[0]) * c + (y - at[1]) * s, (y - at[1]) * c - (x - at[0]) * s
-    share = np.clip(a / length, 0.0, 1.0)
-    profile = width / 2 * np.sin(np.pi * share**0.8)
-    vein = step(0.0035, np.abs(b), soft)
-    return (1 - step(profile, np.abs(b), soft)) * (a > 0) * (a < length) * (0.35 + 0.65 * vein)
-
-
-def _frame(x: Floats, y: Floats, soft: float, *, inset: float, width: float, half_width: float) -> Floats:
-    """A border line at a distance from the edge of a sheet that is `half_width` wide to each side."""
-    edge = np.minimum(half_width - np.abs(x), np.minimum(y, 1 - y))
-    return step(inset, edge, soft) * (1 - step(inset + width, edge, soft))
-
-
-def _lines(
-    x: Floats, y: Floats, soft: float, *, at: Sequence[float], size: Sequence[float], count: int, seed: int = 0
-) -> Floats:
-    """Rows of short bars: print too small to read."""
-    rng = np.random.default_rng(seed)
-    total = np.zeros_like(x)
-    pitch = size[1] / count
-    for k in range(count):
-        row = at[1] + size[1] / 2 - (k + 0.5) * pitch
-        start, end = at[0] - size[0] / 2, at[0] + size[0] / 2 * rng.uniform(0.35, 1.0)
-        while start < end:
-            length = pitch * rng.uniform(0.8, 3.5)
-            total += _bar(x, y, soft, at=(start + length / 2, row), size=(min(length, end - start), 0.5 * pitch))
-            start += length + 0.4 * pitch
-    return np.clip(total, 0.0, 1.0)
-
-
-FIGURES: Mapping[str, Callable[..., Floats]] = {
-    "bar": _bar,
-    "disc": _disc,
-    "dots": _dots,
-    "frame": _frame,
-    "leaf": _leaf,
-    "lines": _lines,
-    "peaks": _peaks,
-    "rays": _rays,
-    "wave": _wave,
-}
+        share = FIGURES[layer["draw"]](x, y, soft, **values)
+        rows, columns = (np.flatnonzero(share.any(axis=axis)) for axis in (1, 0))
+        if len(rows):
+            inked = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            color[inked] = mix(color[inked], rgb(layer["color"]), share[inked])
+    fibre = np.tile(plane_noise(rng, (256, 256), wave_px=(2.5, 2.5)), [-(-n // 256) for n in x.shape])
+    color *= 1 + grain * fibre[: x.shape[0], : x.shape[1], None]
+    return Picture(color=color, roughness=np.full(x.shape, roughness))
 
 
 def pips(
@@ -332,7 +246,7 @@ def cloth(
     over = (np.floor(a) + np.floor(b)) % 2 == 0
     warp, weft = np.sin(np.pi * (a % 1.0)), np.sin(np.pi * (b % 1.0))
     height = np.where(over, warp, weft)
-    slub = plane_noise(rng, a.shape, wave_px=(3.0, 24.0)) + plane_noise(rng, a.shape, wave_px=(24.0, 3.0))
+    slub = plane_noise(rng, cell.shape, wave_px=(3.0, 24.0)) + plane_noise(rng, cell.shape, wave_px=(24.0, 3.0))
     shade = (0.5 + 0.5 * height) * (1 + 0.10 * slub)
     base = np.broadcast_to(rgb(color), cell.points.shape)
     return Picture(
@@ -347,7 +261,7 @@ def card(
 ) -> Picture:
     """Corrugated board, with a strip of tape over the middle of top and bottom and a little down the ends."""
     a = cell.x_m - cell.size_m[0] / 2
-    fibre = plane_noise(rng, a.shape, wave_px=(2.0, 5.0)) + 0.7 * plane_noise(rng, a.shape, wave_px=(40.0, 40.0))
+    fibre = plane_noise(rng, cell.shape, wave_px=(2.0, 5.0)) + 0.7 * plane_noise(rng, cell.shape, wave_px=(40.0, 40.0))
     flute = np.sin(2 * np.pi * a / (0.001 * flute_mm))
     color_ = np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.03 * fibre + 0.018 * flute)[..., None]
     rough, height = 0.8 + 0.03 * fibre, 0.00003 * flute
@@ -398,31 +312,33 @@ def seam_ball(
     roughness: float = 0.9,
 ) -> Picture:
     """A ball with its seam: the one curve of a tennis ball or the eight lines of a basketball."""
-    unit = cell.points / np.linalg.norm(cell.points, axis=-1, keepdims=True)
-    x, y, z = unit[..., 0], unit[..., 1], unit[..., 2]
+    # The distance to a seam is smooth: a quarter of the resolution is enough for it.
+    rows, columns = cell.shape
+    unit = resized(cell.points, (rows // 4, columns // 4))
+    unit = unit / np.linalg.norm(unit, axis=-1, keepdims=True)
     if kind == "tennis":
         t = np.linspace(0, 2 * np.pi, 240, endpoint=False)
         curve = np.column_stack(
-            [0.75 * np.cos(t) + 0.25 * np.cos(3 * t), 0.75 * np.sin(t) - 0.25 * np.sin(3 * t), 0.866 * np.sin(2 * t)]
+            [
+                0.75 * np.cos(t) + 0.25 * np.cos(3 * t),
+                0.75 * np.sin(t) - 0.25 * np.sin(3 * t),
+                0.866 * np.sin(2 * t),
+            ]
         )
         curve /= np.linalg.norm(curve, axis=1, keepdims=True)
-        cosine = np.max(unit.reshape(-1, 3) @ curve.T, axis=1).reshape(x.shape)
-        distance, half = np.arccos(np.clip(cosine, -1, 1)), 0.045
+        distance, half = np.arccos(np.clip(np.max(unit @ curve.T, axis=-1), -1, 1)), 0.045
     else:
-        rings = [
-            np.abs(z),
-            np.abs(x),
-            np.abs(np.hypot(y - 1.15, 0.9 * z) - 0.80),
-            np.abs(np.hypot(y + 1.15, 0.9 * z) - 0.80),
-        ]
-        distance, half = np.min(rings, axis=0), 0.022
+        x, y, z = (unit[..., k] for k in range(3))
+        sides = [np.abs(np.hypot(y + sign * 1.15, 0.9 * z) - 0.80) for sign in (-1, 1)]
+        distance, half = np.min([np.abs(z), np.abs(x), *sides], axis=0), 0.022
+    distance = resized(distance, (rows, columns))
     line = 1 - step(half, distance, 0.02)
     felt = cell.noise(0.0022, shift=rng.uniform(0, 40)) + 0.6 * cell.noise(0.009)
-    base = np.broadcast_to(rgb(color), unit.shape) * (1 + 0.09 * fuzz * felt * (1 - line))[..., None]
+    base = np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.035 * fuzz * felt * (1 - line))[..., None]
     pebble = 0.0 if kind == "tennis" else 0.00025 * step(0.1, cell.noise(0.005), 0.5)
     return Picture(
         color=mix(base, rgb(seam), line),
-        roughness=np.full(x.shape, roughness),
+        roughness=np.full((rows, columns), roughness),
         height_m=0.00022 * fuzz * felt * (1 - line) - 0.0006 * line + pebble * (1 - line),
     )
 
@@ -434,7 +350,7 @@ def swirl(
     shift = rng.uniform(0, 40)
     p = cell.points
     warp = np.stack([cell.noise(0.001 * wave_mm, shift=shift + k) for k in (0, 11, 23)], axis=-1)
-    value = space_noise(p + 0.0006 * wave_mm * warp, wave_m=0.001 * wave_mm * 0.8, shift=shift + 31)
+    value = space_noise(p + 0.0011 * wave_mm * warp, wave_m=0.001 * wave_mm * 0.8, shift=shift + 31)
     at = np.clip((value + 0.9) / 1.8, 0, 0.999) * (len(colors) - 1)
     table = np.array([rgb(color) for color in colors])
     low = np.floor(at).astype(int)
@@ -468,7 +384,7 @@ def metal(
 ) -> Picture:
     """Brushed metal: fine lines that run around the axis, or along it."""
     wave = (1.5, 220.0) if lines == "round" else (220.0, 1.5)
-    shape = cell.u.shape
+    shape = cell.shape
     brush = plane_noise(rng, shape, wave_px=wave) + 0.6 * plane_noise(rng, shape, wave_px=(wave[0] * 3, wave[1] * 2))
     smudge = cell.noise(0.03, shift=rng.uniform(0, 40))
     return Picture(
@@ -485,7 +401,7 @@ def bath_duck(cell: Cell, rng: np.random.Generator, *, color: str, beak: str, ey
     p = cell.points / unit
     # The tail ends at -59 and the beak at +57 in the duck's own units, 116 of them in all.
     p = p * 1.16
-    p = p - np.array([p[..., 0].max() - 57.0, 0.0, p[..., 2].min() - 2.0])
+    p = p - np.array([p[..., 0].max() - 57.0, 0.0, p[..., 2].min() - 7.0])
     bill = step(37.5, p[..., 0], 0.8) * (1 - step(8.5, np.abs(p[..., 2] - 66.0), 1.0))
     result = mix(np.broadcast_to(rgb(color), p.shape), rgb(beak), bill)
     spot = np.hypot(p[..., 0] - 32.5, p[..., 2] - 77.0)

@@ -20,10 +20,13 @@ def polyline(*corners: Corner) -> Floats:
     points = np.array([corner[:2] for corner in corners], dtype=float)
     curve = [points[:1]]
     for k in range(1, len(points) - 1):
-        corner = corners[k]
-        radius = float(corner[2]) if len(corner) == 3 else 0.0
+        radius = _rounding(corners[k])
         curve.append(_arc(points[k - 1], points[k], points[k + 1], radius) if radius > 0 else points[k : k + 1])
     return np.concatenate([*curve, points[-1:]])
+
+
+def _rounding(corner: Corner) -> float:
+    return corner[2] if len(corner) == 3 else 0.0
 
 
 def _arc(before: Floats, corner: Floats, after: Floats, radius: float) -> Floats:
@@ -73,9 +76,7 @@ def smooth(*points: tuple[float, float], num: int = 44) -> Floats:
 
 def evenly(curve: Floats, *, num: int) -> Floats:
     """`num` points at equal distances along a curve [N, D]."""
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
-    at = np.linspace(0.0, along[-1], num)
-    return np.stack([np.interp(at, along, curve[:, k]) for k in range(curve.shape[1])], axis=1)
+    return _along(curve, np.linspace(0.0, 1.0, num))
 
 
 def offset(curve: Floats, distance_m: float) -> Floats:
@@ -86,7 +87,8 @@ def offset(curve: Floats, distance_m: float) -> Floats:
     moved[:, 0] = np.maximum(moved[:, 0], 0.0)
     if curve[0, 0] == 0.0:
         moved[0, 0] = 0.0
-    return moved
+    result: Floats = moved
+    return result
 
 
 def offset_corners(corners: Sequence[Corner], distance_m: float, *, first_m: float) -> list[Corner]:
@@ -101,7 +103,7 @@ def offset_corners(corners: Sequence[Corner], distance_m: float, *, first_m: flo
     for k in range(1, len(points) - 1):
         at = np.linalg.solve(left[k - 1 : k + 1], moves[k - 1 : k + 1]) + points[k]
         turns_left = legs[k - 1, 0] * legs[k, 1] - legs[k - 1, 1] * legs[k, 0] > 0
-        radius = float(corners[k][2]) if len(corners[k]) == 3 else 0.0
+        radius = _rounding(corners[k])
         rounded = max(radius - distance_m, 0.5 * distance_m) if turns_left else radius + distance_m
         result.append((float(at[0]), float(at[1]), rounded))
     result.append(tuple(points[-1] + left[-1] * moves[-1]))
@@ -139,31 +141,57 @@ class Band:
 
 def solid_bands(outer: Floats, *, tolerance_m: float) -> list[Band]:
     """A filled lathed body as convex slices, none further than the tolerance from the outline."""
+    outer = _flat_base(outer)
     axis = np.stack([np.zeros(len(outer)), outer[:, 1]], axis=1)
     return _bands(outer, axis, tolerance_m)
 
 
 def wall_bands(shape: Wall, *, tolerance_m: float) -> list[Band]:
     """A vessel as a floor and rings of wall."""
-    return _bands(evenly(shape.outer, num=64), evenly(shape.inner, num=64), tolerance_m)
+    outer = _flat_base(shape.outer)
+    shares = [np.linspace(0.0, 1.0, 25), _shares(outer), _shares(shape.inner)]
+    at = np.unique(np.round(np.concatenate(shares), 6))
+    return _bands(_along(outer, at), _along(shape.inner, at), tolerance_m)
+
+
+def _flat_base(outer: Floats) -> Floats:
+    """The outline with the recess under its base filled: what stands on a ring stands as well on a disc."""
+    base = int(np.argmin(outer[:, 1]))
+    outer = outer.copy()
+    outer[:base, 1] = outer[base, 1]
+    return outer
+
+
+def _shares(curve: Floats) -> Floats:
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    result: Floats = along / along[-1]
+    return result
+
+
+def _along(curve: Floats, at: Floats) -> Floats:
+    shares = _shares(curve)
+    return np.stack([np.interp(at, shares, curve[:, k]) for k in range(2)], axis=1)
 
 
 def _bands(outer: Floats, inner: Floats, tolerance_m: float) -> list[Band]:
-    """Slices as long as their hull stays near both sides, from the first pair of points on."""
-    bands, start = [], 0
-    while start < len(outer) - 1:
-        end = start + 1
-        best = _hull(outer[start : end + 1], inner[start : end + 1])
-        while end + 1 < len(outer):
-            longer = _hull(outer[start : end + 2], inner[start : end + 2])
-            if _depth(longer, outer[start : end + 2], inner[start : end + 2]) > tolerance_m:
-                break
-            best, end = longer, end + 1
-        full = bool(inner[start : end + 1, 0].min() < 1e-9)
-        polygon = inset(best, MARGIN_M)
+    """Slices from the first pair of points on, each as long as its hull stays near both sides."""
+
+    def fits(start: int, end: int) -> bool:
+        piece = slice(start, end + 1)
+        return _depth(_hull(outer[piece], inner[piece]), outer[piece], inner[piece]) <= tolerance_m
+
+    bands, start, last = [], 0, len(outer) - 1
+    while start < last:
+        low, high = start + 1, last
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(start, middle) else (low, middle - 1)
+        polygon = _hull(outer[start : low + 1], inner[start : low + 1])
         if len(polygon) >= 3:
-            bands.append(Band(polygon=polygon, full=full))
-        start = end
+            full = bool(inner[start : low + 1, 0].min() < 1e-9)
+            cuts = [(outer[k], inner[k]) for k in (start, low) if np.linalg.norm(outer[k] - inner[k]) > 1e-6]
+            bands.append(Band(polygon=inset(polygon, MARGIN_M, cuts=cuts), full=full))
+        start = low
     return bands
 
 
@@ -191,17 +219,23 @@ def _inside(hull: Floats, points: Floats) -> Floats:
     return distances
 
 
-def inset(polygon: Floats, distance_m: float) -> Floats:
-    """A convex polygon with every edge moved inwards, by less where it is too thin for that."""
+def inset(polygon: Floats, distance_m: float, *, cuts: Sequence[tuple[Floats, Floats]] = ()) -> Floats:
+    """A convex polygon with its edges moved inwards, by less where it is too thin, by nothing along the `cuts`."""
     edges = np.roll(polygon, -1, axis=0) - polygon
-    lengths = np.linalg.norm(edges, axis=1, keepdims=True)
-    inward = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / np.maximum(lengths, 1e-12)
-    width = ((polygon[None] - polygon[:, None]) * inward[:, None]).sum(axis=2).max(axis=1).min()
+    inward = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1, keepdims=True)
+    free = np.ones(len(polygon), dtype=bool)
+    for a, b in cuts:
+        normal = np.array([a[1] - b[1], b[0] - a[0]]) / np.linalg.norm(b - a)
+        on_cut = np.abs((polygon - a) @ normal) < 1e-7
+        free &= ~(on_cut & np.roll(on_cut, -1))
+    if not free.any():
+        return polygon
+    width = ((polygon[None] - polygon[:, None]) * inward[:, None]).sum(axis=2).max(axis=1)[free].min()
     distance_m = min(distance_m, 0.4 * float(width))
     result = polygon
-    for corner, normal in zip(polygon, inward, strict=True):
+    for corner, normal in zip(polygon[free], inward[free], strict=True):
         result = _clip(result, corner + normal * distance_m, normal)
-    return convex_hull_2d(result) if len(result) >= 3 else result
+    return convex_hull_2d(result)
 
 
 def _clip(polygon: Floats, point: Floats, normal: Floats) -> Floats:

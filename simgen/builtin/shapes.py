@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from simgen.builtin.mesh import Model, Part, Shell
+from simgen.builtin.mesh import Model, Part, Patch, Shell
 from simgen.builtin.profiles import (
     MARGIN_M,
     Band,
@@ -64,12 +64,15 @@ def vessel(
     label_mm: Sequence[float] = (),
     cap_mm: Sequence[Row] = (),
     cap_density: float = 950.0,
+    fill_mm: float = 0.0,
+    fill_density: float = 1000.0,
 ) -> Model:
-    """Anything with a wall. Slots: body, rim, inside, handle, label, cap.
+    """Anything with a wall. Slots: body, rim, inside, handle, label, label_back, cap, fill.
 
     `outline_mm`: rows of radius, height and rounding from the middle of the base to the lip; where `curved`, a smooth
     curve from the edge of the base. `hollow`: small things can fall in. `flutes`: number, depth. `handle_mm`: lower
     and upper height, reach, half width, half thickness. `label_mm`: lower and upper height. `cap_mm`: an outline.
+    `fill_mm`: how high its contents stand.
     """
     sides = _curved_wall(outline_mm, wall_mm, floor_mm) if curved else _straight_wall(outline_mm, wall_mm, floor_mm)
     num = sides.num_rim
@@ -93,6 +96,8 @@ def vessel(
         parts += tube_parts(path, widths, num=7)
     if label_mm:
         shells.append(_label(sides.outer, label_mm[0] * MM, label_mm[1] * MM))
+    if fill_mm:
+        shells.append(Shell(patches=_contents(sides.inner[:-num], fill_mm * MM), density_kgpm3=fill_density))
     if cap_mm:
         cap = polyline(*_corners(cap_mm))
         shells.append(Shell(patches=lathe(("cap", cap)), density_kgpm3=cap_density))
@@ -116,7 +121,7 @@ def _curved_wall(outline_mm: Sequence[Row], wall_mm: float, floor_mm: float) -> 
     outer = curve
     if curve[0, 0] > 0:
         start = int(np.argmax(curve[:, 1] > curve[0, 1] + 0.003))
-        base = polyline((0.0, float(curve[0, 1])), (*curve[0], 0.0012), tuple(curve[start]))  # type: ignore[arg-type]
+        base = polyline((0.0, float(curve[0, 1])), (*curve[0], 0.0012), tuple(curve[start]))
         outer = np.concatenate([base, curve[start + 1 :]])
     inner = offset(curve, wall_mm * MM)
     if curve[0, 0] > 0:
@@ -159,6 +164,15 @@ def _label(outer: Floats, low_m: float, high_m: float) -> Shell:
     around = np.array([[b, high_m], [a, high_m], [a, low_m], [b, low_m]])
     print_ = np.array([[b, low_m], [b, high_m]])
     return Shell(patches=lathe(("label", print_), ("label_back", around)), density_kgpm3=800.0)
+
+
+def _contents(inner: Floats, height_m: float) -> tuple[Patch, ...]:
+    """What stands in a vessel, a third of a millimetre off its wall so that the two surfaces stay apart."""
+    side = offset(inner, 0.0003)
+    side = side[side[:, 1] < height_m - 0.0005]
+    edge = _radius_at(side, height_m)
+    top = np.array([[edge, height_m - 0.0005], [edge - 0.0005, height_m], [0.0, height_m]])
+    return lathe(("fill", np.concatenate([side, top])))
 
 
 def dish(*, density: float, outline_mm: Sequence[Row], wall_mm: float, foot_mm: Row, curved: bool = True) -> Model:
@@ -374,14 +388,14 @@ def duck(*, density: float, length_mm: float, wall_mm: float = 2.0) -> Model:
         beak = _ellipsoid(p, (44.0, 0.0, 66.0), (13.0, 11.0, 5.0))
         shape = _blend(_blend(body, tail, 14.0), head, 13.0)
         shape = _blend(shape, beak, 3.0)
-        return np.maximum(shape, 2.0 - p[..., 2])
+        return np.maximum(shape, 7.0 - p[..., 2])
 
     skin = blob(distance, reach_m=90 * unit, center_m=(4 * unit, 0.0, 42 * unit), slot="body")
     void = blob(
         lambda p: distance(p) + wall_mm * MM / unit, reach_m=90 * unit, center_m=(4 * unit, 0.0, 42 * unit), slot="body"
     )
     parts = [
-        _ellipsoid_part((-6.0, 0.0, 27.0), (42.0, 33.0, 27.0), unit, floor=2.0),
+        _ellipsoid_part((-6.0, 0.0, 27.0), (42.0, 33.0, 27.0), unit, floor=7.0),
         _ellipsoid_part((-42.0, 0.0, 41.0), (15.0, 12.0, 10.0), unit),
         _ellipsoid_part((18.0, 0.0, 70.0), (24.0, 23.0, 23.0), unit),
         _ellipsoid_part((44.0, 0.0, 66.0), (13.0, 11.0, 5.0), unit),

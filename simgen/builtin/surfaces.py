@@ -11,11 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from simgen.builtin.noise import cloud_noise, linear, mix, normal_map, plane_noise, rgb, step
-from simgen.builtin.paint import encoded
+from simgen.builtin.noise import cloud_noise, mix, normal_map, plane_noise, rgb, step
+from simgen.builtin.paint import encoded, mean_color
 from simgen.builtin.patterns import Picture
 from simgen.errors import AssetError, UnknownName
-from simgen.geometry import vec3
 from simgen.types import Floats, Material
 
 PIXELS = 1024
@@ -40,7 +39,7 @@ def bake(values: Mapping[str, Any], rng: np.random.Generator, where: str) -> tup
         "normal.jpg": encoded(normal_map(picture.height_m, (pixel_m, pixel_m))),
     }
     material = Material(
-        base_color=vec3(np.round(linear(np.clip(picture.color, 0, 1)).mean(axis=(0, 1)), 4)),
+        base_color=mean_color(picture.color),
         roughness=round(float(picture.roughness.mean()), 3),
         color_map="color.jpg",
         roughness_map="roughness.jpg",
@@ -199,12 +198,12 @@ def terrazzo(
                 points = np.round(center + shift + outline).astype(np.int32)
                 cv2.fillPoly(canvas, [points], color.tolist())
                 halo = np.round(center + shift + outline * (1 + 2.5 / radius)).astype(np.int32)
-                cv2.fillPoly(taken, [halo], 1)
-    color = cv2.resize(canvas, SQUARE, interpolation=cv2.INTER_AREA)
+                cv2.fillPoly(taken, [halo], [1])
+    ground = np.asarray(cv2.resize(canvas, SQUARE, interpolation=cv2.INTER_AREA), dtype=np.float64)
     fine = plane_noise(rng, SQUARE, wave_px=(2.0, 2.0))
     smear = cloud_noise(rng, SQUARE, wave_px=250.0)
     return Picture(
-        color=color * (1 + 0.018 * fine)[..., None],
+        color=ground * (1 + 0.018 * fine)[..., None],
         roughness=roughness + 0.03 * smear + 0.01 * fine,
         height_m=0.000004 * fine,
     )
