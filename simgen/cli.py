@@ -1,8 +1,6 @@
 """The command line. Heavy modules are imported inside the commands, so that `simgen --help` answers at once."""
 
 import contextlib
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -10,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
@@ -33,19 +31,7 @@ _log_folder: ContextVar[Path | None] = ContextVar("log_folder", default=None)
 
 
 class Commands(click.Group):
-    """A group whose larger parts are imported only when they are asked for."""
-
-    elsewhere: Mapping[str, str] = {"assets": "simgen.assets_cli"}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        there = [name for name, module in self.elsewhere.items() if importlib.util.find_spec(module)]
-        return sorted([*super().list_commands(ctx), *there])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in self.elsewhere:
-            found: click.Command = getattr(importlib.import_module(self.elsewhere[cmd_name]), cmd_name)
-            return found
-        return super().get_command(ctx, cmd_name)
+    """A group that answers a misspelt command with the nearest one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -141,7 +127,7 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
 @click.option("--workers", type=int, help="Processes.  [default: one for each core]")
 @click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
-@click.option("--sample-timeout", type=float, default=900.0, show_default=True, help="Seconds for one sample.")
+@click.option("--sample-timeout", type=float, help="Seconds for one sample.  [default: 600, more for large pictures]")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and how long it would take.")
 @click.option("--print-config", is_flag=True, help="Print the resolved recipe.")
 def generate(
@@ -156,7 +142,7 @@ def generate(
     shard_size: int | None,
     workers: int | None,
     address: str | None,
-    sample_timeout: float,
+    sample_timeout: float | None,
     dry_run: bool,
     print_config: bool,
 ) -> int:
@@ -179,7 +165,7 @@ def generate(
         raise UsageError("--n is missing: say how many samples, as in --n 100")
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1; got {workers}")
-    if not sample_timeout > 0:
+    if sample_timeout is not None and not sample_timeout > 0:
         raise UsageError(f"--sample-timeout must be above 0; got {sample_timeout:g}")
     seed = run.get("seed", 0) if seed is None else seed
     shard_size = run.get("shard_size") if shard_size is None else shard_size
@@ -236,7 +222,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | None, sample_timeout: float) -> int:
+def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | None, sample_timeout: float | None) -> int:
     """Run a plan into its folder, with the display and the last words."""
     from rich.console import Console
 
@@ -245,14 +231,12 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
     from simgen.plan import RESOLVED
     from simgen.progress import Progress
 
-    with cluster.open_folder(
-        folder, plan, needed_bytes=forecast.size_bytes(plan) if not (folder / RESOLVED).exists() else 0
-    ):
+    with cluster.open_folder(folder, plan, sample_bytes=forecast.size_bytes(plan) // plan.n):
         _log_folder.set(folder / cluster.QUARANTINE / "logs")
         done = cluster.finished(folder)
         if done:
             click.echo(f"{folder}: {len(done)} of {plan.n} samples are there, going on", err=True)
-        limits = cluster.Limits(sample_s=sample_timeout)
+        limits = cluster.Limits(sample_s=sample_timeout or forecast.longest_s(plan))
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
             summary = cluster.run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
         write_card(folder, command=f"simgen generate {RESOLVED} --out DIR")
@@ -289,8 +273,8 @@ def _say_quarantined(quarantined: Sequence["Quarantined"], most: int = 5) -> Non
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--workers", type=int, help="Processes.  [default: one for each core]")
 @click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
-@click.option("--sample-timeout", type=float, default=900.0, show_default=True, help="Seconds for one sample.")
-def retry(folder: Path, workers: int | None, address: str | None, sample_timeout: float) -> int:
+@click.option("--sample-timeout", type=float, help="Seconds for one sample.  [default: 600, more for large pictures]")
+def retry(folder: Path, workers: int | None, address: str | None, sample_timeout: float | None) -> int:
     """Make the quarantined samples again.
 
     And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.
@@ -309,6 +293,19 @@ def retry(folder: Path, workers: int | None, address: str | None, sample_timeout
 
 
 # Looking at what can be made.
+
+
+@cli.command(
+    short_help="List, fetch, verify and pack assets.",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def assets(arguments: tuple[str, ...]) -> int:
+    """A group of its own, help and all, which is not imported before it is asked for."""
+    from simgen.assets_cli import assets as group
+
+    code: int | None = group.main(list(arguments), prog_name="simgen assets", standalone_mode=False)
+    return code or 0
 
 
 @cli.command()

@@ -65,9 +65,11 @@ class Limits:
 
     start_s: float = 900.0
     """For the first start, which may have to fetch or build assets."""
-    sample_s: float = 900.0
+    sample_s: float = 600.0
     strikes: int = 3
     """A sample that has taken so many workers with it is set aside."""
+    timeouts: int = 2
+    """Likewise, when it was always the clock that ended them: what hangs once hangs again, and costs the most."""
     shards_per_worker: int = 64
     resident_bytes: int = 1536 << 20
     """A worker above this is replaced once its shard is done."""
@@ -157,16 +159,19 @@ def unmade(plan: Plan, folder: Path) -> list[ShardPlan]:
 
 
 @contextlib.contextmanager
-def open_folder(folder: Path, plan: Plan, *, needed_bytes: int) -> Iterator[None]:
+def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
     """Own a data set's folder for one run: writable, ours or empty, room on the disk, nobody else at it."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; --out must name a folder")
     try:
-        there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise OutputError(f"{there}: is a file; --out must name a folder")
+        if not os.access(there, os.W_OK):
+            raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
         free = shutil.disk_usage(there).free
-        if free < needed_bytes:
+        needed = sample_bytes * sum(len(shard.samples) for shard in unmade(plan, folder))
+        if free < needed:
             raise OutputError(
-                f"{folder}: needs about {needed_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
+                f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
                 f"make room or choose another --out"
             )
         folder.mkdir(parents=True, exist_ok=True)
@@ -271,9 +276,6 @@ class Worker:
         """Write one shard whole. `holes` are the samples known to kill: they are left out."""
         try:
             self._open_log()
-            if self._maker is None:
-                with self._watchdog(self._limits.start_s):
-                    self._maker = self._factory(self._plan.recipe, self._plan.seed)
             write_shard(
                 self._folder,
                 shard,
@@ -300,6 +302,9 @@ class Worker:
         faulthandler.enable(self._log)
 
     def _entries(self, shard: ShardPlan, holes: Mapping[str, Quarantined]) -> Iterator[Entry]:
+        if self._maker is None:
+            # Before the first note: no sample is to blame for a start that fails.
+            self._maker = self._start()
         for sample in shard.samples:
             self._notebook.write({"at": sample.key})
             hole = holes.get(sample.key)
@@ -311,10 +316,16 @@ class Worker:
             self._notebook.write({"key": sample.key, "failure": entry.failure, "rejects": rejects})
             yield entry
 
+    def _start(self) -> MakesSamples:
+        with self._watchdog(self._limits.start_s):
+            return self._factory(self._plan.recipe, self._plan.seed)
+
     def _entry(self, sample: SampleId) -> Entry:
         """The sample, or why it cannot be had; an accident of the process does not return."""
-        assert self._log is not None and self._maker is not None
+        assert self._log is not None
         self._log.truncate(0)
+        if self._maker is None:
+            self._maker = self._start()
         try:
             with self._watchdog(self._limits.sample_s):
                 outcome = self._maker.make(sample)
@@ -349,7 +360,7 @@ class Worker:
         mark = _quarantined(self._folder, sample, "error", reason, detail)
         set_aside(self._folder, mark, text + self._log_text())
         # What the exception left behind in the maker must not reach the next sample.
-        self._maker = self._factory(self._plan.recipe, self._plan.seed)
+        self._maker = None
         return Entry(planned=sample, failure="error", reason=reason)
 
     def _log_text(self) -> str:
@@ -463,8 +474,9 @@ class _Driver:
                 )
         else:
             self.strikes[sample.key] += 1
-            if self.strikes[sample.key] >= self.limits.strikes:
-                reason = f"{_REASONS[failure]} in each of {self.limits.strikes} tries"
+            enough = self.limits.timeouts if failure == "timeout" else self.limits.strikes
+            if self.strikes[sample.key] >= enough:
+                reason = f"{_REASONS[failure]}, the last of {enough} times"
                 mark = _quarantined(self.folder, sample, failure, reason)
                 set_aside(self.folder, mark, log or str(error))
                 self.holes[sample.key] = mark
@@ -472,7 +484,7 @@ class _Driver:
 
 
 _REASONS: dict[Failure, str] = {
-    "crash": "its process died",
+    "crash": "its process died over it",
     "timeout": "it took too long",
     "oom": "it took too much memory",
 }

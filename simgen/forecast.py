@@ -23,6 +23,11 @@ def seconds(plan: Plan) -> float:
     return plan.n * (_FIXED_SECONDS + (_SECONDS[render.quality] - _FIXED_SECONDS) * share)
 
 
+def longest_s(plan: Plan) -> float:
+    """When a sample has taken so long that something must be wrong: many times what one takes, attempts and all."""
+    return max(600.0, 60 * seconds(plan) / plan.n)
+
+
 def size_bytes(plan: Plan) -> int:
     """Room on the disk for the whole plan."""
     render = plan.recipe.render

@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from simgen import resources, scene
+from simgen import __version__, resources, scene
 from simgen.errors import UnknownName, UsageError
 
 Quality = Literal["fast", "standard", "high"]
@@ -151,13 +151,38 @@ def recipe_names() -> list[str]:
 
 
 def pins(recipe: Recipe) -> dict[str, str]:
-    """What decides the bytes beside the recipe: versions, and the text of each scene's file."""
-    texts = {
-        f"scene {choice.name}": Path(inspect.getfile(scene.scenes()[choice.name])).read_bytes()
-        for choice in recipe.scenes
-    }
-    found = {name: importlib.metadata.version(name) for name in ("simgen", "bpy", "pybullet") if _installed(name)}
-    return found | {name: hashlib.sha256(text).hexdigest()[:12] for name, text in texts.items()}
+    """What decides the bytes beside the recipe: versions, and the text of simgen and of each scene's file."""
+    found = {name: importlib.metadata.version(name) for name in ("bpy", "pybullet") if _installed(name)}
+    own = [
+        path
+        for path in sorted(resources.PACKAGE.rglob("*.py"))
+        if path.parts[len(resources.PACKAGE.parts)] not in _LOOKS_ON
+    ]
+    found["simgen"] = f"{__version__}+{_hash(*own)}"
+    for choice in recipe.scenes:
+        found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(scene.scenes()[choice.name])))
+    return found
+
+
+# Modules that no sample passes through: changing them leaves a data set that has been begun as it is.
+_LOOKS_ON = {
+    *(
+        "_bundled",
+        "_report",
+        "assets_cli.py",
+        "card.py",
+        "cli.py",
+        "cluster.py",
+        "dataset.py",
+        "describe.py",
+        "doctor.py",
+    ),
+    *("forecast.py", "pack.py", "preview.py", "progress.py", "report.py", "reproduce.py", "resources.py", "status.py"),
+}
+
+
+def _hash(*paths: Path) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
 def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = True) -> Recipe:

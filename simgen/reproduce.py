@@ -10,7 +10,7 @@ import numpy as np
 from simgen.dataset import open_dataset
 from simgen.errors import UnknownName
 from simgen.make import Maker
-from simgen.plan import Plan, read_plan
+from simgen.plan import read_plan
 from simgen.recipe import pins
 from simgen.record import decode, encode
 from simgen.types import Sample
@@ -40,26 +40,27 @@ def compare(folder: Path, key: str) -> Verdict:
         return Verdict(
             same=False, text=f"{key}: made without a fault this time; `simgen retry {folder}` puts it in place"
         )
-    verdict = _verdict(key, there, outcome.sample)
-    return verdict if verdict.same else Verdict(same=False, text=verdict.text + _versions(plan))
+    same, text = _compared(there, outcome.sample)
+    now = {**pins(plan.recipe), "assets": maker.catalog.fingerprint()}
+    changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
+    return Verdict(same=same, text=f"{key}: {text}" + (f" ({'; '.join(changed)})" if changed else ""))
 
 
-def _verdict(key: str, there: Mapping[str, bytes], sample: Sample) -> Verdict:
+def _compared(there: Mapping[str, bytes], sample: Sample) -> tuple[bool, str]:
+    """Whether every pixel is the same, and how far the sameness goes."""
     here = encode(sample)
     if here == there:
-        return Verdict(same=True, text=f"{key}: the same, byte for byte")
+        return True, "the same, byte for byte"
     names = ", ".join(sorted(name for name in {*here, *there} if here.get(name) != there.get(name)))
-    old = decode(key, there)
+    old = decode(sample.key, there)
     pictures = ("start", "end", "start_seg", "end_seg", "mask")
     if all(np.array_equal(getattr(old, name), getattr(sample, name)) for name in pictures):
-        return Verdict(same=True, text=f"{key}: the same, pixel for pixel; other bytes in {names}")
+        return True, f"the same, pixel for pixel; other bytes in {names}"
     apart_m = _apart_m(old.record, sample.record)
     if apart_m is None:
-        return Verdict(same=False, text=f"{key}: another scene: its bodies or its start are not those of the data set")
+        return False, "another scene: its bodies or its start are not those of the data set"
     state = "the same state" if apart_m == 0 else f"end states up to {apart_m * 1000:.3g} mm apart"
-    return Verdict(
-        same=False, text=f"{key}: {state}, end pictures at {_psnr_db(old.end, sample.end):.1f} dB; {names} differ"
-    )
+    return False, f"{state}, end pictures at {_psnr_db(old.end, sample.end):.1f} dB; {names} differ"
 
 
 def _apart_m(old: Mapping[str, Any], new: Mapping[str, Any]) -> float | None:
@@ -75,9 +76,3 @@ def _psnr_db(a: Any, b: Any) -> float:
         return 0.0
     error = float(np.mean((a.astype(float) - b.astype(float)) ** 2))
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
-
-
-def _versions(plan: Plan) -> str:
-    now = pins(plan.recipe)
-    changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
-    return f" ({'; '.join(changed)})" if changed else ""

@@ -95,7 +95,7 @@ def generate(make_sample: Callable[..., Any], head: str) -> Callable[..., Summar
         def maker(recipe: Recipe, seed: int) -> StandIn:
             return StandIn(make_sample, accidents or {})
 
-        with open_folder(folder, plan, needed_bytes=0):
+        with open_folder(folder, plan, sample_bytes=0):
             return run(plan, folder, maker=maker, address=head, **{"workers": 2, **options})
 
     return go
@@ -219,36 +219,36 @@ def test_workers_that_die_at_their_start_end_the_run(generate, plan, tmp_path, h
         os.abort()
 
     with (
-        open_folder(tmp_path / "b", plan, needed_bytes=0),
+        open_folder(tmp_path / "b", plan, sample_bytes=0),
         pytest.raises(EnvironmentProblem, match="before their first"),
     ):
         run(plan, tmp_path / "b", maker=maker, address=head, workers=1)
 
 
 def test_a_ray_that_is_not_there_is_named(plan, tmp_path) -> None:
-    with open_folder(tmp_path, plan, needed_bytes=0), pytest.raises(EnvironmentProblem, match=r"127\.0\.0\.1:1 "):
+    with open_folder(tmp_path, plan, sample_bytes=0), pytest.raises(EnvironmentProblem, match=r"127\.0\.0\.1:1 "):
         run(plan, tmp_path, address="127.0.0.1:1")
     with pytest.raises(EnvironmentProblem, match="must be HOST:PORT"):
         run(plan, tmp_path, address="somewhere")
 
 
 def test_a_folder_is_only_opened_when_it_can_be_used(plan, tmp_path) -> None:
-    def opened(folder: Path, other: Plan = plan, needed_bytes: int = 0) -> None:
-        with open_folder(folder, other, needed_bytes=needed_bytes):
+    def opened(folder: Path, other: Plan = plan, sample_bytes: int = 0) -> None:
+        with open_folder(folder, other, sample_bytes=sample_bytes):
             pass
 
     (tmp_path / "file").touch()
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.jpg").touch()
-    for folder, wrong in [("file", "is a file"), ("file/x", "cannot be written"), ("photos", r"not empty.*me\.jpg")]:
+    for folder, wrong in [("file", "is a file"), ("file/x", "file: is a file"), ("photos", r"not empty.*me\.jpg")]:
         with pytest.raises(OutputError, match=wrong):
             opened(tmp_path / folder)
     assert [p.name for p in (tmp_path / "photos").iterdir()] == ["me.jpg"]
     with pytest.raises(OutputError, match="make room or choose"):
-        opened(tmp_path / "small", needed_bytes=1 << 60)
+        opened(tmp_path / "small", sample_bytes=1 << 60)
 
     opened(tmp_path / "ours")
     with pytest.raises(ConflictError, match="seed: 7 there, 8 here"):
         opened(tmp_path / "ours", make_plan(RECIPE, n=24, seed=8))
-    with open_folder(tmp_path / "ours", plan, needed_bytes=0), pytest.raises(OutputError, match="another simgen"):
+    with open_folder(tmp_path / "ours", plan, sample_bytes=0), pytest.raises(OutputError, match="another simgen"):
         opened(tmp_path / "ours")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -192,7 +193,12 @@ def test_a_folder_that_is_not_ours_is_left_alone(simgen) -> None:
 def test_a_folder_that_cannot_be_written_is_named(simgen) -> None:
     Path("file").touch()
     assert "file: is a file" in complaint(simgen("generate", "drop", "--n", 4, "--out", "file"), 1)
-    assert "file/out: cannot be written" in complaint(simgen("generate", "drop", "--n", 4, "--out", "file/out"), 1)
+    assert "file: is a file" in complaint(simgen("generate", "drop", "--n", 4, "--out", "file/out"), 1)
+    # Nobody, root included, makes a folder in there.
+    assert "choose another --out" in complaint(simgen("generate", "drop", "--n", 4, "--out", "/proc/out"), 1)
+    Path("locked").mkdir(mode=0o500)
+    if not os.access("locked", os.W_OK):
+        assert "cannot be written" in complaint(simgen("generate", "drop", "--n", 4, "--out", "locked/out"), 1)
 
 
 def test_a_disk_that_is_too_small_is_named_before_anything_is_made(simgen) -> None:

@@ -166,12 +166,10 @@ def loaded_by(statement: str) -> tuple[set[str], float]:
         f"import sys, time; began = time.perf_counter(); {statement}; took = time.perf_counter() - began; "
         f"print(took, *{{name.split('.')[0] for name in sys.modules}})"
     )
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-        ).stdout.split()
-        for _ in range(5)
-    ]
+    runs = []
+    for _ in range(5):
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+        runs.append(run.stdout.splitlines()[-1].split())
     return set(runs[0][1:]), min(float(run[0]) for run in runs)
 
 

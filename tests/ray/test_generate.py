@@ -1,0 +1,164 @@
+"""The whole program as a user runs it: generate, stop, kill, go on."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from simgen.cluster import NOTES
+from simgen.dataset import open_dataset
+from simgen.shards import dataset_digest
+from simgen.status import verify
+
+pytestmark = [pytest.mark.ray, pytest.mark.render]
+
+KILLS = int(os.environ.get("SIMGEN_KILLS", "2"))
+"""How many times the run is killed; odd ones hit a worker, even ones the driver."""
+SMALL = ["smoke", "--n", "10", "--set", "render.width=64", "--set", "render.height=64", "--shard-size", "2"]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "simgen.cli", *map(str, arguments)]
+
+
+def simgen(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=500)
+
+
+def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command that is to be stopped; what is left of it is ended afterwards."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        running.append(subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "undisturbed"
+    ended = simgen("generate", *SMALL, "--out", folder, "--workers", 1)
+    assert ended.returncode in (0, 3), ended.stderr
+    return folder
+
+
+def workers_of(driver: int) -> list[psutil.Process]:
+    """The processes that make shards for a run."""
+    found = []
+    for process in psutil.Process(driver).children(recursive=True):
+        try:
+            if process.name().startswith("ray::") or "ray::Worker" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_a_data_set_is_sound_and_each_of_its_samples_can_be_made_again(undisturbed: Path) -> None:
+    assert [str(finding) for finding in verify(undisturbed)] == []
+    data = open_dataset(undisturbed)
+    assert len(data) == 10
+    ended = simgen("reproduce", undisturbed, data.keys[-1])
+    assert (ended.returncode, ended.stdout) == (0, f"{data.keys[-1]}: the same, byte for byte\n")
+
+
+def test_the_resolved_recipe_alone_makes_the_same_data_set(undisturbed: Path, tmp_path: Path) -> None:
+    ended = simgen("generate", undisturbed / "config.resolved.yaml", "--out", tmp_path / "again", "--workers", 2)
+    assert ended.returncode in (0, 3), ended.stderr
+    assert dataset_digest(tmp_path / "again") == dataset_digest(undisturbed)
+    assert (tmp_path / "again" / "README.md").read_bytes() == (undisturbed / "README.md").read_bytes()
+
+
+def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undisturbed, started, tmp_path) -> None:
+    folder = tmp_path / "killed"
+    chance = random.Random(KILLS)
+    for kill in range(1, KILLS + 1):
+        run = started("generate", *SMALL, "--out", folder, "--workers", 2)
+        wait_for(lambda run=run: list((folder / NOTES).glob("worker-*.jsonl")) or run.poll() is not None)
+        time.sleep(chance.uniform(0, 8))
+        below = psutil.Process(run.pid).children(recursive=True) if run.poll() is None else []
+        if kill % 2 and run.poll() is None and (workers := workers_of(run.pid)):
+            os.kill(chance.choice(workers).pid, signal.SIGKILL)
+            time.sleep(chance.uniform(0, 4))
+        run.kill()
+        run.wait()
+        # Without their driver nobody goes on working.
+        _, alive = psutil.wait_procs(below, timeout=60)
+        assert not alive
+    ended = simgen("generate", *SMALL, "--out", folder, "--workers", 2)
+    assert ended.returncode in (0, 3), ended.stderr
+    assert dataset_digest(folder) == dataset_digest(undisturbed)
+    assert verify(folder) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_ends_cleanly_and_says_so(started, tmp_path: Path, number: int, code: int) -> None:
+    folder = tmp_path / "stopped"
+    run = started("generate", *SMALL, "--out", folder, "--workers", 1)
+    wait_for(lambda: list((folder / NOTES).glob("worker-*.jsonl")))
+    below = psutil.Process(run.pid).children(recursive=True)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == code, err
+    assert [line for line in err.splitlines() if "error" in line] == [
+        f"simgen: error: {'interrupted' if code == 130 else 'terminated'}; the same command goes on from here"
+    ]
+    assert "Traceback" not in out + err
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert not alive
+    assert not [p for p in folder.rglob("*") if re.search(r"\.tmp$", p.name)]
+    assert not list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*"))
+
+
+def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "plop.py").write_text(PLOP)
+    ended = simgen(
+        "generate", "plop", "--scenes", tmp_path / "more", "--n", 1, "--out", tmp_path / "out", "--workers", 1,
+        "--set", "render.width=64", "--set", "render.height=64", "--set", "render.quality=fast",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    (sample,) = open_dataset(tmp_path / "out")
+    assert sample.record["scene"] == "plop"
+    assert json.loads(sample.record["events_json"])[0]["kind"] == "release"
+
+
+PLOP = '''
+from dataclasses import dataclass
+from simgen.sampling import Draw
+from simgen.scene import Phrases, Scene, register
+from simgen.types import Release, SceneSpec
+
+@register("plop")
+@dataclass(frozen=True, kw_only=True)
+class Plop(Scene):
+    """Something falls a hand's breadth."""
+    law, domain, claims = "gravity", "mechanics", ("actor fell",)
+    phrases = Phrases(superficial=("Let {actor} fall.",), intermediate=("Drop {actor}.",), explicit=("{actor} falls.",))
+    def sample(self, draw: Draw) -> SceneSpec:
+        body = draw.body(draw.object(size_m=(0.05, 0.3)), 1, role="actor", on_m=0.15)
+        return draw.spec(self.name, [body], camera=draw.view(), events=(Release(time_s=0.0, body=1),))
+'''
