@@ -26,7 +26,7 @@ class Collide(Scene):
 
     law = "conservation of momentum"
     domain = "mechanics"
-    claims = ("actor struck affected", "struck moved", "actor moved")
+    claims = ("actor struck affected", "actor moved")
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
@@ -64,22 +64,26 @@ class Collide(Scene):
             "[Make|Let] {actor} [hit|strike|bump into|run into] {struck}.",
         ),
         intermediate=(
-            "[Push|Send] {actor} into {struck} so that {struck} [rolls (struck rolled)< {struck.direction}>|"
-            "slides (struck slid)< {struck.direction}>|falls over (struck toppled)< {struck.fall direction}>|"
-            "is pushed< {struck.direction}>].",
-            "[Make|Let] {actor} [hit|strike] {struck}, [knocking it over (struck toppled)< {struck.fall direction}>|"
-            "(no struck toppled) knocking it away< {struck.direction}>].",
-            "[Make|Let] {actor} [strike|bump into] {struck} and set it moving< {struck.direction}>.",
+            "(struck moved) [Push|Send] {actor} into {struck} so that {struck} [rolls (struck rolled)< "
+            "{struck.direction}>|slides (struck slid)< {struck.direction}>|falls over (struck toppled)< "
+            "{struck.fall direction}>|is pushed< {struck.direction}>].",
+            "(struck moved) [Make|Let] {actor} [hit|strike] {struck}, [knocking it over (struck toppled)< "
+            "{struck.fall direction}>|(no struck toppled) knocking it away< {struck.direction}>].",
+            "(struck moved) [Make|Let] {actor} [strike|bump into] {struck} and set it moving< {struck.direction}>.",
+            "(no struck moved) [Push|Send] {actor} into {struck}, which hardly [moves|gives way].",
         ),
         explicit=(
-            "{actor} [rolls (actor rolled)|slides (actor slid)|moves] [into|up to and hits] {struck}"
-            "<[ (actor rebounded) and rebounds| (actor stopped dead) and stops there]>; {others.outcome}"
-            "<; (everything else stays) everything else stays where it is>.",
-            "{actor} [hits|strikes|runs into] {struck}< and (actor at rest) comes to rest< {distance} from where it was>>; "
-            "{others.outcome}<; (everything else stays) nothing else moves>.",
-            "{actor} [hits|strikes] {struck} and pushes it [aside|away]< {struck.direction}><; (actor at rest) both come to rest "
-            "(struck at rest)>.",
-            "{actor} [hits|strikes] {struck}, which {struck.does}<, ending up {struck.beside}>"
-            "<; (everything else stays) everything else stays where it is>.",
+            "{actor} [rolls (actor rolled)|slides (actor slid)|moves] [into|up to and hits] {struck}<[ "
+            "(actor rebounded) and rebounds| (actor stopped dead) and stops there]>; {others.outcome}<; "
+            "(everything else stays) everything else stays where it is>.",
+            "(struck moved) {actor} [hits|strikes|runs into] {struck}< and (actor at rest) comes to rest< {distance} "
+            "from where it was>>; {others.outcome}<; (everything else stays) nothing else moves>.",
+            "(struck moved) {actor} [hits|strikes] {struck} and pushes it [aside|away]< {struck.direction}><; "
+            "(actor at rest) both come to rest (struck at rest)>.",
+            "(struck moved) {actor} [hits|strikes] {struck}, which {struck.does}<, ending up {struck.beside}><; "
+            "(everything else stays) everything else stays where it is>.",
+            "(no struck moved) {actor} [rolls (actor rolled)|slides (actor slid)|moves]< {distance}>< {direction}>, "
+            "[hits|strikes] {struck}<, (actor rebounded) rebounds> and (actor at rest) comes to rest; {struck} "
+            "hardly moves.",
         ),
     )

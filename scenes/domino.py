@@ -74,17 +74,19 @@ class Domino(Scene):
         intermediate=(
             "[Tip|Push|Knock] {actor} over so that {count} fall.",
             "[Tip|Push|Knock] over {actor} so that {fallen} {falls/fall}<, (pieces fell in turn) one after the other>.",
-            "[Topple|Knock over] {actor}<, (pieces fell in turn) starting a chain> so that {others} {falls/fall} (all others fell).",
+            "[Topple|Knock over] {actor}<, (pieces fell in turn) starting a chain> so that {others} {falls/fall} "
+            "(all others fell).",
         ),
         explicit=(
-            "{actor} [falls over|topples]< {fall direction}> and [knocks over|takes along] {others} (all others fell)"
-            "<, (pieces fell in turn) one after the other><; (everything else stays) [everything else stays where it is|"
-            "nothing else moves]>.",
-            "{actor} [tips over|topples|falls]< {fall direction}>, [each one knocks over the next (pieces fell in turn)|"
-            "the others follow (pieces fell)] and {count} lie fallen<; (everything else stays) everything else stays where it is>.",
-            "Once {actor} [topples|falls over]< {fall direction}>, {count} fall<, (pieces fell in turn) one after the other>"
-            "<; (everything else stays) [everything else stays where it is|nothing else moves]>.",
-            "{fallen} {falls/fall}<, (pieces fell in turn) one after the other>, beginning with {actor}"
-            "<, which falls {fall direction}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
+            "{actor} [falls over|topples]< {fall direction}> and [knocks over|takes along] {others} "
+            "(all others fell)<, (pieces fell in turn) one after the other><; (everything else stays) [everything "
+            "else stays where it is|nothing else moves]>.",
+            "{actor} [tips over|topples|falls]< {fall direction}>, [each one knocks over the next "
+            "(pieces fell in turn)|the others follow (pieces fell)] and {count} lie fallen<; (everything else stays) "
+            "everything else stays where it is>.",
+            "Once {actor} [topples|falls over]< {fall direction}>, {count} fall<, (pieces fell in turn) one after "
+            "the other><; (everything else stays) [everything else stays where it is|nothing else moves]>.",
+            "{fallen} {falls/fall}<, (pieces fell in turn) one after the other>, beginning with {actor}<, which "
+            "falls {fall direction}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
         ),
     )

@@ -56,15 +56,16 @@ class Drop(Scene):
             "[Drop {actor}|Let {actor} fall] onto {support}.",
         ),
         intermediate=(
-            "[Drop|Release|Let go of] {actor} so that it [falls|drops] and [comes to rest|ends up] {pose} on {support}.",
+            "[Drop|Release|Let go of] {actor} so that it [falls|drops] and [comes to rest|ends up] {pose} on "
+            "{support}.",
             "[Let|Make] {actor} fall< {drop height}><, (actor bounced) bounce> and come to rest on {support}.",
             "[Drop|Release] {actor}, letting gravity pull it down [onto|to] {support}<, where it ends up {pose}>.",
         ),
         explicit=(
-            "{actor} [falls|drops]< {drop height}><, (actor bounced) bounces {bounces}> and [comes to rest|ends up]< {pose}> "
-            "on {support}<, {beside}><; {others.outcome}><; [(everything else stays) everything else stays where it is|"
-            "(everything else stays) nothing else moves]>.",
-            "Once let go, {actor} [falls|drops]< {drop height}> and [lies|ends] on {support}<, [{pose}|{place}]>"
-            "<, {distance} over from where it hung, {direction}><; (everything else stays) all else is unchanged>.",
+            "{actor} [falls|drops]< {drop height}><, (actor bounced) bounces {bounces}> and [comes to rest|ends up]< "
+            "{pose}> on {support}<, {beside}><; {others.outcome}><; [(everything else stays) everything else stays "
+            "where it is|(everything else stays) nothing else moves]>.",
+            "Once let go, {actor} [falls|drops]< {drop height}> and [lies|ends] on {support}<, [{pose}|{place}]><, "
+            "{distance} over from where it hung, {direction}><; (everything else stays) all else is unchanged>.",
         ),
     )

@@ -120,16 +120,17 @@ class PisaFall(Scene):
         intermediate=(
             "[Drop|Release|Let go of] {actor} so that {it falls/they fall}<, (actor bounced) {bounces/bounce}> and "
             "{comes/come} to rest< {pose}>< on {support}>.",
-            "[Let|Make] {actor} fall< {drop height}> [until {it comes/they come} to rest|and come to rest]< on {support}>"
-            "<, (some actor struck others) [hitting|striking] {others}>.",
+            "[Let|Make] {actor} fall< {drop height}> [until {it comes/they come} to rest|and come to rest]< on "
+            "{support}><, (some actor struck others) [hitting|striking] {others}>.",
         ),
         explicit=(
-            "{actor.outcome}<; {others.outcome}><; (everything else stays) [everything else stays where it is|"
-            "nothing else moves|all else is as before]>.",
-            "{actor} [{falls/fall}|{drops/drop}]< {drop height}><, (actor bounced) {bounces/bounce}> and [{comes/come} to rest|{ends up/end up}]< {pose}>< on {support}><; {others} {moves/move} as well>"
-            "<; (everything else stays) everything else stays where it is>.",
-            "Once let go, {actor} {falls/fall}< {drop height}> and {comes/come} to rest< {pose}>< on {support}>"
-            "<; {others.outcome}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
+            "{actor.outcome}<; {others.outcome}><; (everything else stays) [everything else stays where it "
+            "is|nothing else moves|all else is as before]>.",
+            "{actor} [{falls/fall}|{drops/drop}]< {drop height}><, (actor bounced) {bounces/bounce}> and "
+            "{comes/come} to rest< {pose}>< on {support}><; {others} {moves/move} as well><; (everything else stays) "
+            "everything else stays where it is>.",
+            "[Once|When] let go, {actor} {falls/fall}< {drop height}> and {comes/come} to rest< {pose}>< on "
+            "{support}><; {others.outcome}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
         ),
     )
 

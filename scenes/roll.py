@@ -54,10 +54,11 @@ class Roll(Scene):
             "[Push|Roll] {actor} [across|along] {stage} so that it comes to rest< {distance} from where it was>.",
         ),
         explicit=(
-            "{actor} rolls< {distance}>< {direction}> [across|along|over] {stage}<, making {turns},> and [comes to rest|stops]"
-            "< {place}><, {beside}><; {others.outcome}><; (everything else stays) everything else stays where it is>.",
-            "After a push {actor} rolls {distance}< {direction}> and [comes to rest|stops] on {support}<; {others.outcome}>"
-            "<; (everything else stays) [nothing else moves|all else is unchanged]>.",
+            "{actor} rolls< {distance}>< {direction}> [across|along|over] {stage}<, making {turns},> and [comes to "
+            "rest|stops]< {place}><, {beside}><; {others.outcome}><; (everything else stays) everything else stays "
+            "where it is>.",
+            "After a push {actor} rolls {distance}< {direction}> and [comes to rest|stops] on {support}<; "
+            "{others.outcome}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
         ),
     )
 

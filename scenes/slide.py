@@ -32,7 +32,7 @@ class Slide(Scene):
         stage = draw.stage()
         asset = draw.object(
             size_m=(0.05, 0.3),
-            where=lambda _, shape: shape.support().tip_angle_rad > 0.75 and shape.roll_axis() is None,
+            where=lambda _, shape: shape.support().tip_angle_rad > 0.8 and shape.roll_axis() is None,
         )
         if draw.chance(self.ramp_probability):
             bodies, events = self._down_a_ramp(draw, asset, heading)
@@ -70,11 +70,13 @@ class Slide(Scene):
             "[Let|Make] {actor} slide< {direction}> until friction [brings it to rest|stops it].",
         ),
         explicit=(
-            "(actor started on stage) {actor} slides {distance}< {direction}> [across|along|over] {stage}, and friction "
-            "[stops it|brings it to rest]<, {beside}><; (everything else stays) everything else stays where it is>.",
-            "(actor started on props) {actor} slides {travel} down {start support}< {direction}> and [comes to rest|stops] "
-            "on {support}<; (everything else stays) [everything else stays where it is|nothing else moves]>.",
-            "{actor} slides< {travel}>< {direction}> and [stops|comes to rest] on {support}< {place}><; {others.outcome}>"
-            "<; (everything else stays) [nothing else moves|all else is unchanged]>.",
+            "(actor started on stage) {actor} slides {distance}< {direction}> [across|along|over] {stage}, and "
+            "friction [stops it|brings it to rest]<, {beside}><; (everything else stays) everything else stays where "
+            "it is>.",
+            "(actor started on props) {actor} slides {travel} down {start support}< {direction}> and [comes to "
+            "rest|stops] on {support}<; (everything else stays) [everything else stays where it is|nothing else "
+            "moves]>.",
+            "{actor} slides< {travel}>< {direction}> and [stops|comes to rest] on {support}< {place}><; "
+            "{others.outcome}><; (everything else stays) [nothing else moves|all else is unchanged]>.",
         ),
     )

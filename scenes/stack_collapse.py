@@ -16,7 +16,7 @@ class StackCollapse(Scene):
     """A support is taken away from under a tower or a bridge, and what stood on it falls."""
 
     bridge_probability: float = 0.5
-    num_stacked: tuple[int, int] = (2, 4)
+    num_stacked: tuple[int, int] = (2, 3)
     """Objects on top of the support in a tower."""
     span: Range = (1.6, 2.6)
     """Between the pillars of a bridge, in widths of a pillar."""
@@ -27,7 +27,7 @@ class StackCollapse(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
-        support = draw.object(size_m=(0.035, 0.2), where=_flat)
+        support = draw.object(size_m=(0.035, 0.2), where=_carries)
         bodies = (
             self._bridge(draw, support, heading) if draw.chance(self.bridge_probability) else self._tower(draw, support)
         )
@@ -40,7 +40,7 @@ class StackCollapse(Scene):
         for k in range(draw.integer(self.num_stacked)):
             asset = draw.object(
                 size_m=(0.03, 0.25),
-                where=lambda a, shape, w=width: _stands(a, shape) and 0.4 * w < min(a.size_m[:2]) < 1.15 * w,  # type: ignore[misc]
+                where=lambda a, shape, w=width: _carries(a, shape) and 0.5 * w < min(a.size_m[:2]) < 1.15 * w,  # type: ignore[misc]
             )
             spot = draw.rng.uniform(-0.06, 0.06, size=2) * width
             bodies.append(draw.body(asset, k + 2, role="affected", at=spot, on_m=height))
@@ -83,22 +83,28 @@ class StackCollapse(Scene):
     phrases = Phrases(
         superficial=(
             "[Remove|Take away|Take out|Pull out] {actor}.",
-            "[Take|Pull] {actor} out from under {others}.",
-            "[Remove|Take away] {actor} from under {others}.",
+            "(others started over actor) [[Take|Pull] {actor} out|Remove {actor}|Take {actor} away] from under "
+            "{others}.",
         ),
         intermediate=(
-            "[Remove|Take away|Take out|Pull out] {actor} so that [{others} {falls/fall} (all others fell)|what it carried falls].",
-            "[Remove|Take away] {actor}, so that {others} {loses its/lose their} support< and {falls/fall} (all others fell)>.",
-            "[Take away|Pull out] {actor} and let [what stood on it|what it carried] fall< onto {others.support}>.",
+            "[Remove|Take away|Take out|Pull out] {actor} so that [{others} {falls/fall} (all others fell)|what it "
+            "carried falls (some others started over actor)].",
+            "[Remove|Take away] {actor} so that the [stack|pile] [collapses|comes apart].",
+            "(others started over actor) [Remove|Take away] {actor}, so that {others} {loses its/lose their} "
+            "support< and {falls/fall} (all others fell)>.",
+            "(some others started over actor) [Take away|Pull out] {actor} and let [what stood on it|what it "
+            "carried] fall< onto {others.support}>.",
         ),
         explicit=(
-            "With {actor} [gone|taken away|removed], {others.outcome}<; (everything else stays) [everything else stays where it is|"
-            "nothing else moves]>.",
-            "{actor} is [removed|taken away]; {others} {falls/fall} (all others fell) and {comes/come} to rest (others at rest)"
-            "< on {others.support}>< {others.pose}><; (everything else stays) everything else stays where it is>.",
-            "Without {actor}, what it carried [falls|comes down]: {others.outcome}"
-            "<; (everything else stays) [nothing else moves|all else is unchanged]>.",
-            "{actor} is [removed|taken away], and {others}, no longer supported, {comes/come} to rest (others at rest)< {others.pose}>< on {others.support}>.",
+            "With {actor} [gone|taken away|removed], {others.outcome}<; (everything else stays) [everything else "
+            "stays where it is|nothing else moves]>.",
+            "{actor} is [removed|taken away]; {others} {falls/fall} (all others fell) and {comes/come} to rest "
+            "(others at rest)< on {others.support}>< {others.pose}><; (everything else stays) everything else stays "
+            "where it is>.",
+            "(others started over actor) Without {actor}, what it carried [falls|comes down]: {others.outcome}<; "
+            "(everything else stays) [nothing else moves|all else is unchanged]>.",
+            "(others started over actor) {actor} is [removed|taken away], and {others}, no longer supported, "
+            "{comes/come} to rest (others at rest)< {others.pose}>< on {others.support}>.",
         ),
     )
 
@@ -107,7 +113,6 @@ def _stands(_: ObjectAsset, shape: Shape) -> bool:
     return shape.support().tip_angle_rad > 0.3
 
 
-def _flat(asset: ObjectAsset, shape: Shape) -> bool:
-    """Stands either way up, so that something can be put on it."""
-    flipped = shape.support(tilted((1, 0, 0), np.pi))
-    return _stands(asset, shape) and flipped.margin_m > 0.3 * min(asset.size_m[:2])
+def _carries(asset: ObjectAsset, shape: Shape) -> bool:
+    """Stands, is tall enough for a visible fall, and has a flat closed top that reaches nearly to its sides."""
+    return _stands(asset, shape) and asset.size_m[2] > 0.035 and shape.top_margin_m() > 0.3 * min(asset.size_m[:2])

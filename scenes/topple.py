@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import direction, vec3
+from simgen.geometry import Shape, direction, vec3
 from simgen.sampling import Draw
 from simgen.scene import Phrases, Range, Scene, register
 from simgen.types import Push, SceneSpec
@@ -26,18 +26,18 @@ class Topple(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
         view = draw.view(across_rad=heading, elevation_deg=(10.0, 30.0))
+        yaw = draw.angle()
         asset = draw.object(
-            size_m=(0.07, 0.4),
-            where=lambda a, shape: 0.05 < shape.support().tip_angle_rad < 0.5 and a.size_m[2] > 0.07,
+            size_m=(0.07, 0.4), where=lambda a, shape: a.size_m[2] > 0.06 and _tips(shape, heading - yaw)
         )
-        support = draw.shape(asset).support()
-        height, edge = support.height_m, max(support.margin_m, 0.004)
-        top = asset.bounds_m[1][2] * draw.uniform((0.6, 0.9))
-        # About the edge: L = J (h + top), and the centre must rise by hypot(h, edge) - h.
-        lift_j = asset.mass_kg * 9.81 * (np.hypot(height, edge) - height)
-        about_edge = asset.mass_kg * ((asset.size_m[2] ** 2 + min(asset.size_m[:2]) ** 2) / 12 + height**2 + edge**2)
-        impulse = draw.uniform(self.strength) * np.sqrt(2 * about_edge * lift_j) / (height + top)
-        actor = draw.body(asset, 1, role="actor")
+        rise, tilt = draw.shape(asset).tipping(heading - yaw)
+        height = draw.shape(asset).support().height_m
+        edge, top = height * np.tan(tilt), asset.bounds_m[1][2] * draw.uniform((0.6, 0.9))
+        # About the edge L = J (h + top), and the energy L² / 2I must lift the centre of mass over it.
+        extent = asset.size_m[2] ** 2 + min(asset.size_m[:2]) ** 2
+        about_edge = asset.mass_kg * (extent / 12 + height**2 + edge**2)
+        impulse = draw.uniform(self.strength) * np.sqrt(2 * about_edge * asset.mass_kg * 9.81 * rise) / (height + top)
+        actor = draw.body(asset, 1, role="actor", yaw_rad=yaw)
         bodies = [actor]
         fallen = vec3(0.8 * asset.size_m[2] * direction(heading))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=(fallen,))
@@ -51,15 +51,23 @@ class Topple(Scene):
             "[Topple {actor}|Make {actor} fall over|Make {actor} topple].",
         ),
         intermediate=(
-            "[Knock|Push|Tip] {actor} over so that it [falls|topples] {fall direction} and [comes to rest|ends up] {pose}.",
-            "[Push|Shove] {actor} near its top so that it [topples|falls over]< {fall direction}> and comes to rest< {pose}>.",
+            "[Knock|Push|Tip] {actor} over so that it [falls|topples] {fall direction} and [comes to rest|ends up] "
+            "{pose}.",
+            "[Push|Shove] {actor} near its top so that it [topples|falls over]< {fall direction}> and comes to rest< "
+            "{pose}>.",
             "Make {actor} [topple|fall over]< {fall direction}>, coming to rest< {pose}> on {support}.",
         ),
         explicit=(
-            "{actor} [tips over|topples|falls over]< {fall direction}><, (actor rolled) rolls on> and [comes to rest|ends up]"
-            "< {pose}> on {support}<, {distance} from where it stood><, {beside}><; {others.outcome}>"
-            "<; (everything else stays) [everything else stays where it is|nothing else moves]>.",
-            "Pushed near its top, {actor} [tips over|falls over]< {fall direction}> and now lies< {pose}>"
-            "< {place}><; {others.outcome}><; (everything else stays) all else is unchanged>.",
+            "{actor} [tips over|topples|falls over]< {fall direction}><, (actor rolled) rolls on> and [comes to "
+            "rest|ends up]< {pose}> on {support}<, {distance} from where it stood><, {beside}><; {others.outcome}><; "
+            "(everything else stays) [everything else stays where it is|nothing else moves]>.",
+            "Pushed near its top, {actor} [tips over|falls over]< {fall direction}> and now lies< {pose}>< "
+            "{place}><; {others.outcome}><; (everything else stays) all else is unchanged>.",
         ),
     )
+
+
+def _tips(shape: Shape, heading_rad: float) -> bool:
+    """Stands by itself, and goes over at a tilt between 4 and 38 degrees."""
+    rise, tilt = shape.tipping(heading_rad)
+    return rise > 0.0005 and np.radians(4) < tilt < np.radians(38) and shape.support().tip_angle_rad > 0.04

@@ -28,7 +28,8 @@ def subject_ids(rollout: Rollout) -> tuple[int, ...]:
 def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Floats:
     """Extreme points [N, 3] of a body in the world at one step."""
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
-    return track.position_m[index] + quat_rotate(track.quaternion[index], shapes[body_id].points * body.scale)
+    turned = quat_rotate(track.quaternion[index], shapes[body_id].points * body.scale)
+    return np.asarray(track.position_m[index] + turned, dtype=float)
 
 
 def frame_camera(framing: Framing, rollout: Rollout, shapes: Shapes, *, width: int, height: int) -> Camera:

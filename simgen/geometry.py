@@ -27,7 +27,7 @@ def quat_multiply(a: ArrayLike, b: ArrayLike) -> Floats:
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     aw, ax, ay, az = np.moveaxis(a, -1, 0)
     bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack(
+    result: Floats = np.stack(
         [
             aw * bw - ax * bx - ay * by - az * bz,
             aw * bx + ax * bw + ay * bz - az * by,
@@ -36,10 +36,12 @@ def quat_multiply(a: ArrayLike, b: ArrayLike) -> Floats:
         ],
         axis=-1,
     )
+    return result
 
 
 def quat_conjugate(q: ArrayLike) -> Floats:
-    return np.asarray(q, dtype=float) * np.array([1.0, -1.0, -1.0, -1.0])
+    result: Floats = np.asarray(q, dtype=float) * np.array([1.0, -1.0, -1.0, -1.0])
+    return result
 
 
 def quat_rotate(q: ArrayLike, v: ArrayLike) -> Floats:
@@ -124,7 +126,7 @@ def camera_matrix(camera: Camera) -> Floats:
 
 
 def intrinsics(camera: Camera, width: int, height: int) -> Floats:
-    """3 × 3 matrix from camera axes (x right, y down, z forward) to pixels; the sensor width spans the picture's width."""
+    """3 × 3 matrix from camera axes (x right, y down, z forward) to pixels; the sensor spans the picture's width."""
     f = camera.focal_length_mm / camera.sensor_width_mm * width
     return np.array([[f, 0.0, width / 2], [0.0, f, height / 2], [0.0, 0.0, 1.0]])
 
@@ -132,8 +134,9 @@ def intrinsics(camera: Camera, width: int, height: int) -> Floats:
 def project(camera: Camera, points: ArrayLike, width: int, height: int) -> tuple[Floats, Floats]:
     """World points [N, 3] to pixels [N, 2] and depths along the viewing axis [N]; depth ≤ 0 is behind the camera."""
     points = np.atleast_2d(np.asarray(points, dtype=float))
-    local = (points - np.asarray(camera.position_m)) @ look_at(camera.position_m, camera.look_at_m)
-    depth = -local[:, 2]
+    axes = look_at(camera.position_m, camera.look_at_m)
+    local = np.asarray(points - np.asarray(camera.position_m), dtype=np.float64) @ axes
+    depth = np.asarray(-local[:, 2], dtype=np.float64)
     f = camera.focal_length_mm / camera.sensor_width_mm * width
     safe = np.where(np.abs(depth) < 1e-9, 1e-9, depth)
     pixels = np.stack([width / 2 + f * local[:, 0] / safe, height / 2 - f * local[:, 1] / safe], axis=1)
@@ -146,13 +149,14 @@ def fibonacci_sphere(count: int) -> Floats:
     turn = np.pi * (3.0 - np.sqrt(5.0)) * k
     z = 1 - 2 * (k + 0.5) / count
     ring = np.sqrt(1 - z**2)
-    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
+    return np.asarray(np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1), dtype=float)
 
 
 def box_corners(size_m: ArrayLike) -> Floats:
     """The eight corners [8, 3] of a box around the origin."""
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
-    return signs * np.asarray(size_m, dtype=float) / 2
+    result: Floats = signs * np.asarray(size_m, dtype=float) / 2
+    return result
 
 
 def convex_hull_2d(points: NDArray[np.float64]) -> Floats:
@@ -184,7 +188,7 @@ class Support:
     polygon_m: Floats
     """Corners [K, 2] of the contact patch's hull, relative to the centre of mass."""
     margin_m: float
-    """From the foot of the centre of mass to the nearest edge; negative where it lies outside and the shape falls over."""
+    """From the foot of the centre of mass to the nearest edge; negative outside, where the shape falls over."""
 
     @property
     def tip_angle_rad(self) -> float:
@@ -228,8 +232,28 @@ class Shape:
         polygon = convex_hull_2d(turned[turned[:, 2] < low + 0.0015, :2])
         return Support(height_m=-low, polygon_m=polygon, margin_m=_inside_margin(polygon))
 
+    def top_margin_m(self) -> float:
+        """From the middle of its flat top to the top's nearest edge; negative where that is open, round or aside."""
+        top = self.points[:, 2].max()
+        faces = [part[part[:, 2] > top - 0.0015, :2] for part in self.parts]
+        return max((_inside_margin(convex_hull_2d(face)) for face in faces if len(face) > 2), default=-1.0)
+
+    def tipping(self, heading_rad: float, orientation: ArrayLike = (1.0, 0.0, 0.0, 0.0)) -> tuple[float, float]:
+        """What it takes to tip it over towards a heading without slipping: rise of the centre, and the tilt there.
+
+        In metres and radians. The shape is turned degree by degree about the horizontal axis across the heading and set
+        down on its lowest point, so a rounded or uneven base counts as it is; (0, 0) where it only falls.
+        """
+        axis = np.array([-np.sin(heading_rad), np.cos(heading_rad), 0.0])
+        standing = quat_rotate(orientation, self.points)
+        tilts = np.radians(np.arange(0, 91))
+        turns = np.stack([quat_from_axis_angle(axis, tilt) for tilt in tilts])
+        heights = -quat_rotate(turns[:, None, :], standing[None, :, :])[:, :, 2].min(axis=1)
+        top = int(np.argmax(heights))
+        return float(heights[top] - heights[0]), float(tilts[top])
+
     def roll_axis(self) -> int | None:
-        """0, 1 or 2 where the outline across that axis is round within 3 %, -1 for a ball, None where it does not roll."""
+        """0, 1 or 2 where the outline across that axis is round within 3 %, -1 for a ball, None where neither."""
         cloud = np.concatenate(self.parts)
         reach = (self.points @ fibonacci_sphere(500).T).max(axis=0)
         if np.ptp(reach) < 0.04 * self.radius_m:

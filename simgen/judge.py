@@ -127,7 +127,7 @@ def judge_picture(pair: Pair, start: Frame, end: Frame, rollout: Rollout) -> tup
 
 
 def exposure_ev(looks: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
-    """Stops by which linear light is scaled, the same for both frames of a pair, from (luminance [H, W], subject [H, W]).
+    """Stops by which linear light is scaled, the same for both frames; from (luminance [H, W], subject [H, W]) of each.
 
     The log-average around the subjects goes to middle grey (Reinhard et al. 2002, the photographic key), unless more
     than half a percent of the whole picture would then clip: a bright window may glow, it may not be a hole.
@@ -204,7 +204,7 @@ def _outline(
         pixels, depth = project(camera, world, width, height)
         if (depth > 0.01).all():
             hull = cv2.convexHull(np.rint(pixels - 0.5).astype(np.int32))
-            cv2.fillConvexPoly(canvas, hull, 1)
+            cv2.fillConvexPoly(canvas, hull, (1.0,))
     return canvas
 
 

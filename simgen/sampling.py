@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simgen.assets import Catalog
 from simgen.errors import SimgenError
@@ -100,7 +101,7 @@ class Draw:
         tried, then the built-in ones. Raises NothingFits.
         """
         fitting = [a for a in self.fitting(kinds=kinds, size_m=size_m) if ref(a) not in without]
-        order = [fitting[k] for k in self.rng.permutation(len(fitting))]
+        order: list[ObjectAsset] = [fitting[int(k)] for k in self.rng.permutation(len(fitting))]
         given = [asset for asset in order if asset.source in self.catalog.given]
         rest = [asset for asset in order if asset.source not in self.catalog.given]
         for asset in given[:3] + rest + given[3:]:
@@ -127,7 +128,7 @@ class Draw:
         body_id: int,
         *,
         role: str,
-        at: Sequence[float] = (0.0, 0.0),
+        at: ArrayLike = (0.0, 0.0),
         on_m: float = 0.0,
         orientation: Quat | None = None,
         yaw_rad: float | None = None,
@@ -146,7 +147,7 @@ class Draw:
             "asset": ref(asset),
             "label": asset.label,
             "role": role,
-            "position_m": (float(at[0]), float(at[1]), on_m + GAP_M - low),
+            "position_m": vec3([*np.asarray(at, dtype=float)[:2], on_m + GAP_M - low]),
             "quaternion": turned,
             "size_m": asset.size_m,
             "mass_kg": asset.mass_kg * scale**3,

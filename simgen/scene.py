@@ -77,7 +77,7 @@ def register(name: str) -> Callable[[type[Scene]], type[Scene]]:
     def add(cls: type[Scene]) -> type[Scene]:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise UsageError(f"{cls.__name__}: scene name {name!r} must be lower case letters, digits, underscores")
-        if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:
             raise UsageError(f"scene {name!r}: decorate {cls.__name__} with @dataclass(frozen=True, kw_only=True)")
         for needed in ("law", "domain", "phrases"):
             if not hasattr(cls, needed):

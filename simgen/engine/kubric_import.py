@@ -31,7 +31,7 @@ def _stand_in() -> Iterator[None]:
     mkdtemp = tempfile.mkdtemp
     sys.modules["tensorflow"] = tensorflow
     # Kubric's constructors have `scratch_dir=tempfile.mkdtemp()` as a default, made at import and never removed.
-    tempfile.mkdtemp = lambda *_, **__: tempfile.gettempdir()  # type: ignore[assignment,return-value]
+    tempfile.mkdtemp = lambda *_, **__: tempfile.gettempdir()  # type: ignore[assignment]
     try:
         yield
     finally:

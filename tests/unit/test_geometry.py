@@ -99,3 +99,9 @@ def test_what_rolls_rolls() -> None:
     assert can.roll_axis() == 2
     assert ball.roll_axis() == -1
     assert Shape.box((0.1, 0.1, 0.1)).roll_axis() is None
+
+
+def test_tipping_a_box_lifts_its_middle_to_its_half_diagonal() -> None:
+    rise, tilt = Shape.box((0.1, 0.2, 0.3)).tipping(0.0)
+    assert rise == pytest.approx(np.hypot(0.05, 0.15) - 0.15, abs=1e-4)
+    assert np.degrees(tilt) == pytest.approx(np.degrees(np.arctan2(0.05, 0.15)), abs=1.0)
