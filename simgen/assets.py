@@ -170,7 +170,7 @@ class Catalog:
                 check_environment(place.file)
                 return None
             if place.entry.archive:
-                self.cache.verify(self._archive(place.entry), folder)
+                self.cache.verify(self._archive(ref, place.entry), folder)
             _check_files(place.entry, folder)
             if isinstance(asset, ObjectAsset):
                 return _check_object(asset, self.mesh_path(ref), read_urdf(self.urdf_path(ref)))
@@ -214,13 +214,11 @@ class Catalog:
     def _file(self, ref: str, name: str) -> Path:
         return _inside(self.folder(ref), name)
 
-    def _archive(self, entry: Entry) -> Fetched:
-        source = next(
-            (name for name, known in KNOWN_SOURCES.items() if entry.archive.startswith(archives.parent(known.address))),
-            "",
-        )
+    def _archive(self, ref: str, entry: Entry) -> Fetched:
+        source = next((name for name, known in KNOWN_SOURCES.items() if known.name == self._by_ref[ref].source), "")
         command = f"simgen assets fetch {source or 'MANIFEST'} --only {entry.id}"
-        return self.cache.fetch(entry.archive, sha256=entry.sha256, command=command)
+        # With the hash from when the catalogue was opened: what has changed since is another asset.
+        return self.cache.fetch(entry.archive, sha256=self._by_ref[ref].sha256, command=command)
 
     def _unpack(self, ref: str) -> Path:
         place = self._places.get(ref)
@@ -232,7 +230,7 @@ class Catalog:
         assert entry is not None, "an asset has an entry or a file"
         if not entry.archive:
             return Path(entry.data_dir)
-        archive = self._archive(entry)
+        archive = self._archive(ref, entry)
         return self.cache.unpack(archive, check=lambda folder: _check_archive(entry, folder))
 
     def _read(self, source: str, wanted: tuple[str, ...], what: str, other: str) -> Manifest:

@@ -56,8 +56,8 @@ def guess_environment(asset_id: str, tags: Iterable[str] = ()) -> tuple[str, boo
     vocabulary = _vocabulary()
     tags = [word for tag in tags for word in _words(tag)]
     words = [*_words(asset_id), *tags]
-    place = next((vocabulary["places"][w] for w in words if w in vocabulary["places"]), None)
-    label, indoor = place if place is not None else ("open place", False)
+    places = [vocabulary[key][w] for key in ("places", "broad_places") for w in words if w in vocabulary[key]]
+    label, indoor = places[0] if places else ("open place", False)
     if "indoor" in tags or "outdoor" in tags:
         indoor = "indoor" in tags
     time = next((said for word, said in vocabulary["times"].items() if word in words), "")
