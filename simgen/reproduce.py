@@ -24,6 +24,9 @@ class Verdict:
     text: str
 
 
+_IDENTICAL = "the same, byte for byte"
+
+
 def compare(folder: Path, key: str) -> Verdict:
     """Make a sample again from the recipe, seed and index that its data set was made from."""
     plan, data = read_plan(folder), open_dataset(folder)
@@ -41,6 +44,8 @@ def compare(folder: Path, key: str) -> Verdict:
             same=False, text=f"{key}: made without a fault this time; `simgen retry {folder}` puts it in place"
         )
     same, text = _compared(there, outcome.sample)
+    if text == _IDENTICAL:
+        return Verdict(same=True, text=f"{key}: {text}")
     now = {**pins(plan.recipe), "assets": maker.catalog.fingerprint()}
     changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
     return Verdict(same=same, text=f"{key}: {text}" + (f" ({'; '.join(changed)})" if changed else ""))
@@ -50,7 +55,7 @@ def _compared(there: Mapping[str, bytes], sample: Sample) -> tuple[bool, str]:
     """Whether every pixel is the same, and how far the sameness goes."""
     here = encode(sample)
     if here == there:
-        return True, "the same, byte for byte"
+        return True, _IDENTICAL
     names = ", ".join(sorted(name for name in {*here, *there} if here.get(name) != there.get(name)))
     old = decode(sample.key, there)
     pictures = ("start", "end", "start_seg", "end_seg", "mask")
