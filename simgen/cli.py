@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> Never:
         _complain(error.format_message().rstrip(".") + help_for)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted; the same command goes on from here")
-        code = INTERRUPTED
+        code = TERMINATED if signal.SIGTERM in _signals else INTERRUPTED
+        _complain(f"{'terminated' if code == TERMINATED else 'interrupted'}; the same command goes on from here")
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,9 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> Never:
     sys.exit(code or 0)
 
 
+_signals: list[int] = []
+
+
 def _terminated(number: int, frame: object) -> Never:
-    _complain("terminated; the same command goes on from here")
-    sys.exit(TERMINATED)
+    # Not SystemExit: Ray, waiting below, would make an exit code of its own of it.
+    _signals.append(number)
+    raise KeyboardInterrupt
 
 
 def _complain(sentence: str) -> None:
