@@ -115,4 +115,4 @@ def _stands(_: ObjectAsset, shape: Shape) -> bool:
 
 def _carries(asset: ObjectAsset, shape: Shape) -> bool:
     """Stands, is tall enough for a visible fall, and has a flat closed top that reaches nearly to its sides."""
-    return _stands(asset, shape) and asset.size_m[2] > 0.035 and shape.top_margin_m() > 0.3 * min(asset.size_m[:2])
+    return _stands(asset, shape) and asset.size_m[2] > 0.022 and shape.top_margin_m() > 0.3 * min(asset.size_m[:2])
