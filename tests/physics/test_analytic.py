@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simgen.assets import open_catalog
 
+from simgen.assets import open_catalog
 from simgen.engine.physics import simulate
 from simgen.geometry import quat, quat_from_axis_angle, vec3
 from simgen.judge import judge_physics, moved_bodies
