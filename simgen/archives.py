@@ -99,9 +99,11 @@ class Cache:
         if known and not refresh and self._archive(known).is_file():
             return Fetched(path=self._archive(known), sha256=known)
         if self.offline:
-            advice = f"fetch it once with a network: {command}" if command else "run once without --offline"
+            advice = f"fetch it once with a network: {command or 'simgen assets fetch SOURCE'}"
             raise AssetError(f"{address}: not in the cache {self.root}, and offline; {advice}")
-        with self.lock(known or address):
+        with self.lock(address):
+            # Another process may have fetched it while this one waited.
+            known = sha256 or self.known(address)
             if known and not refresh and self._archive(known).is_file():
                 return Fetched(path=self._archive(known), sha256=known)
             return self._download(address, sha256)
@@ -398,7 +400,10 @@ def _classify(error: Exception, address: str) -> Exception:
         return PermissionError(f"{host} refuses access; log in there, or use a copy on your own disk")
     if isinstance(error, ValueError):
         return ValueError(f"{error}")
-    return ConnectionError(f"{host} does not answer as it should ({type(error).__name__}: {error})")
+    return ConnectionError(
+        f"{host} does not answer as it should ({type(error).__name__}: {error}); "
+        "check the network, or give the path of a copy"
+    )
 
 
 def _put_folder(staging: Path, folder: Path) -> None:
