@@ -11,8 +11,21 @@ from simgen.types import Floats
 MARGIN_M = 0.001
 """Bullet pads every hull by this much; collision parts are drawn in by it, so that things touch where they look it."""
 
+MM = 0.001
+
+SOLID_TOLERANCE_M = 0.0012
+WALL_TOLERANCE_M = 0.0018
+"""How far a convex part may stand off the surface: below what one sees at half a metre."""
+
+Row = Sequence[float]
+"""Radius, height and rounding in millimetres, as the catalogue gives them."""
+
 Corner = tuple[float, float] | tuple[float, float, float]
 """Radius, height and, where it is to be rounded, the radius of the rounding."""
+
+
+def corners_m(rows: Sequence[Row]) -> list[Corner]:
+    return [tuple(value * MM for value in row) for row in rows]  # type: ignore[misc]
 
 
 def polyline(*corners: Corner) -> Floats:

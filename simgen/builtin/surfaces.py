@@ -266,7 +266,7 @@ def concrete(
     return Picture(
         color=rgb(color) * (1 + tone)[..., None] * (1 + 0.02 * stain[..., None] * (warm - 1) / 0.012),
         roughness=roughness + 0.04 * cloudy + 0.03 * sand,
-        height_m=0.00003 * sand + 0.00004 * sweep + 0.0002 * cloudy - 0.0009 * pit,
+        height_m=0.00003 * sand + 0.00004 * sweep + 0.00007 * cloudy - 0.0009 * pit,
     )
 
 
@@ -339,7 +339,7 @@ def felt(rng: np.random.Generator, tile_m: float, *, color: str, nap: float = 1.
     return Picture(
         color=rgb(color) * (1 + tone)[..., None],
         roughness=np.clip(0.82 + 0.10 * nap + 0.03 * total, 0.0, 1.0),
-        height_m=tile_m / PIXELS * 0.10 * nap * total + 0.00005 * cloudy,
+        height_m=tile_m / PIXELS * 0.10 * nap * total + 0.00001 * cloudy,
     )
 
 
@@ -358,7 +358,7 @@ def slate(rng: np.random.Generator, tile_m: float, *, color: str, layers: int = 
     return Picture(
         color=mix(color_, color_ * np.array([1.25, 1.02, 0.80]), 0.5 * rust),
         roughness=roughness + 0.05 * cloudy + 0.04 * grain,
-        height_m=0.00045 * ledge + 0.00012 * level + 0.00003 * grain,
+        height_m=0.0004 * ledge + 0.00006 * level + 0.00003 * grain,
     )
 
 
