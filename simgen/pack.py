@@ -139,8 +139,8 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
     matter = SUBSTANCES[substance]
 
     pieces = _load(path, UNITS[terms.unit])
-    whole = _repaired(pieces)
-    parts = _convex_parts(whole, path)
+    whole = _repaired(pieces, path)
+    parts = _convex_parts(whole)
     # A closed mesh shows the matter itself; a torn one only its outside, as a scan does.
     solid = bool(whole.is_watertight) and float(whole.volume) > 0
     body = whole if solid else trimesh.util.concatenate(parts)
@@ -266,7 +266,7 @@ def _png(image: Any) -> bytes:
     return stream.getvalue()
 
 
-def _repaired(pieces: list[_Piece]) -> Any:
+def _repaired(pieces: list[_Piece], path: Path) -> Any:
     """All triangles as one surface: same points merged, slivers and doubles dropped, normals outward."""
     offsets = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
     whole = trimesh.Trimesh(
@@ -274,6 +274,9 @@ def _repaired(pieces: list[_Piece]) -> Any:
         faces=np.concatenate([piece.faces + start for piece, start in zip(pieces, offsets, strict=False)]),
         process=False,
     )
+    spread = np.linalg.svd(whole.vertices - whole.vertices.mean(axis=0), compute_uv=False)
+    if spread[-1] < 1e-4 * spread[0]:
+        raise AssetError(f"{path}: is flat, without a volume that physics could use; give it thickness")
     whole.merge_vertices(merge_tex=True, merge_norm=True)
     whole.update_faces(whole.unique_faces() & whole.nondegenerate_faces())
     whole.remove_unreferenced_vertices()
@@ -350,10 +353,7 @@ def _without_small_holes(vertices: Floats, faces: NDArray[np.int64]) -> tuple[Fl
     return np.concatenate([vertices, middles]), np.concatenate([faces, np.array(fans, dtype=np.int64)])
 
 
-def _convex_parts(whole: Any, path: Path) -> list[Any]:
-    spread = np.linalg.svd(whole.vertices - whole.vertices.mean(axis=0), compute_uv=False)
-    if spread[-1] < 1e-4 * spread[0]:
-        raise AssetError(f"{path}: is flat, without a volume that physics could use; give it thickness")
+def _convex_parts(whole: Any) -> list[Any]:
     coacd.set_log_level("error")
     source = coacd.Mesh(np.ascontiguousarray(whole.vertices), np.ascontiguousarray(whole.faces))
     found = coacd.run_coacd(source, threshold=CONCAVITY, max_convex_hull=MAX_PARTS, max_ch_vertex=64, seed=0, **_SEARCH)

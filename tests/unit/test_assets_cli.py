@@ -1,0 +1,148 @@
+"""`simgen assets`: what the commands print and how they end."""
+
+import functools
+import gzip
+import http.server
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from simgen.assets_cli import assets
+from simgen.errors import AssetError, UnknownName
+
+TRIANGLES = "v -0.05 -0.05 -0.05\nv 0.05 -0.05 -0.05\nv 0 0.05 -0.05\nv 0 0 0.05\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
+URDF = """<robot name="x"><link name="base"><inertial><mass value="0.1"/></inertial>
+<collision><geometry><mesh filename="collision_geometry.obj"/></geometry></collision></link></robot>"""
+
+
+def archive() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        names = {"visual_geometry.obj": TRIANGLES, "collision_geometry.obj": TRIANGLES, "object.urdf": URDF}
+        for name, text in names.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return gzip.compress(stream.getvalue(), mtime=0)
+
+
+@pytest.fixture
+def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A manifest of three objects, and a cache of one's own."""
+    monkeypatch.setenv("SIMGEN_CACHE", str(tmp_path / "cache"))
+    kwargs = {
+        "bounds": [[-0.05, -0.05, -0.05], [0.05, 0.05, 0.05]],
+        "mass": 0.1,
+        "render_filename": "{asset_dir}/visual_geometry.obj",
+        "simulation_filename": "{asset_dir}/object.urdf",
+    }
+    folder = tmp_path / "things"
+    folder.mkdir()
+    entries = {}
+    for name in ("red_mug", "wooden_block", "tall_vase"):
+        (folder / f"{name}.tar.gz").write_bytes(archive())
+        entries[name] = {"asset_type": "FileBasedObject", "kwargs": kwargs, "license": "CC0 1.0"}
+    (folder / "Things.json").write_text(json.dumps({"name": "Things", "assets": entries}))
+    return folder / "Things.json"
+
+
+@pytest.fixture
+def address(things: Path) -> Iterator[str]:
+    """The same manifest over http."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(things.parent)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/Things.json"
+    server.shutdown()
+    server.server_close()
+
+
+def run(*words: str) -> Result:
+    result = CliRunner().invoke(assets, list(words))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_list_shows_a_line_for_every_asset(things: Path) -> None:
+    lines = run("list", str(things)).output.splitlines()
+    assert lines[0].split() == ["asset", "label", "size", "mass", "split", "license"]
+    assert len(lines) == 4
+    mug = next(line for line in lines if "Things:red_mug" in line)
+    assert "red mug" in mug and "10 x 10 x 10 cm" in mug and "100 g" in mug and "CC0 1.0" in mug
+
+
+def test_list_as_json_holds_every_fact(things: Path) -> None:
+    facts = {asset["id"]: asset for asset in json.loads(run("list", str(things), "--json").output)}
+    assert facts["wooden_block"]["type"] == "object" and facts["wooden_block"]["substance"] == "wood"
+    assert {asset["split"] for asset in facts.values()} == {"train", "test"}
+    assert len(facts["red_mug"]["sha256"]) == 64 and facts["red_mug"]["credit"]["license"] == "CC0 1.0"
+
+
+def test_list_without_a_source_shows_what_comes_with_simgen(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "builtin:" in run("list").output
+
+
+@pytest.mark.network
+def test_fetch_brings_one_asset_or_all(address: str) -> None:
+    result = run("fetch", address, "--only", "red_mug")
+    assert result.exit_code == 0 and result.stdout.startswith("1 assets of Things")
+    assert run("verify", address).stdout == "1 assets are sound, 2 have not been fetched\n"
+    assert run("fetch", address).stdout.startswith("3 assets of Things")
+    assert run("verify", address).stdout == "3 assets are sound\n"
+
+
+@pytest.mark.network
+def test_fetch_reports_what_cannot_be_had_and_goes_on(address: str, things: Path) -> None:
+    (things.parent / "red_mug.tar.gz").unlink()
+    result = run("fetch", address)
+    assert result.exit_code == 1
+    assert "red_mug.tar.gz: cannot be fetched: nothing is there" in result.stderr
+    assert result.stdout.startswith("2 assets of Things")
+
+
+@pytest.mark.network
+def test_fetch_of_an_unknown_id_names_the_nearest(address: str) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'red_mug'"):
+        run("fetch", address, "--only", "red_mgu")
+
+
+def test_verify_prints_one_line_for_every_fault_and_fails(things: Path) -> None:
+    for name in ("red_mug", "tall_vase"):
+        path = things.parent / f"{name}.tar.gz"
+        path.write_bytes(path.read_bytes()[:100])
+    result = run("verify", str(things))
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line.split(":")[1] for line in lines] == ["red_mug", "tall_vase"]
+    assert all("truncated" in line for line in lines)
+    assert "2 of 3 assets are damaged" in result.stderr
+
+
+def test_a_missing_archive_is_one_sentence(things: Path) -> None:
+    (things.parent / "red_mug.tar.gz").unlink()
+    with pytest.raises(AssetError, match=r"1 of 3 files are missing, first .*red_mug\.tar\.gz"):
+        run("verify", str(things))
+
+
+def test_pack_makes_a_manifest_that_can_be_listed(tmp_path: Path, things: Path) -> None:
+    pytest.importorskip("coacd", reason="the extra 'generate' is not installed")
+    (tmp_path / "meshes").mkdir()
+    text = TRIANGLES.replace("0.05", "50")
+    (tmp_path / "meshes" / "blue_pyramid.obj").write_text(text)
+    result = run("pack", str(tmp_path / "meshes"), str(tmp_path / "mine"), "--unit", "mm", "--substance", "wood")
+    assert result.exit_code == 0 and "blue_pyramid: blue pyramid, 10 x 10 x 10 cm" in result.stdout
+    listed = run("list", str(tmp_path / "mine" / "mine.json")).output
+    assert "mine:blue_pyramid" in listed and "not stated" in listed
+    result = run("pack", str(tmp_path / "meshes"), str(tmp_path / "giants"))
+    assert "warning: " in result.stderr and "100 m across" in result.stderr
