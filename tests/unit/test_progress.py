@@ -1,0 +1,78 @@
+"""What a run says is read from the notes of its workers."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from simgen.progress import NOTES, Notebook, Progress, counts, duration
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / NOTES).mkdir()
+    return tmp_path
+
+
+def note(book: Notebook, key: str, *, failure: str | None = None, **rejects: int) -> None:
+    book.write({"at": key})
+    book.write({"key": key, "failure": failure, "rejects": rejects})
+
+
+def test_the_last_word_of_a_worker_is_the_sample_it_was_at(folder: Path) -> None:
+    book = Notebook(folder, "worker-1")
+    assert book.last() is None
+    book.write({"at": "drop-000001"})
+    assert book.last() == "drop-000001"
+    book.write({"key": "drop-000001", "failure": None, "rejects": {}})
+    assert book.last() is None
+
+
+def test_notes_into_a_folder_that_is_gone_are_dropped(tmp_path: Path) -> None:
+    book = Notebook(tmp_path / "gone", "worker-1")
+    book.write({"at": "drop-000001"})
+    assert book.last() is None
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(folder: Path) -> None:
+    out = io.StringIO()
+    first, second = Notebook(folder, "worker-1"), Notebook(folder, "worker-2")
+    with Progress(folder, planned=10, done=["a-0", "a-1"], console=Console(file=out, width=40), every_s=0) as progress:
+        note(first, "a-2", at_rest=2)
+        note(second, "a-3", failure="crash")
+        progress.update()
+        # A worker died over its shard: the samples are made again, and count once.
+        note(second, "a-2", at_rest=2)
+        progress.update()
+    line = out.getvalue().splitlines()[-1]
+    assert line.startswith("4/10 samples, ")
+    assert "rejected attempts: at_rest 2, quarantined: crash 1" in line
+    assert " left" in line
+    assert out.getvalue().startswith("2/10 samples, starting\n")
+
+
+def test_half_a_line_waits_for_its_other_half(folder: Path) -> None:
+    out = io.StringIO()
+    path = folder / NOTES / "worker-1.jsonl"
+    with Progress(folder, planned=2, done=[], console=Console(file=out), every_s=0) as progress:
+        path.write_text('{"key": "a-0", "fail')
+        progress.update()
+        path.write_text('{"key": "a-0", "failure": null, "rejects": {}}\n')
+        progress.update()
+    assert out.getvalue().splitlines()[-1].startswith("1/2 samples")
+
+
+def test_on_a_terminal_there_is_a_bar(folder: Path) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100)
+    with Progress(folder, planned=4, done=["a-0"], console=console) as progress:
+        note(Notebook(folder, "worker-1"), "a-1", dark=1)
+        progress.update()
+    assert "━" in out.getvalue() and "2/4 samples" in out.getvalue()
+
+
+def test_figures_are_told_in_few_words() -> None:
+    assert counts({"a": 1, "b": 3, "c": 1}) == "b 3, a 1, c 1"
+    assert counts({"a": 1, "b": 3, "c": 1}, most=1) == "b 3, other 2"
+    assert [duration(s) for s in (0, 89, 91, 3600, 11_100)] == ["0 s", "89 s", "2 min", "60 min", "3 h 05 min"]
