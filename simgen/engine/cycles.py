@@ -19,12 +19,12 @@ from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import bpy
 import numpy as np
 from numpy.typing import NDArray
 
 from simgen.assets import Catalog
 from simgen.engine import passes
+from simgen.engine.blender import bmesh, bpy, cycles
 from simgen.engine.kubric_import import kb
 from simgen.engine.materials import SCAN_ROUGHNESS, build_material, emission, is_clear
 from simgen.engine.passes import Box
@@ -43,11 +43,6 @@ from simgen.engine.world import World
 from simgen.errors import EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
 from simgen.types import STAGE_ID, Body, Camera, Frame, Rollout
-
-# isort: split
-# These two come with bpy and cannot be imported before it.
-import bmesh
-from cycles import engine
 
 Quality = Literal["preview", "fast", "standard", "high"]
 Image = NDArray[np.float32]
@@ -318,20 +313,17 @@ class Renderer:
         self._probes: dict[str, Probe] = {}
         self._things: dict[int, Any] = {}
         self._loaded: Camera | None = None
-        with _few_cpus(threads):
-            _register_engine()
-            self._shoot: Shoot = _shoot_in_memory
-            self._reset()
-            problem = self._self_test()
-            if problem is not None:
-                self._shoot = _shoot_to_files
-                self._reset()
-                second = self._self_test()
-                if second is not None:
-                    raise EnvironmentProblem(
-                        f"Blender {bpy.app.version_string} renders but its passes cannot be read. In memory {problem}; "
-                        f"from files {second}; install bpy 4.5"
-                    )
+        _register_engine()
+        self._shoot: Shoot = _shoot_in_memory
+        problem = self._self_test()
+        if problem is not None:
+            self._shoot = _shoot_to_files
+            second = self._self_test()
+            if second is not None:
+                raise EnvironmentProblem(
+                    f"Blender {bpy.app.version_string} renders but its passes cannot be read. In memory {problem}; "
+                    f"from files {second}; install bpy 4.5"
+                )
 
     def load(self, world: World, camera: Camera) -> None:
         """Show this world from this camera; everything of the one before is gone."""
@@ -498,6 +490,7 @@ class Renderer:
 
     def _self_test(self) -> str | None:
         """Render a thing whose passes are known in advance; what is wrong with what comes back."""
+        self._reset()
         scene = bpy.context.scene
         scene.world = bpy.data.worlds.new("world")
         world_nodes(scene.world)
@@ -550,21 +543,21 @@ class PassReader(bpy.types.RenderEngine):  # type: ignore[misc]
         self.session = None
 
     def __del__(self) -> None:
-        engine.free(self)
+        cycles.free(self)
 
     def update(self, data: Any, depsgraph: Any) -> None:
         if not self.session:
-            engine.create(self, data)
-        engine.reset(self, data, depsgraph)
+            cycles.create(self, data)
+        cycles.reset(self, data, depsgraph)
 
     def update_render_passes(self, scene: Any, layer: Any) -> None:
-        engine.register_passes(self, scene, layer)
+        cycles.register_passes(self, scene, layer)
 
     def render_frame_finish(self) -> None:
-        engine.render_frame_finish(self)
+        cycles.render_frame_finish(self)
 
     def render(self, depsgraph: Any) -> None:
-        engine.render(self, depsgraph)
+        cycles.render(self, depsgraph)
         result = self.get_result()
         width, height = result.resolution_x, result.resolution_y
         for layer in result.layers:
@@ -618,7 +611,7 @@ def _read_exr(path: Path) -> Image:
 
 
 def _register_engine() -> None:
-    if hasattr(bpy.types, PassReader.bl_idname):
+    if PassReader.is_registered:
         return
     bpy.utils.register_class(PassReader)
     # Blender hangs at the end of the process where a render engine written in Python is still registered.
@@ -724,25 +717,6 @@ def _remove_everything() -> None:
     )  # fmt: skip
     data.batch_remove([block for kind in kinds for block in kind])
     data.orphans_purge(do_recursive=True)
-
-
-@contextmanager
-def _few_cpus(count: int) -> Iterator[None]:
-    """So many processors to be seen while Blender starts its thread pool.
-
-    With all of them seen and one thread asked for, the pool keeps a second thread that spins for as long as a render
-    lasts: twice the processor time. The mask is per thread, so those born meanwhile get the full one back afterwards.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    full = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(full)[:count])
-    try:
-        yield
-    finally:
-        for thread in Path("/proc/self/task").iterdir():
-            os.sched_setaffinity(int(thread.name), full)
 
 
 @contextmanager

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import bpy
-
+from simgen.engine.blender import bpy
 from simgen.errors import UnknownName
 from simgen.types import Material, Vec3
 

@@ -54,14 +54,15 @@ def unit_normals(normals: NDArray[np.float32], depth_m: NDArray[np.float32]) -> 
 
 
 def world_points(depth_m: NDArray[np.float32], camera: Camera) -> Floats:
-    """World position [H, W, 3] of what the centre of every pixel shows; not finite where there is nothing."""
+    """World position [H, W, 3] of what the centre of every pixel shows; NaN where there is nothing."""
     height, width = depth_m.shape
     lens = intrinsics(camera, width, height)
     matrix = camera_matrix(camera)
     x = (np.arange(width) + 0.5 - lens[0, 2]) / lens[0, 0]
     y = (np.arange(height) + 0.5 - lens[1, 2]) / lens[1, 1]
     rays = np.stack([*np.meshgrid(x, -y), np.full((height, width), -1.0)], axis=-1)
-    result: Floats = (rays * depth_m[..., None].astype(float)) @ matrix[:3, :3].T + matrix[:3, 3]
+    depth = np.where(np.isfinite(depth_m), depth_m, np.nan)[..., None].astype(float)
+    result: Floats = (rays * depth) @ matrix[:3, :3].T + matrix[:3, 3]
     return result
 
 

@@ -1,6 +1,6 @@
 """What bodies stand on and what is seen behind them: table, floor with walls, sweep, dome, and the light all around.
 
-Everything here has instance id 0. Walls and backdrops are there to be seen and to bounce light, and let lamps, sun and
+Everything here has instance id 0. Walls and backdrops are there to be seen and let the light of lamps, sun and
 environment map through: a wall that happened to stand before the sun would leave the scene in the dark.
 """
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bpy
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from simgen.assets import Catalog
+from simgen.engine.blender import bpy
 from simgen.engine.materials import build_material, emission
 from simgen.engine.passes import LUMINANCE
 from simgen.geometry import direction
@@ -141,7 +141,7 @@ def _floor(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Gener
             ]
         )
         for name, mesh, material in (("wall", wall, paint), ("skirting", skirting, white), ("ledge", ledge, white)):
-            add_mesh(name, mesh, material).visible_shadow = False
+            _see_through(add_mesh(name, mesh, material))
 
 
 def _sweep(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Generator) -> None:
@@ -160,11 +160,18 @@ def _sweep(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Gener
     half = 7.0
     floor = _rectangle((-half, -half), (straight, half))
     backdrop = _extrusion(profile, normals, lengths, half)
-    for name, mesh, blocks_light in (("floor", floor, True), ("backdrop", backdrop, False)):
-        part = add_mesh(name, mesh, surface)
+    for part in (add_mesh("floor", floor, surface), _see_through(add_mesh("backdrop", backdrop, surface))):
         part.location = (aim[0], aim[1], 0.0)
         part.rotation_quaternion = (np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2))
-        part.visible_shadow = blocks_light
+
+
+def _see_through(thing: Any) -> Any:
+    """Let light from behind pass as if the thing were not there; it is only seen, directly and in reflections.
+
+    Its shadow alone would count light twice: once through it, once bounced off it.
+    """
+    thing.visible_shadow = thing.visible_diffuse = False
+    return thing
 
 
 def _dome(probe: Probe, environment: Environment) -> None:
@@ -193,8 +200,8 @@ def _dome(probe: Probe, environment: Environment) -> None:
     picture = _projected(sky.node_tree, "sky", probe.background, environment.rotation_rad)
     sky.node_tree.links.new(picture, sky.node_tree.nodes["Emission"].inputs["Color"])
     wall = add_mesh("sky", _bowl(DOME_RADIUS_M, 64), sky)
-    for ray in ("diffuse", "glossy", "transmission", "shadow", "volume_scatter"):
-        setattr(wall, f"visible_{ray}", False)
+    _see_through(wall)
+    wall.visible_glossy = wall.visible_transmission = False
 
 
 def _projected(tree: Any, name: str, pixels: NDArray[np.float32], rotation_rad: float) -> Any:
@@ -337,7 +344,10 @@ def new_mesh(name: str, data: MeshData) -> Any:
 
 
 def rounded_box(size_m: Vec3, radius_m: float, segments: int) -> MeshData:
-    """A box whose edges and corners are rounded (radius 0 with 0 segments: sharp). Texture coordinates run along the longer side of every face."""
+    """A box whose edges and corners are rounded (radius 0 with 0 segments: sharp).
+
+    Texture coordinates run along the longer side of every face.
+    """
     half = np.asarray(size_m, dtype=float) / 2
     radius = min(radius_m, 0.98 * float(half.min()))
     core = half - radius
