@@ -60,7 +60,7 @@ def surface_asset(entry: Entry, facts: Mapping[str, Any], common: Mapping[str, A
 
 
 def environment_asset(entry: Entry, facts: Mapping[str, Any], common: Mapping[str, Any]) -> EnvironmentAsset:
-    tags = [str(word) for key in ("categories", "tags") for word in facts.get(key) or ()]
+    tags = [str(facts.get(key) or "") for key in ("categories", "tags")]
     label, indoor = guess_environment(entry.id, tags)
     return EnvironmentAsset(
         label=plain(str(facts.get("label") or label)),

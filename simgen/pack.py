@@ -141,6 +141,8 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
     pieces = _load(path, UNITS[terms.unit])
     whole = _repaired(pieces, path)
     parts = _convex_parts(whole)
+    if not parts:
+        raise AssetError(f"{path}: CoACD finds no convex part in it; close the mesh, or give it thickness")
     # A closed mesh shows the matter itself; a torn one only its outside, as a scan does.
     solid = bool(whole.is_watertight) and float(whole.volume) > 0
     body = whole if solid else trimesh.util.concatenate(parts)
@@ -225,6 +227,7 @@ def _load(path: Path, unit_m: float) -> list[_Piece]:
         if not np.isfinite(mesh.vertices).all():
             bad = int((~np.isfinite(mesh.vertices)).any(axis=1).sum())
             raise AssetError(f"{path}: {bad} of {len(mesh.vertices)} points are not finite numbers; repair the mesh")
+        mesh.remove_unreferenced_vertices()
         vertices = np.asarray(mesh.vertices, dtype=np.float64) @ turn.T * unit_m
         pieces.append(_piece(mesh, vertices, f"material_{len(pieces)}", linear=path.suffix.lower() != ".ply"))
     return pieces
