@@ -172,9 +172,12 @@ def duck(*, density: float, length_mm: float, wall_mm: float = 2.0) -> Model:
         shape = _blend(shape, beak, 5.0)
         return np.maximum(shape, 7.0 - p[..., 2])
 
-    skin = blob(distance, reach_m=90 * unit, center_m=(4 * unit, 0.0, 42 * unit), slot="body")
+    skin = blob(distance, reach_m=90 * unit, center_m=(18 * unit, 0.0, 58 * unit), slot="body")
     void = blob(
-        lambda p: distance(p) + wall_mm * MM / unit, reach_m=90 * unit, center_m=(4 * unit, 0.0, 42 * unit), slot="body"
+        lambda p: distance(p) + wall_mm * MM / unit,
+        reach_m=90 * unit,
+        center_m=(18 * unit, 0.0, 58 * unit),
+        slot="body",
     )
     parts = [
         _ellipsoid_part((-6.0, 0.0, 27.0), (42.0, 33.0, 27.0), unit, floor=7.0),
