@@ -310,6 +310,7 @@ class Renderer:
         self.width, self.height = width, height
         self.sampling = QUALITIES[quality]
         self.threads = threads
+        _give_memory_back()
         self._probes: dict[str, Probe] = {}
         self._things: dict[int, Any] = {}
         self._loaded: Camera | None = None
@@ -466,7 +467,7 @@ class Renderer:
         if not ref:
             return None
         if ref not in self._probes:
-            if len(self._probes) >= 8:
+            if len(self._probes) >= 3:
                 del self._probes[next(iter(self._probes))]
             self._probes[ref] = read_probe(self.catalog.environment_path(ref))
         return self._probes[ref]
@@ -474,6 +475,7 @@ class Renderer:
     def _reset(self) -> None:
         """An empty Blender with our settings."""
         _remove_everything()
+        ctypes.CDLL(None).malloc_trim(0)
         scene = bpy.context.scene
         render = scene.render
         render.engine = PassReader.bl_idname if self._shoot is _shoot_in_memory else "CYCLES"
@@ -707,6 +709,14 @@ def _set_bounces(settings: Any, *, clear: bool) -> None:
     settings.transparent_max_bounces = 12 if clear else 8
     settings.caustics_reflective = settings.caustics_refractive = False
     settings.sample_clamp_indirect = 6.0
+
+
+def _give_memory_back() -> None:
+    """Keep glibc from hoarding: by default the size above which memory goes back at once grows to 32 MB, and a worker
+    whose pictures and meshes all lie below that swells to more than a gigabyte of holes."""
+    arenas, threshold = -8, -3  # M_ARENA_MAX, M_MMAP_THRESHOLD of mallopt(3)
+    ctypes.CDLL(None).mallopt(arenas, 2)
+    ctypes.CDLL(None).mallopt(threshold, 256 * 1024)
 
 
 def _remove_everything() -> None:
