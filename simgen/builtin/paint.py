@@ -89,7 +89,8 @@ def painted(
     if pattern not in PATTERNS:
         raise UnknownName("pattern", pattern, PATTERNS, where=where)
     color = np.zeros((size[1], size[0], 3))
-    rough, normal = np.full(size[::-1], np.nan), np.full((*size[::-1], 3), np.nan)
+    rough, normal = np.zeros(size[::-1]), np.full((*size[::-1], 3), [0.5, 0.5, 1.0])
+    varied, raised = False, False
     for patch in (p for p in _patches(model) if p.slot == slot):
         rows, columns, cell = _texels(patch, size)
         try:
@@ -97,22 +98,21 @@ def painted(
         except TypeError as error:
             raise AssetError(f"{where}: pattern {pattern!r}: {error}") from error
         color[rows, columns] = picture.color
-        if picture.roughness is not None:
-            rough[rows, columns] = picture.roughness
+        rough[rows, columns] = picture.roughness
+        varied |= not isinstance(picture.roughness, float)
         if picture.height_m is not None:
             step = (cell.size_m[1] / cell.u.shape[0], cell.size_m[0] / cell.u.shape[1])
             normal[rows, columns] = normal_map(picture.height_m, step)
-    files = {f"{slot}_color.jpg": encoded(color)}
-    maps = {"color_map": f"{slot}_color.jpg"}
+            raised = True
+    maps = {"color_map": encoded(color)}
     plain.setdefault("base_color", mean_color(color))
-    if not np.isnan(rough).any():
-        files[f"{slot}_roughness.jpg"] = encoded(rough)
-        maps["roughness_map"] = f"{slot}_roughness.jpg"
-        plain.setdefault("roughness", round(float(rough.mean()), 3))
-    if not np.isnan(normal).any():
-        files[f"{slot}_normal.jpg"] = encoded(normal)
-        maps["normal_map"] = f"{slot}_normal.jpg"
-    return Material(**(plain | maps)), files
+    plain.setdefault("roughness", round(float(rough.mean()), 3))
+    if varied:
+        maps["roughness_map"] = encoded(rough)
+    if raised:
+        maps["normal_map"] = encoded(normal)
+    names = {name: f"{slot}_{name.removesuffix('_map')}.jpg" for name in maps}
+    return Material(**(plain | names)), {names[name]: data for name, data in maps.items()}
 
 
 def mean_color(color: Floats) -> Vec3:

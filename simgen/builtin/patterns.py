@@ -56,10 +56,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """sRGB colour [H, W, 3]; roughness [H, W] and height in metres [H, W] where the pattern has them."""
+    """sRGB colour [H, W, 3]; roughness [H, W] or the same everywhere; height in metres [H, W] where there is any."""
 
     color: Floats
-    roughness: Floats | None = None
+    roughness: Floats | float
     height_m: Floats | None = None
 
 
@@ -143,7 +143,7 @@ def bands(
     for low, high, stripe in stripes:
         at = share + 0.0015 * uneven
         color = mix(color, rgb(stripe), step(low, at, soft) * (1 - step(high, at, soft)))
-    return Picture(color=color, roughness=roughness + 0.03 * uneven)
+    return Picture(color=color, roughness=roughness)
 
 
 def sheet(
@@ -175,7 +175,7 @@ def sheet(
             color[inked] = mix(color[inked], rgb(layer["color"]), share[inked])
     fibre = np.tile(plane_noise(rng, (256, 256), wave_px=(2.5, 2.5)), [-(-n // 256) for n in x.shape])
     color *= 1 + grain * fibre[: x.shape[0], : x.shape[1], None]
-    return Picture(color=color, roughness=np.full(x.shape, roughness))
+    return Picture(color=color, roughness=roughness)
 
 
 def pips(
@@ -251,7 +251,7 @@ def cloth(
     base = np.broadcast_to(rgb(color), cell.points.shape)
     return Picture(
         color=base * (1 - contrast + contrast * shade[..., None]),
-        roughness=np.full(a.shape, 0.85),
+        roughness=0.85,
         height_m=0.00012 * height,
     )
 
@@ -296,9 +296,7 @@ def panels(
         disc = step(np.cos(0.30), np.abs(unit[..., 2]), 0.006)
         color = mix(color, rgb(cap), disc)
         seam = seam * (1 - disc)
-    return Picture(
-        color=color * (1 - 0.10 * seam[..., None]), roughness=np.full(angle.shape, roughness), height_m=-0.0003 * seam
-    )
+    return Picture(color=color * (1 - 0.10 * seam[..., None]), roughness=roughness, height_m=-0.0003 * seam)
 
 
 def seam_ball(
@@ -338,7 +336,7 @@ def seam_ball(
     pebble = 0.0 if kind == "tennis" else 0.00025 * step(0.1, cell.noise(0.005), 0.5)
     return Picture(
         color=mix(base, rgb(seam), line),
-        roughness=np.full((rows, columns), roughness),
+        roughness=roughness,
         height_m=0.00022 * fuzz * felt * (1 - line) - 0.0006 * line + pebble * (1 - line),
     )
 
@@ -354,9 +352,7 @@ def swirl(
     at = np.clip((value + 0.9) / 1.8, 0, 0.999) * (len(colors) - 1)
     table = np.array([rgb(color) for color in colors])
     low = np.floor(at).astype(int)
-    return Picture(
-        color=mix(table[low], table[low + 1], step(0.5, at - low, 0.6)), roughness=np.full(at.shape, roughness)
-    )
+    return Picture(color=mix(table[low], table[low + 1], step(0.5, at - low, 0.6)), roughness=roughness)
 
 
 def thread(cell: Cell, rng: np.random.Generator, *, color: str, pitch_mm: float = 0.9) -> Picture:
@@ -368,7 +364,7 @@ def thread(cell: Cell, rng: np.random.Generator, *, color: str, pitch_mm: float 
     shade = 0.45 + 0.45 * round_ + 0.10 * twist + 0.06 * uneven
     return Picture(
         color=np.broadcast_to(rgb(color), cell.points.shape) * shade[..., None],
-        roughness=np.full(turn.shape, 0.75),
+        roughness=0.75,
         height_m=0.0003 * round_ + 0.00005 * twist,
     )
 

@@ -31,7 +31,7 @@ def bake(values: Mapping[str, Any], rng: np.random.Generator, where: str) -> tup
         picture = TEXTURES[name](rng, tile_m, **parameters)
     except TypeError as error:
         raise AssetError(f"{where}: texture {name!r}: {error}") from error
-    assert picture.roughness is not None and picture.height_m is not None, "a surface has all three maps"
+    assert isinstance(picture.roughness, np.ndarray) and picture.height_m is not None, "a surface has all three maps"
     pixel_m = tile_m / PIXELS
     files = {
         "color.jpg": encoded(picture.color),
@@ -261,7 +261,7 @@ def concrete(
     sweep = _warped(plane_noise(rng, SQUARE, wave_px=(7.0, 300.0)), bend, 60.0)
     pit = step(2.75, plane_noise(rng, SQUARE, wave_px=(11.0, 11.0), octave=0.45) + 0.15 * cloudy, 0.35) * pits
     pale = step(2.2, grit, 0.6)
-    tone = 0.030 * cloudy + 0.035 * stain + 0.020 * sand + 0.012 * sweep + 0.05 * pale - 0.35 * pit
+    tone = 0.024 * cloudy + 0.022 * stain + 0.020 * sand + 0.012 * sweep + 0.05 * pale - 0.35 * pit
     warm = np.array([1.006, 1.0, 0.988])
     return Picture(
         color=rgb(color) * (1 + tone)[..., None] * (1 + 0.02 * stain[..., None] * (warm - 1) / 0.012),

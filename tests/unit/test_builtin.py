@@ -5,6 +5,7 @@ import re
 import tarfile
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ class Obj:
         return self.vertices[self.triangles[..., 0]]
 
 
+@cache
 def read_obj(path: Path) -> Obj:
     rows: dict[str, list[str]] = {"v": [], "vn": [], "usemtl": [], "o": []}
     faces: dict[int, list[str]] = {3: [], 4: []}
