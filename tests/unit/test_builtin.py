@@ -292,7 +292,10 @@ def _meets(obj: Obj, start: np.ndarray, way: np.ndarray) -> float:
     return float(met.min()) if len(met) else 2.0
 
 
-@pytest.mark.parametrize("key", ["blue_mug", "yellow_mug", "green_bowl", "wooden_bowl", "clear_tumbler", "pencil_cup"])
+@pytest.mark.parametrize(
+    "key",
+    ["blue_mug", "yellow_mug", "green_bowl", "wooden_bowl", "clear_tumbler", "pencil_cup", "paper_cup", "orange_cup"],
+)
 def test_a_small_ball_dropped_into_a_vessel_stays_inside(built: Built, world: World, key: str) -> None:
     entry = built.assets[key]
     (_, _, low_m), (_, _, high_m) = entry["kwargs"]["bounds"]
