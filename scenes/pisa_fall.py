@@ -31,12 +31,12 @@ class PisaFall(Scene):
     gravity_mps2: float = 10.0
     """Kubric's default, which PISA keeps."""
     camera_height_m: Range = (0.4, 0.6)
-    size_m: Range = (0.1, 0.5)
+    size_m: Range = (0.15, 0.5)
 
     law = "gravity"
     domain = "mechanics"
     claims = ("actor dropped", "actor at rest")
-    subject_size = (0.008, 0.4)
+    subject_size = (0.012, 0.4)
     """PISA looks from two metres: it asks 2.5 % of the picture for the fall's whole rectangle, not for the object."""
 
     def sample(self, draw: Draw) -> SceneSpec:
@@ -94,7 +94,7 @@ class PisaFall(Scene):
                 restitution=0.5,
                 rolling_resistance_m=0.01 * min(asset.size_m),
             )
-            if far and _fall_share(camera, body, shape) > 0.025:
+            if far and _fall_share(camera, body, shape) > 0.025 and _nearly_in_view(camera, body, shape):
                 return body, shape
         raise NothingFits("no object fits the spawn region of pisa_fall; widen size_m or lower num_objects")
 
@@ -158,6 +158,12 @@ def _fall_share(camera: Camera, body: Body, shape: Shape) -> float:
 def _in_view(camera: Camera, body: Body, shape: Shape) -> bool:
     low, high = _fall_rectangle(camera, body, shape)
     return bool((low > 0).all() and (high < 1).all())
+
+
+def _nearly_in_view(camera: Camera, body: Body, shape: Shape) -> bool:
+    """So that backing off does not take the camera so far away that nothing can be made out."""
+    low, high = _fall_rectangle(camera, body, shape)
+    return bool((low > -0.1).all() and (high < 1.1).all())
 
 
 def _lights(draw: Draw) -> tuple[Light, ...]:

@@ -19,7 +19,7 @@ PENETRATION_LIMIT_M = 0.002
 ENERGY_LIMIT = 0.05
 VISIBLE_LIMIT = 0.45
 CHANGE_LIMIT = 0.005
-EXPOSURE = (0.16, 0.72)
+EXPOSURE = (0.2, 0.72)
 CLIPPED_LIMIT = 0.01
 CONTRAST_LIMIT = 6.0
 MIDDLE_GREY = 0.22
@@ -130,7 +130,7 @@ def exposure_ev(looks: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) 
     """Stops by which linear light is scaled, the same for both frames; from (luminance [H, W], subject [H, W]) of each.
 
     The log-average around the subjects goes to middle grey (Reinhard et al. 2002, the photographic key), unless more
-    than half a percent of the whole picture would then clip: a bright window may glow, it may not be a hole.
+    than one percent of the whole picture would then clip: a bright window may glow, it may not be a hole.
     """
     near, all_light = [], []
     for luminance, subject in looks:
@@ -140,7 +140,7 @@ def exposure_ev(looks: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) 
         around = cv2.dilate(subject.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(bool)
         near.append(light[around] if around.any() else light.ravel())
     wanted = MIDDLE_GREY / np.exp(np.log(np.concatenate(near)).mean())
-    allowed = CLIPS_AT / np.percentile(np.concatenate(all_light), 99.5)
+    allowed = CLIPS_AT / np.percentile(np.concatenate(all_light), 99.0)
     return float(np.round(np.log2(min(wanted, allowed)), 3))
 
 

@@ -12,7 +12,7 @@ from simgen.types import Frame
 KEEP, LIGHT, AFFECTED, ACTOR = 0, 85, 170, 255
 LEVELS = (KEEP, LIGHT, AFFECTED, ACTOR)
 
-LIGHT_THRESHOLD = 2.0
+LIGHT_THRESHOLD = 3.0
 """Of 255: a smoothed difference above this is light that changed, below it is the renderer's noise."""
 FEATHER_PX = 3.0
 """The blend from start to end around what changed, at a picture width of 512 pixels."""
