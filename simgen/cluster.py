@@ -46,7 +46,9 @@ from simgen.store import SPLITS, committed, names, part_path, put, read_json, sw
 
 QUARANTINE = "quarantine"
 ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
+    # Ray's two dozen threads would each keep freed memory to themselves.
+    "MALLOC_ARENA_MAX": "1",
 }
 
 
