@@ -35,8 +35,8 @@ def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Flo
 def frame_camera(framing: Framing, rollout: Rollout, shapes: Shapes, *, width: int, height: int) -> Camera:
     """The nearest camera in that direction that holds every subject at the start and at the end.
 
-    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so the
-    nearest place is found without a search: the depth is the smaller of what width and height allow.
+    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
+    the nearest place is found without a search: the depth is the smaller of what width and height allow.
     """
     cloud = np.concatenate(
         [

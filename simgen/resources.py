@@ -13,6 +13,4 @@ def folder(name: Literal["scenes", "assets", "pipelines", "docker"]) -> Path:
     for place in (PACKAGE / "_bundled" / name, PACKAGE.parent / name):
         if place.is_dir():
             return place
-    raise EnvironmentProblem(
-        f"{PACKAGE}: the folder {name!r} that belongs to simgen is missing; install simgen again"
-    )
+    raise EnvironmentProblem(f"{PACKAGE}: the folder {name!r} that belongs to simgen is missing; install simgen again")
