@@ -254,7 +254,8 @@ def _out_of_focus(light: NDArray[np.float32]) -> NDArray[np.float32]:
 def build_environment(world: Any, environment: Environment, probe: Probe | None) -> None:
     """Kubric's two backgrounds: one lights the scene, the other is what the camera sees."""
     nodes = world_nodes(world)
-    for node, pixels in ((nodes.ambient, probe and probe.light), (nodes.background, probe and probe.background)):
+    seen = (probe.light, probe.background) if probe is not None else (None, None)
+    for node, pixels in zip((nodes.ambient, nodes.background), seen, strict=True):
         node.inputs["Strength"].default_value = environment.strength
         node.inputs["Color"].default_value = (*environment.color, 1.0)
         if pixels is None:
