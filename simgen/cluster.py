@@ -428,6 +428,10 @@ class _Driver:
         while self.waiting or self.busy:
             while self.waiting and len(self.busy) < workers:
                 self._assign(self.waiting.popleft())
+            if not self.waiting:
+                # Their cores may be wanted: on a machine lost to the cluster there were some more.
+                while self.idle:
+                    ray.kill(self.idle.pop().actor)
             ready, _ = ray.wait(list(self.busy), num_returns=1, timeout=0.5)
             for reference in ready:
                 self._take(reference)

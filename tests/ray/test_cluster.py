@@ -1,6 +1,7 @@
 """Real Ray, real files, and a maker that does on chosen samples what real ones do now and then: die, hang, raise."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -189,13 +190,45 @@ def test_workers_are_replaced_after_their_share(generate, tmp_path) -> None:
     assert len({s["machine"]["worker"] for s in stats}) == len(plan.shards) == 4
 
 
-def test_a_full_disk_ends_the_run_with_a_sentence(generate, plan, tmp_path) -> None:
-    def full() -> None:
-        raise OutputError("out: the disk is full; make room and run the same command again")
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 200 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("only root can mount a disk")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
 
-    with pytest.raises(OutputError, match="the disk is full"):
-        generate(tmp_path / "b", plan, {9: full})
-    assert generate(tmp_path / "b", plan).status.samples == 23
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing(generate, plan, clean, tiny_disk) -> None:
+    folder = tiny_disk / "b"
+    with pytest.raises(OutputError, match=r"the disk is full.*make room and run the same command again"):
+        generate(folder, plan, workers=1)
+    assert len(open_dataset(folder)) > 0
+    subprocess.run(["mount", "-o", "remount,size=100m", tiny_disk], check=True)
+    assert 0 < generate(folder, plan, workers=1).made < 23
+    assert dataset_digest(folder) == dataset_digest(clean)
+
+
+def test_a_machine_that_is_lost_changes_nothing(make_sample, plan, clean, tmp_path) -> None:
+    two = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+    other = two.add_node(num_cpus=1, object_store_memory=100 << 20)
+    folder = tmp_path / "b"
+
+    def maker(recipe: Recipe, seed: int) -> StandIn:
+        return StandIn(make_sample, dict.fromkeys(range(24), lambda: time.sleep(0.3)))
+
+    def lose() -> None:
+        if two.list_all_nodes()[1:] and len(list((folder / NOTES).glob("worker-*.jsonl"))) == 2:
+            two.remove_node(other, allow_graceful=False)
+
+    with open_folder(folder, plan, sample_bytes=0):
+        run(plan, folder, maker=maker, address=two.address, workers=2, watch=lose)
+    assert len(two.list_all_nodes()) == 1
+    two.shutdown()
+    assert dataset_digest(folder) == dataset_digest(clean)
 
 
 def test_a_missing_library_ends_the_run_with_a_sentence(generate, plan, tmp_path) -> None:
