@@ -260,6 +260,7 @@ def _conclude(folder: Path, summary: "Summary") -> None:
         click.echo(f"rejected {rejected} of {status.attempts} attempts: {counts(status.rejects)}")
     if summary.quarantined:
         _say_quarantined(summary.quarantined)
+    if any(one.failure != "rejected" for one in summary.quarantined):
         click.echo(f"next: simgen retry {folder}, once the cause is mended")
     else:
         click.echo(f"next: simgen verify {folder}")

@@ -133,6 +133,22 @@ def test_a_stopped_run_ends_cleanly_and_says_so(started, tmp_path: Path, number:
     assert not list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*"))
 
 
+def test_what_timed_out_is_named_and_made_by_retry(tmp_path: Path) -> None:
+    one = ["smoke", "--n", 1, "--set", "render.width=64", "--set", "render.height=64", "--out", tmp_path / "out"]
+    ended = simgen("generate", *one, "--workers", 1, "--sample-timeout", 0.05)
+    assert ended.returncode == 1
+    (complaint,) = [line for line in ended.stderr.splitlines() if "error" in line]
+    assert "none of the 1 samples could be made" in complaint and "it took too long" in complaint
+    (mark,) = (tmp_path / "out" / "quarantine").glob("*.json")
+    told = json.loads(mark.read_text())
+    assert told["failure"] == "timeout"
+    assert "Timeout (" in (tmp_path / "out" / told["log"]).read_text()
+    ended = simgen("retry", tmp_path / "out")
+    assert "trying 1 quarantined samples again" in ended.stderr
+    assert ended.returncode == 0 and not mark.exists()
+    assert verify(tmp_path / "out") == []
+
+
 def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "plop.py").write_text(PLOP)
