@@ -25,7 +25,7 @@ class Roll(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
-        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0))
+        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0), margin=(0.2, 0.36))
         stage = draw.stage()
         asset = draw.object(size_m=(0.03, 0.3), where=lambda _, shape: _rolls(shape))
         axis = draw.shape(asset).roll_axis()

@@ -17,7 +17,7 @@ class Topple(Scene):
 
     strength: Range = (1.3, 2.2)
     """The push, in multiples of the one that just lifts the centre of mass over the edge."""
-    num_bystanders: tuple[int, int] = (0, 3)
+    num_bystanders: tuple[int, int] = (0, 2)
 
     law = "torque and tipping"
     domain = "mechanics"
@@ -25,7 +25,7 @@ class Topple(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
-        view = draw.view(across_rad=heading, elevation_deg=(10.0, 30.0))
+        view = draw.view(across_rad=heading, elevation_deg=(10.0, 30.0), margin=(0.2, 0.36))
         yaw = draw.angle()
         asset = draw.object(
             size_m=(0.07, 0.4), where=lambda a, shape: a.size_m[2] > 0.06 and _tips(shape, heading - yaw)

@@ -18,6 +18,9 @@ from simgen.types import STAGE_ID, Camera, Frame, Gate, Reject, Rollout
 PENETRATION_LIMIT_M = 0.002
 ENERGY_LIMIT = 0.05
 VISIBLE_LIMIT = 0.45
+HIDDEN_BELOW, REVEALED_LIMIT = 0.15, 0.3
+"""A thing of which less than the first share shows in one picture may not show more than the second in the other: an
+editor cannot know what stands behind the vase."""
 CHANGE_LIMIT = 0.005
 EXPOSURE = (0.2, 0.72)
 CLIPPED_LIMIT = 0.01
@@ -93,21 +96,28 @@ def judge_view(
     height, width = ids[0].shape
     indices = (rollout.start_index, rollout.end_index)
     subjects = subject_ids(rollout)
-    inside, shown = 1.0, 1.0
-    for index, picture in zip(indices, ids, strict=True):
-        for body_id in subjects:
-            if not rollout.visible(body_id, index):
+    inside, shown, revealed = 1.0, 1.0, 0.0
+    for body in rollout.spec.bodies:
+        shares = []
+        for index, picture in zip(indices, ids, strict=True):
+            if not rollout.visible(body.id, index):
                 continue
-            inside = min(inside, inside_share(camera, points_at(rollout, shapes, body_id, index), width, height))
-            outline = _outline(rollout, camera, shapes, body_id, index, width, height).sum()
-            shown_share = float((picture == body_id).sum()) / max(float(outline), 1.0)
-            if rollout.spec.body(body_id).role == "actor":
-                shown = min(shown, shown_share)
+            if body.id in subjects:
+                inside = min(inside, inside_share(camera, points_at(rollout, shapes, body.id, index), width, height))
+            outline = float(_outline(rollout, camera, shapes, body.id, index, width, height).sum())
+            # What is mostly outside the picture, or a speck, is nobody's surprise.
+            if body.role == "actor" or outline > 0.003 * width * height:
+                shares.append(min(float((picture == body.id).sum()) / max(outline, 1.0), 1.0))
+        if body.role == "actor":
+            shown = min([shown, *shares])
+        elif body.id not in subjects and len(shares) == 2 and min(shares) < HIDDEN_BELOW:
+            revealed = max(revealed, max(shares))
     share = max(float(np.isin(picture, subjects).mean()) for picture in ids)
     return (
         _at_least("in_frame", inside, 0.97),
         _between("subject_size", share, subject_size),
-        _at_least("subject_visible", min(shown, 1.0), VISIBLE_LIMIT),
+        _at_least("subject_visible", shown, VISIBLE_LIMIT),
+        _at_most("bystander_revealed", revealed, REVEALED_LIMIT),
     )
 
 

@@ -181,7 +181,10 @@ class Draw:
                 spot = away * self.uniform((0.02, 0.38)) + side * self.uniform((-0.42, 0.42))
                 spot = spot + np.mean([b.position_m for b in bodies], axis=0)
                 others = [(b.position_m, _reach_m(b)) for b in placed] + [(p, 0.12) for p in clear]
-                if all(np.hypot(*(spot[:2] - np.array(p)[:2])) > radius + r + 0.02 for p, r in others):
+                clear_of_all = all(np.hypot(*(spot[:2] - np.array(p)[:2])) > radius + r + 0.02 for p, r in others)
+                # Not right behind another: what an event uncovers nobody could have foreseen.
+                seen = all(abs((spot - b.position_m) @ side) > 0.7 * (radius + _reach_m(b)) for b in placed)
+                if clear_of_all and seen:
                     placed.append(self.body(asset, 1 + max(b.id for b in placed), role="bystander", at=spot[:2]))
                     break
         return placed[len(bodies) :]
