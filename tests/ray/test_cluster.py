@@ -22,7 +22,7 @@ from simgen.shards import dataset_digest
 from simgen.status import read_stats, verify
 from simgen.types import Reject
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
 RECIPE = Recipe(
     name="hand-made",
@@ -212,6 +212,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing(generate, pl
     assert dataset_digest(folder) == dataset_digest(clean)
 
 
+@pytest.mark.cluster
 def test_a_machine_that_is_lost_changes_nothing(make_sample, plan, clean, tmp_path) -> None:
     two = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
     other = two.add_node(num_cpus=1, object_store_memory=100 << 20)
@@ -256,6 +257,16 @@ def test_workers_that_die_at_their_start_end_the_run(generate, plan, tmp_path, h
         pytest.raises(EnvironmentProblem, match="before their first"),
     ):
         run(plan, tmp_path / "b", maker=maker, address=head, workers=1)
+
+
+def test_workers_that_never_come_end_the_run(plan, tmp_path) -> None:
+    empty = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 100 << 20})
+    with (
+        open_folder(tmp_path / "b", plan, sample_bytes=0),
+        pytest.raises(EnvironmentProblem, match="Ray gave no process"),
+    ):
+        run(plan, tmp_path / "b", address=empty.address, workers=1, limits=Limits(hire_s=1.0))
+    empty.shutdown()
 
 
 def test_a_ray_that_is_not_there_is_named(plan, tmp_path) -> None:
