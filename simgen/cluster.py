@@ -65,8 +65,10 @@ MakerFactory = Callable[[Recipe, int], MakesSamples]
 class Limits:
     """When a worker has had enough."""
 
+    hire_s: float = 180.0
+    """For a process to appear once Ray has been asked for it and nobody else is at work."""
     start_s: float = 900.0
-    """For the first start, which may have to fetch or build assets."""
+    """For its first start, which may have to fetch or build assets."""
     sample_s: float = 600.0
     strikes: int = 3
     """A sample that has taken so many workers with it is set aside."""
@@ -402,6 +404,7 @@ class _Hand:
     name: str
     actor: Any
     shards: int = 0
+    hired_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -435,6 +438,7 @@ class _Driver:
             ready, _ = ray.wait(list(self.busy), num_returns=1, timeout=0.5)
             for reference in ready:
                 self._take(reference)
+            self._miss()
             watch()
 
     def _assign(self, shard: ShardPlan) -> None:
@@ -462,6 +466,16 @@ class _Driver:
             ray.kill(hand.actor)
         else:
             self.idle.append(hand)
+
+    def _miss(self) -> None:
+        """Give up on workers that never came, unless others have the cores that they wait for."""
+        hands = {reference: hand for reference, (hand, _) in self.busy.items()}
+        absent = {r: h for r, h in hands.items() if not (self.folder / NOTES / f"{h.name}.log").exists()}
+        if len(absent) < len(hands) or any(time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()):
+            return
+        for reference, hand in absent.items():
+            _, shard = self.busy.pop(reference)
+            self._lost(hand, shard, TimeoutError(f"Ray gave no process within {self.limits.hire_s:.0f} s"))
 
     def _lost(self, hand: _Hand, shard: ShardPlan, error: Exception) -> None:
         """A worker has died over a shard: who is to blame, and is it the last time?"""
