@@ -259,6 +259,7 @@ def test_workers_that_die_at_their_start_end_the_run(generate, plan, tmp_path, h
         run(plan, tmp_path / "b", maker=maker, address=head, workers=1)
 
 
+@pytest.mark.cluster
 def test_workers_that_never_come_end_the_run(plan, tmp_path) -> None:
     empty = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 100 << 20})
     with (
