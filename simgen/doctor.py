@@ -152,7 +152,7 @@ def _shared_memory() -> Finding:
 
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free
-    detail = f"{free / 1e9:.0f} GB free here, 10 000 samples of 512 x 512 take about 9 GB"
+    detail = f"{free / 1e9:.0f} GB free here, 10 000 samples of 512 x 512 take about 7 GB"
     return Finding(name="disk", ok=free > 1e9, detail=detail, remedy="make room, or give --out on another disk")
 
 

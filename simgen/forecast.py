@@ -7,11 +7,11 @@ from simgen.plan import Plan
 from simgen.recipe import Pass, Quality
 
 # Core seconds for one accepted sample of 512 x 512, rejected attempts included.
-_SECONDS: Mapping[Quality, float] = {"fast": 9.0, "standard": 12.0, "high": 40.0}
+_SECONDS: Mapping[Quality, float] = {"fast": 11.0, "standard": 15.0, "high": 45.0}
 # Of these the part that does not grow with the picture: physics, building the scene.
 _FIXED_SECONDS = 2.0
 # Two PNG pictures, three PNG masks, the JSON.
-_BYTES_PER_PIXEL = 3.2
+_BYTES_PER_PIXEL = 2.4
 _FIXED_BYTES = 60_000
 _PASS_BYTES: Mapping[Pass, float] = {"depth": 8.0, "normals": 24.0, "flow": 8.0}
 
