@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> Never:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = TERMINATED if signal.SIGTERM in _signals else INTERRUPTED
-        _complain(f"{'terminated' if code == TERMINATED else 'interrupted'}; the same command goes on from here")
+        goes_on = "; the same command goes on from here" if _log_folder.get() is not None else ""
+        _complain(f"{'terminated' if code == TERMINATED else 'interrupted'}{goes_on}")
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -173,8 +175,10 @@ def generate(
         raise UsageError(f"--sample-timeout must be above 0; got {sample_timeout:g}")
     seed = run.get("seed", 0) if seed is None else seed
     shard_size = run.get("shard_size") if shard_size is None else shard_size
-    plan = _plan(chosen, n=n, seed=seed, shard_size=shard_size)
     folder = out or Path("out") / chosen.name
+    if re.match(r"\w+:/", str(folder)):
+        raise UsageError(f"--out must be a folder, of this machine or mounted; got the address {folder}")
+    plan = _plan(chosen, n=n, seed=seed, shard_size=shard_size)
     if dry_run:
         return _forecast(plan, folder, workers)
     return _make(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
