@@ -30,6 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
+	rm -rf $(DEMO)  # made by other code, it would be refused
 	$(BIN)/simgen generate demo --n 12 --out $(DEMO)
 	$(BIN)/simgen verify $(DEMO)
 	$(BIN)/simgen report $(DEMO)
