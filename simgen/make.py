@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from simgen.plan import SampleId
 from simgen.recipe import Recipe, load_scenes
 from simgen.sampling import Draw, NothingFits
 from simgen.scene import Scene
-from simgen.types import Body, Camera, Frame, Framing, Gate, Reject, Rollout, Sample
+from simgen.types import Body, Box, Camera, Frame, Framing, Gate, Reject, Rollout, Sample
 
 if TYPE_CHECKING:
     from simgen.engine.cycles import Renderer
@@ -124,16 +124,20 @@ class Maker:
         if isinstance(told, Reject):
             return told
 
-        surveyed = self._survey(rollout, camera, shapes, the_scene, clock)
+        actors = {body.id for body in rollout.spec.bodies if body.role == "actor"}
+        changing = _Changing(actors=actors, affected=set(moved) - actors)
+        surveyed = self._survey(rollout, camera, shapes, the_scene, changing, clock)
         if isinstance(surveyed, Reject):
             return surveyed
-        rollout = replace(rollout, spec=replace(rollout.spec, camera=surveyed))
-        start, end = self._render(rollout, surveyed, clock)
+        camera, border = surveyed
+        rollout = replace(rollout, spec=replace(rollout.spec, camera=camera))
+        with clock("render"):
+            start = self.renderer.render(rollout, camera, rollout.start_index)
+            end = self.renderer.render(rollout, camera, rollout.end_index, border=border, under=start)
         with clock("judge"):
-            actors = [body.id for body in rollout.spec.bodies if body.role == "actor"]
-            pair = masks.compose(start, end, actors=actors, affected=set(moved) - set(actors))
+            pair = masks.compose(start, end, **changing)
             ids = (start.ids, end.ids)
-            gates += judge.judge_view(rollout, surveyed, shapes, ids, subject_size=the_scene.subject_size)
+            gates += judge.judge_view(rollout, camera, shapes, ids, subject_size=the_scene.subject_size)
             gates += judge.judge_picture(pair, start, end, rollout)
             reason = judge.first_reject(gates)
             if reason is not None:
@@ -145,14 +149,21 @@ class Maker:
                 start_seg=start.ids,
                 end_seg=end.ids,
                 mask=pair.mask,
-                record=self._record(sample_id, attempt, the_scene, rollout, surveyed, told, gates),
-                arrays=self._arrays(start, end, rollout, surveyed),
+                record=self._record(sample_id, attempt, the_scene, rollout, camera, told, gates),
+                arrays=self._arrays(start, end, rollout, camera),
             )
 
     def _survey(
-        self, rollout: Rollout, camera: Camera, shapes: Shapes, the_scene: Scene, clock: Clock
-    ) -> Camera | Reject:
-        """A cheap look at start and end: the camera with its exposure set, or why no picture is worth rendering."""
+        self,
+        rollout: Rollout,
+        camera: Camera,
+        shapes: Shapes,
+        the_scene: Scene,
+        changing: "_Changing",
+        clock: Clock,
+    ) -> tuple[Camera, Box] | Reject:
+        """A cheap look at start and end: the camera with its exposure set and the part of the picture that changes, or
+        why no picture is worth rendering."""
         from simgen.engine.world import build_world
 
         with clock("survey"):
@@ -162,15 +173,14 @@ class Maker:
             looks = [self.renderer.meter(rollout, index) for index in (rollout.start_index, rollout.end_index)]
             ids = (looks[0].ids, looks[1].ids)
             gates = judge.judge_view(rollout, camera, shapes, ids, subject_size=the_scene.subject_size)
-            reason = judge.first_reject(gates)
             subjects = subject_ids(rollout)
-            light = [(look.luminance, np.isin(look.ids, subjects)) for look in looks]
-            return reason or replace(camera, exposure_ev=judge.exposure_ev(light))
-
-    def _render(self, rollout: Rollout, camera: Camera, clock: Clock) -> tuple[Frame, Frame]:
-        with clock("render"):
-            start = self.renderer.render(rollout, camera, rollout.start_index)
-            return start, self.renderer.render(rollout, camera, rollout.end_index)
+            exposure_ev = judge.exposure_ev([(look.luminance, np.isin(look.ids, subjects)) for look in looks])
+            start, end = (look.frame(exposure_ev) for look in looks)
+            pair = masks.compose(start, end, **changing, light_threshold=masks.SURVEY_THRESHOLD)
+            gates += judge.judge_picture(pair, start, end, rollout)
+            reason = judge.first_reject(gates)
+            border = masks.changed_box(pair.mask, render.width, render.height)
+            return reason or (replace(camera, exposure_ev=exposure_ev), border)
 
     def _shapes(self, bodies: tuple[Body, ...]) -> dict[int, Shape]:
         return {b.id: body_shape(b, self.catalog.shape(b.asset) if b.asset else None) for b in bodies}
@@ -220,6 +230,13 @@ class Maker:
         if "flow" in wanted:
             arrays["flow"] = self.renderer.flow(start, rollout, camera)
         return arrays
+
+
+class _Changing(TypedDict):
+    """Ids of the bodies that the mask is made of."""
+
+    actors: set[int]
+    affected: set[int]
 
 
 def _scene_reject(the_scene: Scene, rollout: Rollout, moved: tuple[int, ...]) -> Reject | None:

@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.types import Frame
+from simgen.types import Box, Frame
 
 KEEP, LIGHT, AFFECTED, ACTOR = 0, 85, 170, 255
 LEVELS = (KEEP, LIGHT, AFFECTED, ACTOR)
 
 LIGHT_THRESHOLD = 3.0
 """Of 255: a smoothed difference above this is light that changed, below it is the renderer's noise."""
+SURVEY_THRESHOLD = 2.0
+"""The same in a small picture, which shows less of a narrow shadow."""
 FEATHER_PX = 3.0
 """The blend from start to end around what changed, at a picture width of 512 pixels."""
 
@@ -40,8 +42,15 @@ class Pair:
         return float((difference > 8).mean())
 
 
-def compose(start: Frame, end: Frame, *, actors: Collection[int], affected: Collection[int]) -> Pair:
-    """The pair with its mask of four levels.
+def compose(
+    start: Frame,
+    end: Frame,
+    *,
+    actors: Collection[int],
+    affected: Collection[int],
+    light_threshold: float = LIGHT_THRESHOLD,
+) -> Pair:
+    """The pair with its mask of four levels; `light_threshold` is of 255.
 
     A pixel changes where a moved body is in either frame, or where the smoothed pictures differ; all else of the end
     picture comes from the start picture: two renders of the same wall differ by noise that an editor must not learn.
@@ -49,7 +58,7 @@ def compose(start: Frame, end: Frame, *, actors: Collection[int], affected: Coll
     height, width = start.ids.shape
     acted = np.isin(start.ids, list(actors)) | np.isin(end.ids, list(actors))
     moved = np.isin(start.ids, list(affected)) | np.isin(end.ids, list(affected))
-    light = _light_changed(start.rgb, end.rgb, width)
+    light = _light_changed(start.rgb, end.rgb, width, light_threshold)
     core = acted | moved | light
     scale = width / 512
     reach = max(2, round(FEATHER_PX * scale))
@@ -69,13 +78,30 @@ def compose(start: Frame, end: Frame, *, actors: Collection[int], affected: Coll
     return Pair(start=start.rgb, end=picture, mask=mask)
 
 
-def _light_changed(start: Image, end: Image, width: int) -> NDArray[np.bool_]:
+def changed_box(mask: Image, width: int, height: int) -> Box:
+    """The part of a picture of that size outside which nothing changes, by the mask [h, w] of a small one."""
+    small_height, small_width = mask.shape
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return (0, 0, width, height)
+    # One small pixel more: what a coarse grid misses at an edge.
+    left, right = max(0, columns[0] - 1), min(small_width, columns[-1] + 2)
+    top, bottom = max(0, rows[0] - 1), min(small_height, rows[-1] + 2)
+    return (
+        left * width // small_width,
+        top * height // small_height,
+        -(-right * width // small_width),
+        -(-bottom * height // small_height),
+    )
+
+
+def _light_changed(start: Image, end: Image, width: int, threshold: float) -> NDArray[np.bool_]:
     """Where shadow, reflection or bounce changed: smoothed over the noise, small specks removed, gaps closed."""
     scale = width / 512
     # Noise is as coarse as a pixel whatever the size of the picture, so the smoothing never gets finer than that.
     sigma = max(2.0 * scale, 1.5)
     difference = cv2.GaussianBlur(end.astype(np.float32) - start.astype(np.float32), (0, 0), sigma)
-    changed = (np.abs(difference).max(axis=-1) > LIGHT_THRESHOLD).astype(np.uint8)
+    changed = (np.abs(difference).max(axis=-1) > threshold).astype(np.uint8)
     changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _disc(max(1, round(2 * scale))))
     changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _disc(max(1, round(4 * scale))))
     return changed.astype(bool)

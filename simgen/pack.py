@@ -4,14 +4,12 @@ Each mesh is brought to metres with Z up and its centre of mass at the origin, c
 physics, and given a mass from its volume and substance. The same meshes give the same bytes.
 """
 
-import gzip
 import hashlib
 import io
 import itertools
 import json
 import math
 import re
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from simgen import bundles
 from simgen.errors import AssetError, UnknownName
 from simgen.labels import guess_object, plain
 from simgen.manifests import read_labels
@@ -175,7 +174,7 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
         "id": asset_id,
         "asset_type": "FileBasedObject",
         "kwargs": {
-            "bounds": [_rounded(low), _rounded(high)],
+            "bounds": [bundles.rounded(low), bundles.rounded(high)],
             "mass": round(mass_kg, 6),
             "render_filename": "{asset_dir}/visual_geometry.obj",
             "simulation_filename": "{asset_dir}/object.urdf",
@@ -187,7 +186,13 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
         "visual_geometry.obj": _visual_obj(pieces, center),
         "visual_geometry.mtl": _mtl(materials),
         "collision_geometry.obj": _collision_obj(parts, center),
-        "object.urdf": _urdf(asset_id, mass_kg, inertia, matter.friction, matter.restitution),
+        "object.urdf": bundles.urdf(
+            asset_id,
+            mass_kg=mass_kg,
+            moments_kgm2=inertia,
+            friction=matter.friction,
+            restitution=matter.restitution,
+        ),
         "data.json": json.dumps(entry, indent=1, sort_keys=True).encode(),
     }
     size = tuple(float(edge) for edge in high - low)
@@ -199,7 +204,7 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
         num_parts=len(parts),
         warnings=tuple(_warnings(path, max(size), solid, terms.unit)),
     )
-    return entry, _archive(files), packed
+    return entry, bundles.archive(files), packed
 
 
 def _warnings(path: Path, largest_m: float, solid: bool, unit: str) -> Iterator[str]:
@@ -376,7 +381,7 @@ def _materials(pieces: list[_Piece]) -> tuple[dict[str, dict[str, Any]], dict[st
     materials, files = {}, {}
     for piece in pieces:
         material: dict[str, Any] = {
-            "base_color": _rounded(piece.color),
+            "base_color": bundles.rounded(piece.color),
             "roughness": round(piece.roughness, 4),
             "metallic": round(piece.metallic, 4),
         }
@@ -452,48 +457,8 @@ def _collision_obj(parts: list[Any], center: Floats) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _urdf(asset_id: str, mass_kg: float, inertia: Floats, friction: float, restitution: float) -> bytes:
-    """Moments about the body's own axes; products of inertia stay zero, as in Kubric's files."""
-    ixx, iyy, izz = inertia
-    return f"""<?xml version="1.0"?>
-<robot name="{asset_id}">
-  <link name="base">
-    <contact><lateral_friction value="{friction}"/><restitution value="{restitution}"/></contact>
-    <inertial>
-      <origin xyz="0 0 0" rpy="0 0 0"/>
-      <mass value="{mass_kg:.9g}"/>
-      <inertia ixx="{ixx:.9g}" ixy="0" ixz="0" iyy="{iyy:.9g}" iyz="0" izz="{izz:.9g}"/>
-    </inertial>
-    <visual>
-      <origin xyz="0 0 0" rpy="0 0 0"/>
-      <geometry><mesh filename="visual_geometry.obj"/></geometry>
-    </visual>
-    <collision>
-      <origin xyz="0 0 0" rpy="0 0 0"/>
-      <geometry><mesh filename="collision_geometry.obj"/></geometry>
-    </collision>
-  </link>
-</robot>
-""".encode()
-
-
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    """A .tar.gz whose bytes depend on nothing but the files: sorted, no owner, no time."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in sorted(files.items()):
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(data), 0o644, 0
-            tar.addfile(member, io.BytesIO(data))
-    return gzip.compress(stream.getvalue(), compresslevel=6, mtime=0)
-
-
 def _write(path: Path, data: bytes) -> None:
     """The file appears under its name only when it is complete."""
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)
-
-
-def _rounded(values: Any) -> list[float]:
-    return [round(float(value), 6) + 0.0 for value in values]

@@ -362,6 +362,10 @@ class Rollout:
 # Frames and samples.
 
 
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom are not inside."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One instant rendered; arrays are [H, W, …], row 0 at the top."""

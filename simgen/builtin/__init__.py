@@ -5,11 +5,8 @@ An archive of an object holds what Kubric's do: visual_geometry.obj and .mtl wit
 with one convex part per `o` group, object.urdf, data.json. A surface is its maps.
 """
 
-import gzip
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,10 @@ import cv2
 import numpy as np
 import yaml
 
-from simgen import substances
+from simgen import bundles, substances
 from simgen.builtin.mesh import (
     MassProperties,
     Mesh,
-    Model,
     collision_obj,
     mass_properties,
     model_mesh,
@@ -51,7 +47,7 @@ def build_builtin(folder: Path) -> Path:
     for name, build in (("objects", _object), ("surfaces", _surface)):
         for asset_id, values in _catalogue(name).items():
             entry, files = build(asset_id, values)
-            data = _archive(files)
+            data = bundles.archive(files)
             (folder / f"{asset_id}.tar.gz").write_bytes(data)
             assets[asset_id] = entry | {"sha256": hashlib.sha256(data).hexdigest()}
     manifest = {"name": "builtin", "data_dir": ".", "version": "1.0", "assets": dict(sorted(assets.items()))}
@@ -116,7 +112,14 @@ def _object(asset_id: str, values: Mapping[str, Any]) -> tuple[Entry, dict[str, 
         "visual_geometry.obj": visual_obj(mesh).encode(),
         "visual_geometry.mtl": _mtl(materials).encode(),
         "collision_geometry.obj": collision_obj(model.parts, mass.center_m).encode(),
-        "object.urdf": _urdf(asset_id, entry["metadata"], model, mass).encode(),
+        "object.urdf": bundles.urdf(
+            asset_id,
+            mass_kg=mass.mass_kg,
+            moments_kgm2=np.diag(mass.inertia_kgm2),
+            friction=entry["metadata"]["friction"],
+            restitution=entry["metadata"]["restitution"],
+            ball_radius_m=model.ball_radius_m,
+        ),
         "data.json": _json({"id": asset_id} | entry).encode(),
     }
     return entry, files
@@ -134,7 +137,7 @@ def _object_entry(
     return {
         "asset_type": "FileBasedObject",
         "kwargs": {
-            "bounds": [_rounded(low), _rounded(high)],
+            "bounds": [bundles.rounded(low), bundles.rounded(high)],
             "mass": round(mass.mass_kg, 6),
             "render_filename": "{asset_dir}/visual_geometry.obj",
             "simulation_filename": "{asset_dir}/object.urdf",
@@ -150,7 +153,7 @@ def _object_entry(
             "density_kgpm3": round(mass.mass_kg / mass.volume_m3, 1),
             "volume": round(mass.volume_m3, 10),
             "surface_area": round(surface_area(mesh), 8),
-            "inertia_kgm2": [_rounded(row, 12) for row in mass.inertia_kgm2],
+            "inertia_kgm2": [bundles.rounded(row, 12) for row in mass.inertia_kgm2],
             "friction": values.get("friction", substance.friction),
             "restitution": values.get("restitution", substance.restitution),
             "nr_vertices": len(mesh.vertices),
@@ -224,56 +227,5 @@ def _mtl(materials: Mapping[str, Material]) -> str:
     return "\n".join(blocks)
 
 
-def _urdf(asset_id: str, metadata: Mapping[str, Any], model: Model, mass: MassProperties) -> str:
-    """Moments about the body's own axes; the products of inertia stay zero as in Kubric's files.
-
-    Bullet would answer to products by turning the body's frame, and every pose would then refer to another frame.
-    """
-    ixx, iyy, izz = np.diag(mass.inertia_kgm2)
-    if model.ball_radius_m:
-        collision = f'<sphere radius="{model.ball_radius_m:.6f}"/>'
-    else:
-        collision = '<mesh filename="collision_geometry.obj"/>'
-    return f"""<?xml version="1.0"?>
-<robot name="{asset_id}">
-  <link name="base">
-    <contact>
-      <lateral_friction value="{metadata["friction"]}"/>
-      <restitution value="{metadata["restitution"]}"/>
-    </contact>
-    <inertial>
-      <origin xyz="0 0 0" rpy="0 0 0"/>
-      <mass value="{mass.mass_kg:.9g}"/>
-      <inertia ixx="{ixx:.9g}" ixy="0" ixz="0" iyy="{iyy:.9g}" iyz="0" izz="{izz:.9g}"/>
-    </inertial>
-    <visual>
-      <origin xyz="0 0 0" rpy="0 0 0"/>
-      <geometry><mesh filename="visual_geometry.obj"/></geometry>
-    </visual>
-    <collision>
-      <origin xyz="0 0 0" rpy="0 0 0"/>
-      <geometry>{collision}</geometry>
-    </collision>
-  </link>
-</robot>
-"""
-
-
-def _rounded(values: Any, decimals: int = 6) -> list[float]:
-    return [round(float(value), decimals) + 0.0 for value in values]
-
-
 def _json(data: Any) -> str:
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
-
-
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    """A .tar.gz whose bytes depend on nothing but the files: sorted, no owner, no time."""
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in sorted(files.items()):
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(data), 0o644, 0
-            tar.addfile(member, io.BytesIO(data))
-    # Level 4 is a third of level 6's time for 6 % more bytes.
-    return gzip.compress(plain.getvalue(), compresslevel=4, mtime=0)

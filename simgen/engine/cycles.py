@@ -27,7 +27,6 @@ from simgen.engine import passes
 from simgen.engine.blender import bmesh, bpy, cycles
 from simgen.engine.kubric_import import kb
 from simgen.engine.materials import SCAN_ROUGHNESS, build_material, emission, is_clear
-from simgen.engine.passes import Box
 from simgen.engine.stages import (
     MeshData,
     Probe,
@@ -42,7 +41,7 @@ from simgen.engine.stages import (
 from simgen.engine.world import World
 from simgen.errors import EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
-from simgen.types import STAGE_ID, Body, Camera, Frame, Rollout
+from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Rollout
 
 Quality = Literal["preview", "fast", "standard", "high"]
 Image = NDArray[np.float32]
@@ -50,21 +49,23 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How much work goes into a picture. `prefilter` cleans the denoiser's guides first."""
+    """How much work goes into a picture: samples per pixel, the denoiser's network, and whether its guides (albedo and
+    normals, which textures and metal make noisy) are cleaned before it sees them."""
 
     samples: int
-    prefilter: Literal["NONE", "ACCURATE"] = "NONE"
+    denoiser: Literal["FAST", "BALANCED", "HIGH"] = "HIGH"
+    prefilter: Literal["NONE", "ACCURATE"] = "ACCURATE"
 
 
 QUALITIES: dict[str, Sampling] = {
-    "preview": Sampling(4),
-    "fast": Sampling(8),
-    "standard": Sampling(16, "ACCURATE"),
-    "high": Sampling(64, "ACCURATE"),
+    "preview": Sampling(4, "FAST"),
+    "fast": Sampling(4, "BALANCED"),
+    "standard": Sampling(16),
+    "high": Sampling(64),
 }
 METER_WIDTH = 128
 """Pixels across the picture that light and sizes are measured in."""
-METER = Sampling(4)
+METER = Sampling(4, "FAST", "NONE")
 BORDER_MARGIN_PX = 24
 """Around the rectangle that is asked for: context for the denoiser, and room to blend into."""
 SMOOTH_BELOW_RAD = np.radians(40.0)
@@ -77,11 +78,29 @@ PASSES = ("Combined", "Depth", "Normal", "IndexOB")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A small cheap picture before the real one; row 0 at the top."""
+    """A frame before its exposure is chosen."""
 
-    luminance: Image
-    """Linear, before exposure [h, w]."""
+    light: Image
+    """Linear RGB [h, w, 3]."""
     ids: NDArray[np.uint8]
+    depth_m: Image
+    normals: Image
+    samples_per_pixel: int
+
+    @property
+    def luminance(self) -> Image:
+        """Linear, before exposure [h, w]."""
+        return passes.luminance(self.light)
+
+    def frame(self, exposure_ev: float) -> Frame:
+        """The frame at an exposure in stops."""
+        return Frame(
+            rgb=passes.display(self.light, exposure_ev),
+            ids=self.ids,
+            depth_m=self.depth_m,
+            normals=self.normals,
+            samples_per_pixel=self.samples_per_pixel,
+        )
 
 
 class CyclesView(kb.core.View):  # type: ignore[misc]
@@ -355,15 +374,14 @@ class Renderer:
 
     def snapshot(self, exposure_ev: float = 0.0) -> Frame:
         """The loaded scene with everything where it is now."""
-        return self._frame(self._take(self.width, self.height, self.sampling), exposure_ev)
+        return self._take(self.width, self.height, self.sampling).frame(exposure_ev)
 
     def meter(self, rollout: Rollout, index: int) -> Look:
-        """What the camera sees at one step of the rollout, small and rough: light before exposure, and ids."""
+        """What the camera sees at one step of the rollout, small and rough."""
         self._place(rollout, index)
         width = min(METER_WIDTH, self.width)
         height = max(1, round(self.height * width / self.width))
-        taken = self._take(width, height, METER)
-        return Look(luminance=passes.luminance(taken["Combined"][..., :3]), ids=_ids(taken))
+        return self._take(width, height, METER)
 
     def render(
         self, rollout: Rollout, camera: Camera, index: int, *, border: Box | None = None, under: Frame | None = None
@@ -376,7 +394,7 @@ class Renderer:
         assert replace(camera, exposure_ev=0.0) == self._loaded, "load the world with this camera first"
         self._place(rollout, index)
         if border is None or under is None:
-            return self._frame(self._take(self.width, self.height, self.sampling), camera.exposure_ev)
+            return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
         left, top, right, bottom = border
         margin = BORDER_MARGIN_PX
         box = (
@@ -385,8 +403,8 @@ class Renderer:
             min(self.width, right + margin),
             min(self.height, bottom + margin),
         )
-        inside = self._frame(self._take(self.width, self.height, self.sampling, box), camera.exposure_ev)
-        return _paste(inside, under, box)
+        inside = self._take(self.width, self.height, self.sampling, box)
+        return _paste(inside.frame(camera.exposure_ev), under, box)
 
     def flow(self, start: Frame, rollout: Rollout, camera: Camera) -> Image:
         """Forward flow from the rollout's start to its end; see `passes.flow`."""
@@ -399,7 +417,21 @@ class Renderer:
             thing.rotation_quaternion = track.quaternion[index]
             thing.hide_render = not rollout.visible(body.id, index)
 
-    def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> dict[str, Image]:
+    def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> Look:
+        """One render of the picture, or of a box in it."""
+        taken = self._passes(width, height, sampling, box)
+        depth = taken["Depth"][..., 0]
+        # Cycles writes 1e10 where a ray meets nothing.
+        depth = np.where(depth < 1e9, depth, np.inf).astype(np.float32)
+        return Look(
+            light=np.ascontiguousarray(taken["Combined"][..., :3]),
+            ids=np.rint(taken["IndexOB"][..., 0]).astype(np.uint8),
+            depth_m=depth,
+            normals=passes.unit_normals(taken["Normal"], depth),
+            samples_per_pixel=sampling.samples,
+        )
+
+    def _passes(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> dict[str, Image]:
         """The passes of one render, [h, w, channels] of the box."""
         scene = bpy.context.scene
         _set_sampling(scene, sampling, self.threads)
@@ -416,18 +448,6 @@ class Renderer:
                     f"Cycles was asked for {bottom - top} x {right - left} pixels of {name} and gave {got}"
                 )
         return taken
-
-    def _frame(self, taken: dict[str, Image], exposure_ev: float) -> Frame:
-        depth = taken["Depth"][..., 0]
-        # Cycles writes 1e10 where a ray meets nothing.
-        depth = np.where(depth < 1e9, depth, np.inf).astype(np.float32)
-        return Frame(
-            rgb=passes.display(taken["Combined"][..., :3], exposure_ev),
-            ids=_ids(taken),
-            depth_m=depth,
-            normals=passes.unit_normals(taken["Normal"], depth),
-            samples_per_pixel=self.sampling.samples,
-        )
 
     def _dress(self, body: Body, thing: Any) -> bool:
         """Give a body its shape's rounded edges and its materials; whether light goes through it."""
@@ -505,7 +525,7 @@ class Renderer:
         scene.camera.location = (0.0, 0.0, 3.0)
         scene.collection.objects.link(scene.camera)
         try:
-            taken = self._take(64, 64, Sampling(2))
+            taken = self._passes(64, 64, Sampling(2))
         except EnvironmentProblem as error:
             return str(error)
         inside = (slice(12, 20), slice(12, 20))
@@ -620,11 +640,6 @@ def _register_engine() -> None:
     atexit.register(bpy.utils.unregister_class, PassReader)
 
 
-def _ids(taken: dict[str, Image]) -> NDArray[np.uint8]:
-    ids: NDArray[np.uint8] = np.rint(taken["IndexOB"][..., 0]).astype(np.uint8)
-    return ids
-
-
 def _paste(inside: Frame, under: Frame, box: Box) -> Frame:
     """`inside` laid over `under`; its colours fade in over the margin, where the box does not end with the picture."""
     left, top, right, bottom = box
@@ -692,7 +707,7 @@ def _set_sampling(scene: Any, sampling: Sampling, threads: int) -> None:
     settings.use_adaptive_sampling = False
     settings.use_denoising = True
     settings.denoiser = "OPENIMAGEDENOISE"
-    settings.denoising_quality = "HIGH"
+    settings.denoising_quality = sampling.denoiser
     settings.denoising_prefilter = sampling.prefilter
     settings.denoising_input_passes = "RGB_ALBEDO_NORMAL"
     settings.use_auto_tile = False

@@ -4,8 +4,6 @@ The view transform is ours and not Blender's, so that the exposure can be chosen
 start and end get exactly the same treatment.
 """
 
-from collections.abc import Collection
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +15,6 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 KNEE = 0.55
 """Linear light below this is shown as it is; above it a shoulder bends towards white, which nothing quite reaches."""
-
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels; right and bottom are not inside."""
 
 
 def luminance(linear: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -93,46 +88,3 @@ def flow(
         here = np.stack([columns[inside] + 0.5, rows[inside] + 0.5], axis=-1)
         result[inside] = np.where((depth > 0)[:, None], pixels - here, 0.0)
     return result
-
-
-def changed_box(
-    start: NDArray[np.float32],
-    end: NDArray[np.float32],
-    ids: tuple[NDArray[np.uint8], NDArray[np.uint8]],
-    moved: Collection[int],
-    *,
-    width: int,
-    height: int,
-    threshold: float = 0.04,
-) -> Box:
-    """The rectangle of the full picture outside which start and end show the same, from two small renders.
-
-    `start` and `end` are luminances [h, w]; a pixel counts as changed where a moved body is in either, or where they
-    differ by more than `threshold` of their local brightness (a shadow, a reflection).
-    """
-    brightness = np.maximum(np.maximum(start, end), float(np.median(start)) * 0.2 + 1e-6)
-    changed = np.abs(start - end) / brightness > threshold
-    changed &= _neighbours(changed) >= 4
-    changed |= np.isin(ids[0], list(moved)) | np.isin(ids[1], list(moved))
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    if not len(rows):
-        return (0, 0, width, height)
-    small_height, small_width = start.shape
-    margin = 2
-    return (
-        max(0, (columns[0] - margin) * width // small_width),
-        max(0, (rows[0] - margin) * height // small_height),
-        min(width, -(-(columns[-1] + 1 + margin) * width // small_width)),
-        min(height, -(-(rows[-1] + 1 + margin) * height // small_height)),
-    )
-
-
-def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many of the 3 × 3 pixels around each pixel are set."""
-    padded = np.pad(mask.astype(np.int64), 1)
-    height, width = mask.shape
-    total = np.zeros((height, width), np.int64)
-    for row in range(3):
-        for column in range(3):
-            total += padded[row : row + height, column : column + width]
-    return total

@@ -8,47 +8,31 @@ PSNR against the latter, and writes crops at four times their size beside each o
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from simgen.assets import Catalog, open_catalog
-from simgen.engine import cycles
-from simgen.engine.blender import bpy
 from simgen.engine.cycles import Renderer, Sampling
 from simgen.engine.world import build_world
 from simgen.framing import body_shape, frame_camera
 from simgen.judge import exposure_ev
 from simgen.sampling import Draw
-from simgen.types import Body, Camera, Frame, Framing, PoseTrack, Rollout
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A quality, and whether the denoiser's guides are cleaned (the renderer always does)."""
-
-    samples: int
-    denoiser: Literal["FAST", "BALANCED", "HIGH"]
-    guides: Literal["ACCURATE", "NONE"] = "ACCURATE"
-
-    def __str__(self) -> str:
-        return f"{self.samples:3d} {self.denoiser:8s} {self.guides:8s}"
-
+from simgen.types import Body, Camera, Framing, PoseTrack, Rollout
 
 SETTINGS = (
-    Setting(4, "BALANCED"),
-    Setting(8, "HIGH", "NONE"),
-    Setting(8, "BALANCED"),
-    Setting(8, "HIGH"),
-    Setting(16, "HIGH", "NONE"),
-    Setting(16, "BALANCED"),
-    Setting(32, "HIGH"),
+    Sampling(4, "BALANCED", "NONE"),
+    Sampling(4, "BALANCED"),
+    Sampling(8, "HIGH", "NONE"),
+    Sampling(8, "BALANCED"),
+    Sampling(8, "HIGH"),
+    Sampling(16, "HIGH"),
+    Sampling(64, "HIGH"),
 )
-REFERENCE = Setting(256, "HIGH")
+REFERENCE = Sampling(256, "HIGH")
 CROP = 96
 
 
@@ -76,12 +60,13 @@ def compare(renderer: Renderer, number: int, out: Path) -> None:
     pictures = {}
     for setting in (*SETTINGS, REFERENCE):
         began = time.process_time()
-        pictures[setting] = take(renderer, setting, rollout, camera)
-        print(f"scene {number}  {setting}  {time.process_time() - began:6.2f} s", flush=True)
+        renderer.sampling = setting
+        pictures[setting] = renderer.render(rollout, camera, 0)
+        print(f"scene {number}  {named(setting)}  {time.process_time() - began:6.2f} s", flush=True)
     reference = pictures.pop(REFERENCE)
     for setting, picture in pictures.items():
         psnr = 10 * np.log10(255**2 / np.mean((picture.rgb.astype(float) - reference.rgb) ** 2))
-        print(f"scene {number}  {setting}  {psnr:5.1f} dB")
+        print(f"scene {number}  {named(setting)}  {psnr:5.1f} dB")
     shown = [*(pictures[s].rgb for s in SETTINGS), reference.rgb]
     cv2.imwrite(str(out / f"scene{number}.png"), reference.rgb[..., ::-1])
     for k, (top, left) in enumerate(busiest(reference.rgb, reference.ids > 0)):
@@ -89,18 +74,8 @@ def compare(renderer: Renderer, number: int, out: Path) -> None:
         cv2.imwrite(str(out / f"scene{number}_crop{k}.png"), np.concatenate(crops, axis=1)[..., ::-1])
 
 
-def take(renderer: Renderer, setting: Setting, rollout: Rollout, camera: Camera) -> Frame:
-    set_sampling = cycles._set_sampling
-
-    def set_guides(*arguments: Any) -> None:
-        set_sampling(*arguments)
-        bpy.context.scene.cycles.denoising_prefilter = setting.guides
-
-    renderer.sampling = Sampling(setting.samples, setting.denoiser)
-    cycles._set_sampling = set_guides
-    frame = renderer.render(rollout, camera, 0)
-    cycles._set_sampling = set_sampling
-    return frame
+def named(setting: Sampling) -> str:
+    return f"{setting.samples:3d} {setting.denoiser:8s} {setting.prefilter:8s}"
 
 
 def still_life(catalog: Catalog, number: int, size: int) -> tuple[Rollout, Camera]:

@@ -24,6 +24,7 @@ LAYERS = [
         "meshes",
         "facts",
         "pack",
+        "bundles",
         "builtin",
         "masks",
         "motion",
