@@ -176,7 +176,7 @@ class Maker:
             subjects = subject_ids(rollout)
             exposure_ev = judge.exposure_ev([(look.luminance, np.isin(look.ids, subjects)) for look in looks])
             start, end = (look.frame(exposure_ev) for look in looks)
-            pair = masks.compose(start, end, **changing, light_threshold=masks.SURVEY_THRESHOLD)
+            pair = masks.compose(start, end, **changing, light_test=masks.SURVEY_LIGHT_TEST)
             gates += judge.judge_picture(pair, start, end, rollout)
             reason = judge.first_reject(gates)
             border = masks.changed_box(pair.mask, render.width, render.height)

@@ -60,12 +60,12 @@ class Sampling:
 QUALITIES: dict[str, Sampling] = {
     "preview": Sampling(4, "FAST"),
     "fast": Sampling(4, "BALANCED"),
-    "standard": Sampling(16),
+    "standard": Sampling(16, "BALANCED"),
     "high": Sampling(64),
 }
 METER_WIDTH = 128
 """Pixels across the picture that light and sizes are measured in."""
-METER = Sampling(4, "FAST", "NONE")
+METER = Sampling(2, "FAST", "NONE")
 BORDER_MARGIN_PX = 24
 """Around the rectangle that is asked for: context for the denoiser, and room to blend into."""
 SMOOTH_BELOW_RAD = np.radians(40.0)
