@@ -15,6 +15,8 @@ from simgen.sampling import Draw, NothingFits, ref
 from simgen.scene import Phrases, Range, Scene, register
 from simgen.types import Body, Camera, Floats, Light, Release, SceneSpec, Vec3
 
+ROLLING = 0.08
+"""Coefficient of rolling resistance: that of soft ground. On PISA's, which has none, balls leave the picture."""
 SPAWN_LOW_M, SPAWN_HIGH_M = np.array([-1.0, -1.0, 0.5]), np.array([1.0, 1.0, 1.5])
 
 
@@ -45,7 +47,8 @@ class PisaFall(Scene):
         fallers: list[Body] = []
         shapes: list[Shape] = []
         for _ in range(draw.integer(self.num_objects)):
-            body, shape = self._hanging(draw, camera, [*bodies], len(bodies) + 1)
+            falls = [_fall_rectangle(camera, b, s) for b, s in zip(fallers, shapes, strict=True)]
+            body, shape = self._hanging(draw, camera, bodies, falls, len(bodies) + 1)
             tower = self._tower(draw, body, len(bodies) + 2)
             top_m = sum(b.size_m[2] + 0.001 for b in tower)
             low_m = body.position_m[2] + shape.lowest_m(body.quaternion)
@@ -54,7 +57,7 @@ class PisaFall(Scene):
             bodies += [body, *tower]
             fallers.append(body)
             shapes.append(shape)
-        while any(not _in_view(camera, body, shape) for body, shape in zip(fallers, shapes, strict=True)):
+        while not all(_in_view(_fall_rectangle(camera, b, s)) for b, s in zip(fallers, shapes, strict=True)):
             x, y, z = camera.position_m
             camera = _level((x - abs(draw.rng.normal(0.0, 0.05)), y, z))
         return draw.spec(
@@ -70,8 +73,11 @@ class PisaFall(Scene):
             start_s=1.0 / 16 if self.first_frame == "pisa" else 0.0,
         )
 
-    def _hanging(self, draw: Draw, camera: Camera, others: list[Body], body_id: int) -> tuple[Body, Shape]:
-        """An object in the spawn region, turned any way, whose fall covers more than 2.5 % of the picture."""
+    def _hanging(
+        self, draw: Draw, camera: Camera, others: list[Body], falls: list[Floats], body_id: int
+    ) -> tuple[Body, Shape]:
+        """An object in the spawn region, turned any way, whose fall covers more than 2.5 % of the picture and is not
+        behind one of `falls`."""
         for _ in range(100):
             asset = draw.object(size_m=self.size_m)
             shape, orientation = draw.shape(asset), random_quat(draw.rng)
@@ -92,9 +98,15 @@ class PisaFall(Scene):
                 mass_kg=asset.mass_kg,
                 friction=0.5,
                 restitution=0.5,
-                rolling_resistance_m=0.01 * min(asset.size_m),
+                rolling_resistance_m=ROLLING * min(asset.size_m) / 2,
             )
-            if far and _fall_share(camera, body, shape) > 0.025 and _nearly_in_view(camera, body, shape):
+            rectangle = _fall_rectangle(camera, body, shape)
+            if (
+                far
+                and np.prod(rectangle[1] - rectangle[0]) > 0.025
+                and _nearly_in_view(rectangle)
+                and all(_side_by_side(rectangle, other) for other in falls)
+            ):
                 return body, shape
         raise NothingFits("no object fits the spawn region of pisa_fall; widen size_m or lower num_objects")
 
@@ -150,20 +162,21 @@ def _fall_rectangle(camera: Camera, body: Body, shape: Shape) -> Floats:
     return np.stack([pixels.min(axis=0), pixels.max(axis=0)])
 
 
-def _fall_share(camera: Camera, body: Body, shape: Shape) -> float:
-    low, high = _fall_rectangle(camera, body, shape)
-    return float(np.prod(high - low))
+def _in_view(rectangle: Floats) -> bool:
+    """With room at the sides to bounce and roll to."""
+    (left, top), (right, bottom) = rectangle
+    return bool(left > 0.2 and right < 0.8 and top > 0 and bottom < 1)
 
 
-def _in_view(camera: Camera, body: Body, shape: Shape) -> bool:
-    low, high = _fall_rectangle(camera, body, shape)
-    return bool((low > 0).all() and (high < 1).all())
-
-
-def _nearly_in_view(camera: Camera, body: Body, shape: Shape) -> bool:
+def _nearly_in_view(rectangle: Floats) -> bool:
     """So that backing off does not take the camera so far away that nothing can be made out."""
-    low, high = _fall_rectangle(camera, body, shape)
-    return bool((low > -0.1).all() and (high < 1.1).all())
+    return bool((rectangle[0] > 0.1).all() and (rectangle[1] < 0.9).all())
+
+
+def _side_by_side(one: Floats, other: Floats) -> bool:
+    """Whether two falls can be seen beside each other: at most a third of the narrower is behind or before the wider."""
+    shared = min(one[1, 0], other[1, 0]) - max(one[0, 0], other[0, 0])
+    return bool(shared < min(one[1, 0] - one[0, 0], other[1, 0] - other[0, 0]) / 3)
 
 
 def _lights(draw: Draw) -> tuple[Light, ...]:

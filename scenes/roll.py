@@ -15,7 +15,7 @@ from simgen.types import IDENTITY, Push, Quat, SceneSpec
 class Roll(Scene):
     """A ball, or a can on its side, is pushed and rolls until it comes to rest."""
 
-    distance: Range = (2.0, 4.5)
+    distance: Range = (1.5, 3.2)
     """How far it is meant to roll, in largest extents of the object."""
     num_bystanders: tuple[int, int] = (0, 3)
 
@@ -25,7 +25,7 @@ class Roll(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
-        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0), margin=(0.2, 0.36))
+        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0), margin=(0.12, 0.28))
         stage = draw.stage()
         asset = draw.object(size_m=(0.03, 0.3), where=lambda _, shape: _rolls(shape))
         axis = draw.shape(asset).roll_axis()

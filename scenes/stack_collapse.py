@@ -27,10 +27,10 @@ class StackCollapse(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
-        support = draw.object(size_m=(0.035, 0.2), where=_carries)
-        bodies = (
-            self._bridge(draw, support, heading) if draw.chance(self.bridge_probability) else self._tower(draw, support)
-        )
+        if draw.chance(self.bridge_probability):
+            bodies = self._bridge(draw, draw.object(size_m=(0.05, 0.2), where=_is_pillar), heading)
+        else:
+            bodies = self._tower(draw, draw.object(size_m=(0.035, 0.2), where=_carries))
         view = draw.view(across_rad=heading, elevation_deg=(10.0, 28.0))
         return draw.spec(self.name, bodies, camera=view, events=(Remove(time_s=0.0, body=1),))
 
@@ -116,3 +116,8 @@ def _stands(_: ObjectAsset, shape: Shape) -> bool:
 def _carries(asset: ObjectAsset, shape: Shape) -> bool:
     """Stands, is tall enough for a visible fall, and has a flat closed top that reaches nearly to its sides."""
     return _stands(asset, shape) and asset.size_m[2] > 0.022 and shape.top_margin_m() > 0.3 * min(asset.size_m[:2])
+
+
+def _is_pillar(asset: ObjectAsset, shape: Shape) -> bool:
+    """Carries, and is so tall that a plank that loses it visibly comes down."""
+    return _carries(asset, shape) and asset.size_m[2] > max(0.045, 0.6 * max(asset.size_m[:2]))

@@ -177,7 +177,7 @@ class Maker:
             exposure_ev = judge.exposure_ev([(look.luminance, np.isin(look.ids, subjects)) for look in looks])
             start, end = (look.frame(exposure_ev) for look in looks)
             pair = masks.compose(start, end, **changing, light_test=masks.SURVEY_LIGHT_TEST)
-            gates += judge.judge_picture(pair, start, end, rollout)
+            gates += judge.judge_picture(pair, start, end, rollout, changed_limit=judge.SURVEY_CHANGED_LIMIT)
             reason = judge.first_reject(gates)
             border = masks.changed_box(pair.mask, render.width, render.height)
             return reason or (replace(camera, exposure_ev=exposure_ev), border)
