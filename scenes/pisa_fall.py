@@ -1,7 +1,7 @@
 """The falling objects of PISA (arXiv 2503.09595), with the constants of its released generator.
 
 Up to five objects hang 0.5 to 1.5 m above the ground of a dome that shows the environment map, some over small towers,
-and fall. Camera, lights, gravity and clock are PISA's. It draws towers before it settles them and then lifts what hangs
+and fall. Lens, lights, gravity and clock are PISA's. It draws towers before it settles them and then lifts what hangs
 too low; here what hangs starts above the unsettled tower, which is never lower.
 """
 
@@ -17,7 +17,8 @@ from simgen.types import Body, Camera, Floats, Light, Release, SceneSpec, Vec3
 
 ROLLING = 0.08
 """Coefficient of rolling resistance: that of soft ground. On PISA's, which has none, balls leave the picture."""
-SPAWN_LOW_M, SPAWN_HIGH_M = np.array([-1.0, -1.0, 0.5]), np.array([1.0, 1.0, 1.5])
+SPAWN_LOW_M, SPAWN_HIGH_M = np.array([-1.0, -1.0, 0.5]), np.array([0.0, 1.0, 1.5])
+"""The nearer half of PISA's region: what falls in the other half is too small in the picture for an editor to work on."""
 
 
 @register("pisa_fall")
@@ -69,7 +70,7 @@ class PisaFall(Scene):
             events=tuple(Release(time_s=0.0, body=body.id) for body in fallers),
             gravity_mps2=(0.0, 0.0, -self.gravity_mps2),
             settle_s=4.0,
-            duration_s=6.0,
+            duration_s=8.0,
             start_s=1.0 / 16 if self.first_frame == "pisa" else 0.0,
         )
 
@@ -165,12 +166,12 @@ def _fall_rectangle(camera: Camera, body: Body, shape: Shape) -> Floats:
 def _in_view(rectangle: Floats) -> bool:
     """With room at the sides to bounce and roll to."""
     (left, top), (right, bottom) = rectangle
-    return bool(left > 0.2 and right < 0.8 and top > 0 and bottom < 1)
+    return bool(left > 0.14 and right < 0.86 and top > 0 and bottom < 1)
 
 
 def _nearly_in_view(rectangle: Floats) -> bool:
     """So that backing off does not take the camera so far away that nothing can be made out."""
-    return bool((rectangle[0] > 0.1).all() and (rectangle[1] < 0.9).all())
+    return bool((rectangle[0] > 0.08).all() and (rectangle[1] < 0.92).all())
 
 
 def _side_by_side(one: Floats, other: Floats) -> bool:

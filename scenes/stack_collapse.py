@@ -15,7 +15,8 @@ from simgen.types import Body, ObjectAsset, Remove, SceneSpec
 class StackCollapse(Scene):
     """A support is taken away from under a tower or a bridge, and what stood on it falls."""
 
-    bridge_probability: float = 0.5
+    bridge_probability: float = 0.7
+    """Where the support is slender enough for a pillar."""
     num_stacked: tuple[int, int] = (2, 3)
     """Objects on top of the support in a tower."""
     span: Range = (1.6, 2.6)
@@ -27,10 +28,9 @@ class StackCollapse(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
-        if draw.chance(self.bridge_probability):
-            bodies = self._bridge(draw, draw.object(size_m=(0.05, 0.2), where=_is_pillar), heading)
-        else:
-            bodies = self._tower(draw, draw.object(size_m=(0.035, 0.2), where=_carries))
+        support = draw.object(size_m=(0.035, 0.2), where=_carries)
+        pillar = draw.chance(self.bridge_probability) and _is_pillar(support, draw.shape(support))
+        bodies = self._bridge(draw, support, heading) if pillar else self._tower(draw, support)
         view = draw.view(across_rad=heading, elevation_deg=(10.0, 28.0))
         return draw.spec(self.name, bodies, camera=view, events=(Remove(time_s=0.0, body=1),))
 
