@@ -9,6 +9,7 @@ Same scene, same bytes: one thread, a fixed seed, no adaptive sampling, nothing 
 
 import atexit
 import ctypes
+import gc
 import os
 import sys
 import tempfile
@@ -492,7 +493,7 @@ class Renderer:
         if not ref:
             return None
         if ref not in self._probes:
-            if len(self._probes) >= 3:
+            if len(self._probes) >= 2:
                 del self._probes[next(iter(self._probes))]
             self._probes[ref] = read_probe(self.catalog.environment_path(ref))
         return self._probes[ref]
@@ -500,6 +501,8 @@ class Renderer:
     def _reset(self) -> None:
         """An empty Blender with our settings."""
         _remove_everything()
+        # Kubric's scenes and their observers hold each other, and with them what the last scene was made of.
+        gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
         scene = bpy.context.scene
         render = scene.render

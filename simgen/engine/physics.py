@@ -37,7 +37,11 @@ SLOWEST_BOUNCE_MPS = 0.05
 
 def simulate(spec: SceneSpec, catalog: Catalog) -> Rollout:
     """What happens in `spec`: bit-identical for the same spec on the same machine."""
-    return Simulator(build_world(spec, catalog)).rollout()
+    simulator = Simulator(build_world(spec, catalog))
+    try:
+        return simulator.rollout()
+    finally:
+        simulator.close()
 
 
 @dataclass(slots=True)
@@ -250,7 +254,10 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         )
 
     def close(self) -> None:
+        """Give Bullet's memory back now: the scene and its observers hold each other until a collection."""
         self.bullet.disconnect()
+        # Its number goes to the next client, which this one must not disconnect when it is collected.
+        self.bullet._client = -1
 
 
 def _closed(pair: tuple[int, int], touch: _Touch) -> Contact:

@@ -1,8 +1,10 @@
 """Bullet as simgen drives it, against formulas."""
 
+import gc
 from typing import Any
 
 import numpy as np
+import pybullet
 import pytest
 
 from simgen.assets import open_catalog
@@ -180,3 +182,14 @@ def test_energy_from_nothing_is_found() -> None:
     rollout = run(box(1, size_m=(0.1,) * 3, at=(0, 0, 0.01)), settle_s=0.0)
     failed = {gate.name for gate in judge_physics(rollout) if not gate.passed}
     assert "start_penetration" in failed or "energy_gain" in failed
+
+
+def test_a_simulation_leaves_no_client_of_bullet_behind_for_the_collector() -> None:
+    gc.disable()
+    try:
+        first = run(ball(1, at=(0, 0, 0.3)), events=(Release(time_s=0.0, body=1),))
+        assert not any(pybullet.isConnected(number) for number in range(64))
+        second = run(ball(1, at=(0, 0, 0.3)), events=(Release(time_s=0.0, body=1),))
+    finally:
+        gc.enable()
+    assert (first.poses(1).position_m == second.poses(1).position_m).all()

@@ -307,6 +307,24 @@ def test_a_border_changes_its_rectangle_only(renderer: Renderer) -> None:
     assert (part.rgb == start.rgb)[outside].all()
 
 
+def test_a_worker_does_not_grow_from_scene_to_scene() -> None:
+    catalog = open_catalog()
+    renderer = Renderer(catalog, width=SIZE, height=SIZE, quality="preview")
+    shown = [asset for asset in catalog.objects if asset.source == "builtin"][:6]
+    resident_mb = []
+    for number in range(30):
+        asset = shown[number % len(shown)]
+        bodies = [
+            body(1, (0.0, 0.0, 0.1), shape="asset", asset=f"builtin:{asset.id}", size_m=asset.size_m, material=None)
+        ]
+        surface = catalog.surfaces[number % 3]
+        rollout = rollout_of(spec_of(bodies, stage=Stage(kind="table", surface=f"builtin:{surface.id}")))
+        show(renderer, rollout)
+        renderer.render(rollout, CAMERA, 0)
+        resident_mb.append(psutil.Process().memory_info().rss / 1e6)
+    assert max(resident_mb[20:]) < max(resident_mb[5:15]) + 25
+
+
 def test_glass_is_not_black_and_casts_a_pale_shadow(renderer: Renderer) -> None:
     glass = Material(template="glass", base_color=(1.0, 1.0, 1.0), roughness=0.0)
     shades = []

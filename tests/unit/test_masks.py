@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, compose
+from simgen.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, SURVEY_LIGHT_TEST, changed_box, compose
 from simgen.types import Frame
 
 SIZE = 96
@@ -82,3 +82,25 @@ def test_outside_the_mask_the_end_is_the_start_bit_for_bit(
     keep = pair.mask == KEEP
     assert (pair.start[keep] == pair.end[keep]).all()
     assert set(np.unique(pair.mask)) <= set(LEVELS)
+
+
+def test_a_survey_sees_a_pale_shadow_under_much_noise_and_no_shadow_where_there_is_only_noise() -> None:
+    quiet, noisy = scene((60, 60), noise=5), scene((60, 60), noise=5, seed=1)
+    shaded = scene((60, 60), noise=5, shade=5, seed=1)
+    nothing = compose(quiet, noisy, actors=(), affected=(), light_test=SURVEY_LIGHT_TEST)
+    shadow = compose(quiet, shaded, actors=(), affected=(), light_test=SURVEY_LIGHT_TEST)
+    assert (nothing.mask == LIGHT).mean() < 0.02
+    assert (shadow.mask[:, : SIZE // 3 - 4] == LIGHT).mean() > 0.95
+
+
+def test_the_changed_box_of_a_small_mask_holds_all_that_changes_in_the_picture() -> None:
+    mask = np.zeros((32, 64), np.uint8)
+    mask[10:12, 20:30] = ACTOR
+    assert changed_box(mask, 256, 128) == (76, 36, 124, 52)
+    mask[0, 0] = mask[-1, -1] = LIGHT
+    assert changed_box(mask, 256, 128) == (0, 0, 256, 128)
+    assert changed_box(mask, 250, 130) == (0, 0, 250, 130)
+
+
+def test_where_nothing_is_seen_to_change_the_box_is_the_picture() -> None:
+    assert changed_box(np.zeros((8, 8), np.uint8), 64, 64) == (0, 0, 64, 64)
