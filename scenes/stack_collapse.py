@@ -89,7 +89,7 @@ class StackCollapse(Scene):
         intermediate=(
             "[Remove|Take away|Take out|Pull out] {actor} so that [{others} {falls/fall} (all others fell)|what it "
             "carried falls (some others started over actor)].",
-            "[Remove|Take away] {actor} so that the [stack|pile] [collapses|comes apart].",
+            "[Remove|Take away] {actor} so that the [stack|pile] [collapses|comes apart] (some others turned over).",
             "(others started over actor) [Remove|Take away] {actor}, so that {others} {loses its/lose their} "
             "support< and {falls/fall} (all others fell)>.",
             "(some others started over actor) [Take away|Pull out] {actor} and let [what stood on it|what it "

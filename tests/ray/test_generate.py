@@ -34,6 +34,11 @@ def simgen(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=500)
 
 
+def hear_interrupts() -> None:
+    """What a shell starts in the background, tests among it, is deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not what():
@@ -48,7 +53,9 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*arguments: object) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        running.append(subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True))
+        running.append(
+            subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True, preexec_fn=hear_interrupts)
+        )
         return running[-1]
 
     yield start
