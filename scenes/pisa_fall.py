@@ -80,7 +80,7 @@ class PisaFall(Scene):
         """An object in the spawn region, turned any way, whose fall covers more than 2.5 % of the picture and is not
         behind one of `falls`."""
         for _ in range(100):
-            asset = draw.object(size_m=self.size_m, where=lambda a, _: sorted(a.size_m)[1] > 0.06)
+            asset = draw.object(size_m=self.size_m, where=lambda a, _: sorted(a.size_m)[1] > 0.04)
             shape, orientation = draw.shape(asset), random_quat(draw.rng)
             cloud = quat_rotate(orientation, shape.points)
             low, high = SPAWN_LOW_M - cloud.min(axis=0), SPAWN_HIGH_M - cloud.max(axis=0)
