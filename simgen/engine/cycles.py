@@ -51,17 +51,17 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How much work goes into a picture: samples per pixel, the denoiser's network, and whether its guides (albedo and
-    normals, which textures and metal make noisy) are cleaned before it sees them."""
+    """How much work goes into a picture: samples per pixel, the denoiser's network, and what becomes of its guides
+    (albedo and normals, which textures and metal make noisy): cleaned before (ACCURATE) or with the picture (FAST)."""
 
     samples: int
     denoiser: Literal["FAST", "BALANCED", "HIGH"] = "HIGH"
-    prefilter: Literal["NONE", "ACCURATE"] = "ACCURATE"
+    prefilter: Literal["NONE", "FAST", "ACCURATE"] = "ACCURATE"
 
 
 QUALITIES: dict[str, Sampling] = {
-    "preview": Sampling(4, "FAST"),
-    "fast": Sampling(4, "BALANCED"),
+    "preview": Sampling(4, "FAST", "FAST"),
+    "fast": Sampling(4, "BALANCED", "FAST"),
     "standard": Sampling(16, "BALANCED"),
     "high": Sampling(64),
 }

@@ -25,6 +25,7 @@ from simgen.types import Body, Camera, Framing, PoseTrack, Rollout
 
 SETTINGS = (
     Sampling(4, "BALANCED", "NONE"),
+    Sampling(4, "BALANCED", "FAST"),
     Sampling(4, "BALANCED"),
     Sampling(8, "HIGH", "NONE"),
     Sampling(8, "BALANCED"),
