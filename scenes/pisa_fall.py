@@ -78,7 +78,7 @@ class PisaFall(Scene):
         self, draw: Draw, camera: Camera, others: list[Body], falls: list[Floats], body_id: int
     ) -> tuple[Body, Shape]:
         """An object in the spawn region, turned any way, whose fall covers more than 2.5 % of the picture and is not
-        behind one of `falls`."""
+        behind one of `falls`. What is thin two ways, as a spoon is, would be a line in the picture."""
         for _ in range(100):
             asset = draw.object(size_m=self.size_m, where=lambda a, _: sorted(a.size_m)[1] > 0.04)
             shape, orientation = draw.shape(asset), random_quat(draw.rng)

@@ -29,8 +29,8 @@ class StackCollapse(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         heading = draw.angle()
         support = draw.object(size_m=(0.035, 0.2), where=_carries)
-        pillar = draw.chance(self.bridge_probability) and _is_pillar(support, draw.shape(support))
-        bodies = self._bridge(draw, support, heading) if pillar else self._tower(draw, support)
+        bridge = draw.chance(self.bridge_probability) and _is_tall(support)
+        bodies = self._bridge(draw, support, heading) if bridge else self._tower(draw, support)
         view = draw.view(across_rad=heading, elevation_deg=(10.0, 28.0))
         return draw.spec(self.name, bodies, camera=view, events=(Remove(time_s=0.0, body=1),))
 
@@ -118,6 +118,6 @@ def _carries(asset: ObjectAsset, shape: Shape) -> bool:
     return _stands(asset, shape) and asset.size_m[2] > 0.022 and shape.top_margin_m() > 0.3 * min(asset.size_m[:2])
 
 
-def _is_pillar(asset: ObjectAsset, shape: Shape) -> bool:
-    """Carries, and is so tall that a plank that loses it visibly comes down."""
-    return _carries(asset, shape) and asset.size_m[2] > max(0.045, 0.6 * max(asset.size_m[:2]))
+def _is_tall(asset: ObjectAsset) -> bool:
+    """So tall that a plank that loses it visibly comes down."""
+    return asset.size_m[2] > max(0.045, 0.6 * max(asset.size_m[:2]))

@@ -19,9 +19,8 @@ def urdf(
 ) -> bytes:
     """A body of one link that collides as a ball, where a radius is given, or as collision_geometry.obj.
 
-    `moments_kgm2` are about its own axes; the products of inertia are zero, as in Kubric's files.
-
-    Bullet would answer to products by turning the body's frame, and every pose would then refer to another frame.
+    `moments_kgm2` are about its own axes; the products of inertia are zero, as in Kubric's files: Bullet would answer
+    to products by turning the body's frame, and every pose would then refer to another frame.
     """
     ixx, iyy, izz = moments_kgm2
     collision = (
