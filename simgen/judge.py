@@ -17,7 +17,8 @@ from simgen.types import STAGE_ID, Camera, Frame, Gate, Reject, Rollout
 
 PENETRATION_LIMIT_M = 0.002
 ENERGY_LIMIT = 0.05
-VISIBLE_LIMIT = 0.45
+IN_FRAME_LIMIT, VISIBLE_LIMIT = 0.97, 0.45
+FORESEEN_WIDTH = 256
 HIDDEN_BELOW, REVEALED_LIMIT = 0.15, 0.3
 """A thing of which less than the first share shows in one picture may not show more than the second in the other: an
 editor cannot know what stands behind the vase."""
@@ -116,10 +117,32 @@ def judge_view(
             revealed = max(revealed, max(shares))
     share = max(float(np.isin(picture, subjects).mean()) for picture in ids)
     return (
-        _at_least("in_frame", inside, 0.97),
+        _at_least("in_frame", inside, IN_FRAME_LIMIT),
         _between("subject_size", share, subject_size),
         _at_least("subject_visible", shown, VISIBLE_LIMIT),
         _at_most("bystander_revealed", revealed, REVEALED_LIMIT),
+    )
+
+
+def foresee_view(
+    rollout: Rollout, camera: Camera, shapes: Shapes, *, width: int, height: int, subject_size: tuple[float, float]
+) -> tuple[Gate, ...]:
+    """What `judge_view` is sure to reject, from outlines alone, before anything is rendered: an outline is never
+    smaller than what is seen of a body. Width and height are those of the picture to come."""
+    width, height = FORESEEN_WIDTH, max(1, round(height * FORESEEN_WIDTH / width))
+    subjects = subject_ids(rollout)
+    inside, share = 1.0, 0.0
+    for index in (rollout.start_index, rollout.end_index):
+        covered = np.zeros((height, width), bool)
+        for body_id in subjects:
+            if rollout.visible(body_id, index):
+                inside = min(inside, inside_share(camera, points_at(rollout, shapes, body_id, index), width, height))
+                covered |= _outline(rollout, camera, shapes, body_id, index, width, height) > 0
+        share = max(share, float(covered.mean()))
+    # A tenth of slack for what rounding to pixels does to a small picture.
+    return (
+        _at_least("in_frame", inside, IN_FRAME_LIMIT),
+        _at_least("subject_size", share, 0.9 * subject_size[0]),
     )
 
 

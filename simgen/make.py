@@ -118,6 +118,11 @@ class Maker:
         camera = rollout.spec.camera
         if isinstance(camera, Framing):
             camera = frame_camera(camera, rollout, shapes, width=render.width, height=render.height)
+        foreseen = judge.foresee_view(
+            rollout, camera, shapes, width=render.width, height=render.height, subject_size=the_scene.subject_size
+        )
+        if (hopeless := judge.first_reject(foreseen)) is not None:
+            return hopeless
         told = language.compile_instructions(
             the_scene, rollout, camera, np.random.default_rng([self.seed, sample_id.index, attempt, 1])
         )
