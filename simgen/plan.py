@@ -17,7 +17,8 @@ import numpy as np
 import yaml
 
 from simgen.errors import ConflictError, OutputError, UsageError
-from simgen.recipe import Recipe, parse_recipe, read_yaml
+from simgen.recipe import Recipe, parse_recipe
+from simgen.settings import read_yaml
 from simgen.types import Split
 
 RESOLVED = "config.resolved.yaml"

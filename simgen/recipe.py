@@ -25,11 +25,14 @@ import yaml
 
 from simgen import __version__, resources, scene
 from simgen.errors import UnknownName, UsageError
+from simgen.settings import known_keys, mapping, override, read_yaml
 
 Quality = Literal["fast", "standard", "high"]
 Pass = Literal["depth", "normals", "flow"]
 DEFAULT = "all"
 SMALLEST_PX, LARGEST_PX = 32, 4096
+_TRAINING = "train_"
+"""What the names of recipes in `pipelines/` begin with that are not for generating."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +131,8 @@ def load_recipe(
         raise UnknownName("recipe or scene", name, {*recipe_names(), *scene.scenes()})
 
     data = _absolute_places(data, base, where)
-    for override in overrides:
-        _apply(data, override)
+    for text in overrides:
+        override(data, text)
     chosen = data.setdefault("assets", {})
     for key, added in (("objects", assets), ("environments", hdri)):
         chosen[key] = [*chosen.get(key, []), *(_absolute(manifest, Path.cwd()) for manifest in added)]
@@ -147,7 +150,8 @@ def load_scenes(folders: Sequence[str] = ()) -> None:
 
 def recipe_names() -> list[str]:
     """The recipes that come with simgen."""
-    return sorted(path.stem for path in resources.folder("pipelines").glob("*.yaml"))
+    names = (path.stem for path in resources.folder("pipelines").glob("*.yaml"))
+    return sorted(name for name in names if not name.startswith(_TRAINING))
 
 
 def pins(recipe: Recipe) -> dict[str, str]:
@@ -178,6 +182,7 @@ _LOOKS_ON = {
         "doctor.py",
     ),
     *("forecast.py", "pack.py", "preview.py", "progress.py", "report.py", "reproduce.py", "resources.py", "status.py"),
+    "train",
 }
 
 
@@ -191,7 +196,7 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
     values = dict(data)
     # A resolved recipe carries how it was run; `plan` reads that part.
     values.pop("run", None)
-    _known_keys(values, Recipe, where)
+    known_keys(values, Recipe, where)
     for needed in ("name", "scenes"):
         if needed not in values:
             raise UsageError(f"{where}: a recipe needs {needed!r}")
@@ -211,15 +216,6 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
     )
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; a UsageError names line and reason where there is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
-    return _mapping(_yaml(text, str(path)), str(path))
-
-
 def _recipe_path(name: str) -> Path | None:
     """The file that a name stands for; None where only a scene can be meant."""
     path = Path(name)
@@ -228,24 +224,9 @@ def _recipe_path(name: str) -> Path | None:
             raise UsageError(f"{path}: no such recipe file; recipes by name: {', '.join(recipe_names())}")
         return path
     bundled = resources.folder("pipelines") / f"{name}.yaml"
+    if name.startswith(_TRAINING) and bundled.is_file():
+        raise UsageError(f"{name}: is a recipe for training; use it with `simgen train {name}`")
     return bundled if bundled.is_file() else None
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    """Put one `a.b=v` into the raw recipe; whether the key is known is checked with all the others."""
-    key, equals, text = override.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise UsageError(f"--set {override}: must be KEY=VALUE, as in --set render.width=256")
-    place = data
-    for depth, part in enumerate(path[:-1], start=1):
-        inner = place.get(part)
-        if inner is None:
-            inner = place[part] = {}
-        if not isinstance(inner, dict):
-            raise UsageError(f"--set {override}: {'.'.join(path[:depth])} is a value and has no keys")
-        place = inner
-    place[path[-1]] = _yaml(text, f"--set {override}")
 
 
 def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
@@ -258,7 +239,7 @@ def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[st
         data["scenes"] = {
             k: dict(v) if isinstance(v, dict) else {} if v is None else v for k, v in data["scenes"].items()
         }
-    chosen = data["assets"] = _mapping(data.get("assets") or {}, f"{where}: assets")
+    chosen = data["assets"] = mapping(data.get("assets") or {}, f"{where}: assets")
     for key in ("objects", "environments"):
         if key in chosen:
             chosen[key] = [_absolute(text, base) for text in _texts(chosen[key], f"{where}: assets.{key}")]
@@ -284,9 +265,9 @@ def _place_free(manifest: str) -> str:
 
 def _scenes(value: Any, where: str, check: bool) -> tuple[SceneChoice, ...]:
     choices = []
-    for name, given in _mapping(value, f"{where}: scenes").items():
+    for name, given in mapping(value, f"{where}: scenes").items():
         place = f"{where}: scenes.{name}"
-        parameters = _mapping({} if given is None else given, place)
+        parameters = mapping({} if given is None else given, place)
         weight = parameters.pop("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
             raise UsageError(f"{place}: weight must be a number of at least 0; got {weight!r}")
@@ -301,8 +282,8 @@ def _scenes(value: Any, where: str, check: bool) -> tuple[SceneChoice, ...]:
 
 
 def _render(value: Any, where: str) -> Render:
-    values = _mapping(value, where)
-    _known_keys(values, Render, where)
+    values = mapping(value, where)
+    known_keys(values, Render, where)
     for key in ("width", "height"):
         size = values.get(key, 512)
         if not isinstance(size, int) or isinstance(size, bool) or not SMALLEST_PX <= size <= LARGEST_PX:
@@ -319,8 +300,8 @@ def _render(value: Any, where: str) -> Render:
 
 
 def _assets(value: Any, where: str) -> AssetChoice:
-    values = _mapping(value, where)
-    _known_keys(values, AssetChoice, where)
+    values = mapping(value, where)
+    known_keys(values, AssetChoice, where)
     builtin = values.get("builtin", True)
     if not isinstance(builtin, bool):
         raise UsageError(f"{where}.builtin must be true or false; got {builtin!r}")
@@ -329,19 +310,6 @@ def _assets(value: Any, where: str) -> AssetChoice:
         environments=_texts(values.get("environments", []), f"{where}.environments"),
         builtin=builtin,
     )
-
-
-def _known_keys(values: Mapping[str, Any], cls: type, where: str) -> None:
-    known = [field.name for field in dataclasses.fields(cls)]
-    for key in values:
-        if key not in known:
-            raise UnknownName("key", str(key), known, where=where)
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where} must be a mapping of keys to values; got {value!r}")
-    return dict(value)
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
@@ -361,38 +329,3 @@ def _installed(distribution: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: a key that stands twice is an error, 1e-3 is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is not a text", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f" line {mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{where}:{line} is not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where}: is not YAML: {error}") from error
