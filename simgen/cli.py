@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simgen.status import Status
 
 INTERRUPTED, TERMINATED, QUARANTINED = 130, 143, 3
+_TRAINING = {"torch", "diffusers", "transformers", "peft", "safetensors", "tensorboard", "huggingface_hub"}
 
 _log_folder: ContextVar[Path | None] = ContextVar("log_folder", default=None)
 """Where the traceback of a bug goes once a command has a folder."""
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> Never:
     except Exception as error:  # a bug of ours: the user gets a sentence, the traceback goes into a file
         code = 1
         if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
-            _complain(f"{error.name} is not installed; get everything with: pip install 'simgen[generate]'")
+            extra = "train" if (error.name or "").partition(".")[0] in _TRAINING else "generate"
+            _complain(f"{error.name} is not installed; get everything with: pip install 'simgen[{extra}]'")
         else:
             kept = _keep_traceback()
             _complain(f"unexpected {type(error).__name__}: {_first_line(error)}; the traceback is in {kept}")
@@ -482,6 +484,108 @@ def reproduce(folder: Path, key: str) -> int:
     verdict = compare(folder, key)
     click.echo(verdict.text)
     return 0 if verdict.same else 1
+
+
+# Using what was made.
+
+
+@cli.command()
+@click.argument("recipe", required=False)
+@click.option("--data", multiple=True, metavar="DIR", help="A data set: folder or address.  [may stand several times]")
+@click.option("--base", metavar="MODEL", help="Editor to train: a Hub id, a folder, or tiny:qwen.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--steps", type=int, help="Of the whole run, what is there included.")
+@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=V", help="Change one setting; see docs/training.md.")
+@click.option("--device", metavar="NAME", help="cpu or cuda.  [default: cuda where there is one]")
+@click.option("--stream", is_flag=True, help="Read the shards as they come, without keeping them.")
+@click.option("--dry-run", is_flag=True, help="Say what it would take: memory, FLOPs, time.")
+def train(
+    recipe: str | None,
+    data: tuple[str, ...],
+    base: str | None,
+    out: Path | None,
+    steps: int | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    device: str | None,
+    stream: bool,
+    dry_run: bool,
+) -> int:
+    """Train an image editor on a data set.
+
+    A LoRA for Qwen-Image-Edit, FLUX.1 Kontext, FLUX.2 or Qwen-Image-2.1. RECIPE is a YAML file or the name of a
+    recipe that begins with train_. The same command again goes on where it was stopped; on several GPUs, put
+    `torchrun --nproc-per-node 8 -m simgen.cli` in front instead of `simgen`.
+    """
+    from simgen.train.config import load_config
+
+    config = load_config(recipe, overrides=overrides, given={"base": base, "steps": steps, "seed": seed})
+    if not data:
+        raise UsageError("--data is missing: name the folder of a data set, as in --data out/demo")
+    if dry_run:
+        from simgen.train.estimate import estimate
+
+        for name, value in estimate(config, data=data, device=device).items():
+            click.echo(f"{name:<12} {value}")
+        return 0
+    if out is None:
+        raise UsageError("--out is missing: name the folder of the run, as in --out runs/first")
+    from rich.console import Console
+
+    from simgen.progress import duration
+    from simgen.train.loop import train as run
+
+    _log_folder.set(out)
+    done = run(config, data=data, out=out, console=Console(stderr=True), device=device, stream=stream)
+    if os.environ.get("RANK", "0") == "0":
+        lost = f", {done.skipped} of them skipped" if done.skipped else ""
+        click.echo(f"{out}: {done.step} steps{lost}, {duration(done.seconds)} for those of this time")
+        click.echo(f'next: simgen edit PICTURE "what happens" --lora {out}')
+    return 0
+
+
+@cli.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@click.argument("instruction")
+@click.option("--lora", type=click.Path(path_type=Path), help="A run of `simgen train`, or a safetensors file.")
+@click.option("--base", metavar="MODEL", help="Editor.  [default: what the run was trained on]")
+@click.option("--out", type=click.Path(path_type=Path), help="Where it goes.  [default: PICTURE-edit.png]")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--steps", type=click.IntRange(min=2), help="Of the sampler.  [default: as the editor's card says]")
+@click.option("--guidance", type=float, help="[default: as the editor's card says]")
+@click.option("--device", metavar="NAME", help="cpu or cuda.  [default: cuda where there is one]")
+def edit(
+    picture: Path,
+    instruction: str,
+    lora: Path | None,
+    base: str | None,
+    out: Path | None,
+    seed: int,
+    steps: int | None,
+    guidance: float | None,
+    device: str | None,
+) -> int:
+    """Edit a picture, or a folder of them.
+
+    With what a run has learnt, or without --lora as the editor comes. Size and place of things stay.
+    """
+    if not instruction.strip():
+        raise UsageError('the instruction is empty; say what happens, as in "knock over the mug"')
+    from simgen.train.edit import edit_all, jobs
+
+    for path in edit_all(
+        jobs(picture, out),
+        instruction,
+        base_name=base,
+        lora=lora,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        device=device,
+    ):
+        click.echo(path)
+    return 0
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ LAYERS = [
         "motion",
         "claims",
         "words",
+        "settings",
     },
     {"recipe", "plan", "store", "record", "assets", "sampling", "framing", "language", "judge"},
     {"shards", "dataset", "status", "card", "report", "preview", "_report", "forecast", "describe", "progress"},
-    {"engine"},
+    {"engine", "train"},
     {"make"},
     {"reproduce", "cluster", "doctor"},
     {"assets_cli", "cli"},
@@ -46,13 +47,17 @@ OWNERS = {
     "pybullet": {"engine"},
     "pybullet_utils": {"engine"},
     "pyarrow": {"shards"},
-    "webdataset": {"shards"},
-    "fsspec": {"archives", "assets", "shards"},
+    "webdataset": {"shards", "train"},
+    "fsspec": {"archives", "assets", "shards", "train"},
     "coacd": {"pack", "meshes"},
-    "rich": {"progress", "cli"},
+    "rich": {"progress", "cli", "train"},
     "click": {"cli", "assets_cli"},
     "torch": {"train"},
     "diffusers": {"train"},
+    "transformers": {"train"},
+    "peft": {"train"},
+    "safetensors": {"train"},
+    "huggingface_hub": {"train"},
 }
 HEAVY = {
     "ray",
@@ -67,6 +72,9 @@ HEAVY = {
     "PIL",
     "trimesh",
     "rich",
+    "diffusers",
+    "transformers",
+    "peft",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -191,6 +199,14 @@ def test_looking_at_a_data_set_needs_neither_ray_nor_blender(module: str) -> Non
     code = f"import simgen.{module}, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"ray", "bpy", "torch", "kubric", "pybullet", "webdataset"} & set(run.stdout.split())
+
+
+def test_training_needs_neither_blender_nor_ray() -> None:
+    code = "import simgen.train.loop, simgen.train.edit, sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(run.stdout.split())
+    assert not {"ray", "bpy", "kubric", "pybullet", "pyarrow", "trimesh"} & loaded
+    assert not {name for name in loaded if name.startswith(("simgen.engine", "simgen.make", "simgen.cluster"))}
 
 
 SCENE_CODE = sorted({*(ROOT / "scenes").glob("*.py"), *resources.folder("scenes").glob("*.py")})

@@ -1,0 +1,136 @@
+"""The folder of a run: what it is of, how it stands, and what comes out.
+
+RUN/pytorch_lora_weights.safetensors   the averaged adapter, as `load_lora_weights` of diffusers takes it
+RUN/README.md                          the model card
+RUN/run.json                           what the run is of; another base, data set or setting is refused
+RUN/config.yaml                        all settings
+RUN/log.jsonl                          a line a step, and one a validation
+RUN/checkpoints/00000250.safetensors   everything that going on needs
+RUN/validation/00000250.png            held-out pairs: start, truth, edit, mask
+RUN/tensorboard/
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import yaml
+from diffusers.training_utils import _collate_lora_metadata
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from simgen.errors import ConflictError, OutputError
+from simgen.store import put, read_json
+from simgen.train.adapter import Adapter
+from simgen.train.base import Base
+from simgen.train.config import TrainConfig
+
+WEIGHTS = "pytorch_lora_weights.safetensors"
+CHECKPOINTS, LOG, RUN, CONFIG, CARD = "checkpoints", "log.jsonl", "run.json", "config.yaml", "README.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How a run stands after `step` steps."""
+
+    step: int
+    skipped: int
+    """Steps whose gradients were not finite, and which changed nothing."""
+    tensors: Mapping[str, Tensor]
+    """Flat: `master`, `ema`, `exp_avg`, `exp_avg_sq`; and `rng`, the state of torch's own generator."""
+
+
+def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
+    """Make the folder the one of this run; refuse where it is of another one, saying what differs."""
+    path = folder / RUN
+    if path.is_file():
+        there = read_json(path)
+        differs = [
+            f"{key} {there.get(key)!r} there, {told.get(key)!r} now"
+            for key in sorted({*there, *told})
+            if there.get(key) != told.get(key)
+        ]
+        if differs:
+            raise ConflictError(
+                f"{folder}: holds a run of other settings ({'; '.join(differs[:4])}); give another --out"
+            )
+    elif folder.is_dir() and any(p.name != CONFIG for p in folder.iterdir()):
+        raise ConflictError(f"{folder}: is not empty and holds no run; give another --out")
+    else:
+        put(path, (json.dumps(dict(told), indent=1) + "\n").encode())
+    put(folder / CONFIG, yaml.safe_dump(config.as_data(), sort_keys=False, default_flow_style=None).encode())
+
+
+def save(folder: Path, state: State, *, keep: int) -> None:
+    """Write a checkpoint whole, then let go of the oldest beyond `keep`."""
+    told = {"step": str(state.step), "skipped": str(state.skipped)}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
+    put(_path(folder, state.step), safetensors.torch.save(tensors, metadata=told))
+    for step in steps(folder)[:-keep]:
+        _path(folder, step).unlink(missing_ok=True)
+
+
+def steps(folder: Path) -> list[int]:
+    """Of the checkpoints that are there."""
+    names = (path.name for path in (folder / CHECKPOINTS).glob("*.safetensors"))
+    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"(\d+)\.safetensors", name)))
+
+
+def latest(folder: Path) -> State | None:
+    """The newest checkpoint that can be read; None where there is none. A damaged one is an error where no older
+    one is left."""
+    damaged = None
+    for step in reversed(steps(folder)):
+        path = _path(folder, step)
+        try:
+            with safe_open(path, framework="pt") as file:
+                told = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return State(step=int(told["step"]), skipped=int(told["skipped"]), tensors=tensors)
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            damaged = OutputError(f"{path}: the checkpoint is damaged ({error}); remove it to begin again")
+    if damaged is not None:
+        raise damaged
+    return None
+
+
+def write_weights(folder: Path, adapter: Adapter, base: Base) -> Path:
+    """Write what the graph shows as the file that diffusers loads."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".weights.") as draft:
+        type(base.pipeline).save_lora_weights(
+            draft,
+            transformer_lora_layers=adapter.state(),
+            **_collate_lora_metadata({"transformer": base.pipeline.transformer}),
+        )
+        data = (Path(draft) / WEIGHTS).read_bytes()
+    put(folder / WEIGHTS, data)
+    return folder / WEIGHTS
+
+
+def trim_log(folder: Path, step: int) -> None:
+    """Drop the lines of steps after a checkpoint: they are taken again."""
+    path = folder / LOG
+    if path.is_file():
+        kept = [line for line in path.read_bytes().splitlines(keepends=True) if _step_of(line) <= step]
+        put(path, b"".join(kept))
+
+
+def _step_of(line: bytes) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # half a line of a killed run
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / CHECKPOINTS / f"{step:08d}.safetensors"
+
+
+def generator_state() -> Tensor:
+    return torch.get_rng_state()

@@ -1,0 +1,534 @@
+"""The training loop: from a data set and a base to adapters, with nothing lost on the way.
+
+Which samples a step sees, and what noise, follows from (seed, step, place in the batch, sample) alone. So the state
+of a run is its flat tensors and the number of its step, and a run on one GPU is the run on eight.
+"""
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from rich.console import Console
+
+from simgen import __version__
+from simgen.errors import SimgenError, UsageError
+from simgen.train import checkpoint, speed
+from simgen.train.adapter import Adapter, average, norm, rate
+from simgen.train.base import load_base
+from simgen.train.card import write_card
+from simgen.train.config import TrainConfig
+from simgen.train.data import Example, Framing, Order, Pairs, full_size, open_pairs
+from simgen.train.data import stream as read_stream
+from simgen.train.encode import Encoded, Encoder
+from simgen.train.families import Family
+from simgen.train.feed import Feed, Item, Shuffled, Streamed
+from simgen.train.flops import Step, Tokens, step_flops
+from simgen.train.fp8 import quantise_base
+from simgen.train.objectives import FlowMatching, Objective, Outcome
+from simgen.train.outcome import generator, outcome
+from simgen.train.telemetry import Telemetry
+from simgen.train.validate import validate
+
+PATIENCE = 3
+"""So many steps in a row without finite gradients end a run."""
+_SUMS = ("loss", "loss_inside", "loss_outside", "counted_inside", "counted_outside")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a process stands among those of a run."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    folder: Path
+    step: int
+    loss: float
+    """Of the last step."""
+    skipped: int
+    seconds: float
+
+
+def train(
+    config: TrainConfig,
+    *,
+    data: Sequence[str],
+    out: Path,
+    console: Console,
+    device: str | None = None,
+    stream: bool = False,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Result:
+    """Train to `config.steps`, from where `out` stands. `watch` gets the figures of each step. KeyboardInterrupt
+    comes out after the state has been saved."""
+    began = time.monotonic()
+    with _place(device) as place, _stop_signals() as stopped:
+        run = _Run(config, data=data, out=out, place=place, console=console, stream=stream)
+        try:
+            loss = math.nan
+            for step in range(run.step, config.steps):
+                figures = run.advance(step)
+                loss = figures["loss"]
+                if watch is not None:
+                    watch(step, figures)
+                ends = step + 1 == config.steps
+                if stopped() or ends or (step + 1) % config.save_every == 0:
+                    run.save()
+                if config.validate_every and (ends or (step + 1) % config.validate_every == 0) and not stopped():
+                    run.validate()
+                if stopped():
+                    raise KeyboardInterrupt
+        except torch.OutOfMemoryError as error:
+            raise _out_of_memory(config, run.step) from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error) or "out of memory" in str(error):
+                raise _out_of_memory(config, run.step) from error
+            raise
+        finally:
+            run.close()
+        return Result(folder=out, step=run.step, loss=loss, skipped=run.skipped, seconds=time.monotonic() - began)
+
+
+class _Run:
+    """Everything that is there while a run goes on."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        data: Sequence[str],
+        out: Path,
+        place: Place,
+        console: Console,
+        stream: bool = False,
+    ) -> None:
+        self.config, self.place, self.out = config, place, out
+        if config.batch % (place.world * config.micro_batch):
+            raise UsageError(
+                f"batch must be a multiple of processes times micro_batch; got batch {config.batch}, "
+                f"{place.world} processes, micro_batch {config.micro_batch}"
+            )
+        self.held_out = open_pairs(data, split="test")
+        dtype = precision(config, place.device)
+        self.base = base = load_base(config.base, dtype=dtype, device=place.device)
+        if config.micro_batch > 1 and not base.family.batches:
+            raise UsageError(f"--base {config.base}: takes one sample at a time; set micro_batch to 1")
+        self.framing = framing_of(config, base.family, area_px=base.area_px, is_tiny=base.is_tiny)
+        source = self._source(data, stream=stream)
+        self.objective: Objective = FlowMatching(mask_weight=config.mask_weight)
+        self.guidance = base.family.edit_guidance if config.guidance is None else config.guidance
+        transformer = base.pipeline.transformer
+        self.adapter = Adapter(
+            transformer,
+            base.family,
+            rank=config.rank,
+            alpha=config.alpha,
+            layers=config.layers,
+            seed=config.seed,
+            dtype=dtype,
+        )
+        if config.fp8:
+            quantise_base(transformer)
+        if place.first:
+            checkpoint.claim(out, self.told(), config)
+        self.optimizer = torch.optim.AdamW(
+            [torch.nn.Parameter(self.adapter.master)],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.ema = self.adapter.master.clone()
+        self.sums = torch.zeros(len(_SUMS), device=place.device)
+        self.step = self.skipped = self.in_a_row = 0
+        self._flops: dict[tuple[int, int], Step] = {}
+        self._resume()
+        self.encoder = Encoder(
+            base,
+            device=place.device,
+            offload=config.encoders == "offload",
+            cache=Path(config.cache).expanduser() if config.cache else None,
+        )
+        self.feed = Feed(
+            source,
+            self.encoder,
+            ahead=config.ahead,
+            steps=config.steps,
+            seed=config.seed,
+            bare_share=config.drop_instruction,
+        )
+        attention = speed.choose_attention(transformer, config.attention)
+        self._fit_memory()
+        compiled = config.compile == "on" or (config.compile == "auto" and place.device.type == "cuda")
+        if compiled:
+            speed.compile_blocks(transformer)
+        self.peak = speed.matmul_peak(place.device, dtype)
+        self.telemetry: Telemetry | None = None
+        if place.first:
+            checkpoint.trim_log(out, self.step)
+            self.telemetry = Telemetry(
+                out,
+                step=self.step,
+                steps=config.steps,
+                console=console,
+                settings=config.as_data(),
+                wandb=config.wandb,
+            )
+            self.telemetry.say(f"base {base.name} ({base.family.name}), licence: {base.license}")
+            self.telemetry.say(
+                f"{self.amount} pairs to train on, {len(self.held_out)} held out; "
+                f"{len(self.adapter) / 1e6:.3g} M adapter weights of rank {config.rank} in "
+                f"{len(self.adapter.names) // 2} layers, {str(dtype).removeprefix('torch.')}, attention {attention}"
+            )
+            if self.step:
+                self.telemetry.say(f"{out}: {self.step} of {config.steps} steps are there, going on")
+
+    def told(self) -> dict[str, Any]:
+        """What this run is of."""
+        return {
+            **self.config.decisive(),
+            "base_identity": self.base.identity,
+            "data": self.fingerprint,
+            "objective": self.objective.name,
+            "precision": str(self.adapter.dtype).removeprefix("torch."),
+            "simgen": __version__,
+        }
+
+    # One step.
+
+    def advance(self, step: int) -> dict[str, float]:
+        """Take the step with this number, from 0; returns its figures."""
+        began = time.perf_counter()
+        config, adapter = self.config, self.adapter
+        items = self.feed.take(step)
+        encoded_at = time.perf_counter()
+        adapter.start_step()
+        self.sums.zero_()
+        for first in range(0, len(items), config.micro_batch):
+            found = self.outcome(items[first : first + config.micro_batch])
+            (found.loss.sum() / config.batch).backward()  # type: ignore[no-untyped-call]
+            adapter.gather()
+            self._count(found)
+        if self.place.world > 1:
+            self._reduce()
+        size = norm(adapter.gradient)
+        loss, *_ = sums = self.sums.tolist()
+        sound = math.isfinite(size) and math.isfinite(loss)
+        if sound:
+            self._update(step, size)
+        self.step = step + 1
+        self._patience(sound)
+        seconds = time.perf_counter() - began
+        flops = config.batch / self.place.world * self._flops_of(items[0].encoded)
+        return self._report(
+            {
+                "loss": loss / config.batch,
+                "loss_inside": sums[1] / sums[3] if sums[3] else math.nan,
+                "loss_outside": sums[2] / sums[4] if sums[4] else math.nan,
+                "gradient_norm": size,
+                "learning_rate": self._rate(step),
+                "seconds": seconds,
+                "encode_seconds": encoded_at - began,
+                "tflops": flops / seconds / 1e12,
+                "peak_share": flops / seconds / self.peak,
+                "memory_gb": speed.peak_memory_bytes(self.place.device) / 1e9,
+                "skipped": float(self.skipped),
+            }
+        )
+
+    def outcome(self, items: Sequence[Item]) -> Outcome:
+        """What the objective says of a micro-batch, as the graph stands."""
+        return outcome(
+            self.base,
+            self.objective,
+            [item.encoded for item in items],
+            [generator(self.config.seed, item.name) for item in items],
+            guidance=self.guidance,
+            device=self.place.device,
+        )
+
+    def _count(self, found: Outcome) -> None:
+        inside, outside = found.figures["loss_inside"], found.figures["loss_outside"]
+        self.sums += torch.stack(
+            [
+                found.loss.detach().sum(),
+                inside.nansum(),
+                outside.nansum(),
+                (~inside.isnan()).sum(),
+                (~outside.isnan()).sum(),
+            ]
+        )
+
+    def _reduce(self) -> None:
+        """Gradients and sums of all processes in one message."""
+        message = torch.cat([self.adapter.gradient, self.sums])
+        dist.all_reduce(message)
+        self.adapter.gradient.copy_(message[: -len(_SUMS)])
+        self.sums.copy_(message[-len(_SUMS) :])
+
+    def _update(self, step: int, size: float) -> None:
+        adapter, limit = self.adapter, self.config.max_grad_norm
+        if limit and size > limit:
+            adapter.gradient.mul_(limit / size)
+        group = self.optimizer.param_groups[0]
+        group["lr"] = self._rate(step)
+        group["params"][0].grad = adapter.gradient
+        self.optimizer.step()
+        average(self.ema, adapter.master, step=step, decay=self.config.ema_decay)
+        adapter.show(adapter.master)
+
+    def _rate(self, step: int) -> float:
+        return rate(step, peak=self.config.learning_rate, warmup_steps=self.config.warmup_steps)
+
+    def _patience(self, sound: bool) -> None:
+        if sound:
+            self.in_a_row = 0
+            return
+        self.skipped += 1
+        self.in_a_row += 1
+        if self.telemetry is not None:
+            self.telemetry.say(f"step {self.step}: loss or gradient is not finite; nothing was changed")
+        if self.in_a_row == PATIENCE:
+            there = checkpoint.steps(self.out)
+            saved = f"the checkpoint of step {there[-1]} is there" if there else "no checkpoint was written yet"
+            raise SimgenError(
+                f"{self.out}: {PATIENCE} steps in a row up to {self.step} gave no finite loss; {saved}; "
+                f"a smaller learning_rate ({self.config.learning_rate:g} now) in a new --out is the usual remedy"
+            )
+
+    # What comes in.
+
+    pairs: Pairs | None
+    amount: str
+    fingerprint: str
+
+    def _source(self, data: Sequence[str], *, stream: bool) -> Shuffled | Streamed:
+        """Where samples come from; sets what there is to say of them."""
+        config, place = self.config, self.place
+        if stream:
+            share = config.batch // place.world
+            batches = read_stream(
+                data,
+                split="train",
+                framing=self.framing,
+                batch=config.batch,
+                seed=config.seed,
+                rank=place.rank,
+                world=place.world,
+            )
+            self.pairs, self.amount, self.fingerprint = None, "streamed", f"stream of {' '.join(data)}"
+            return Streamed(batches, first_place=place.rank * share)
+        self.pairs = pairs = open_pairs(data, split="train")
+        self.amount, self.fingerprint = str(len(pairs)), pairs.fingerprint
+        order = Order(pairs, batch=config.batch, seed=config.seed, framing=self.framing)
+        return Shuffled(pairs, order, seed=config.seed, rank=place.rank, world=place.world)
+
+    def _flops_of(self, encoded: Encoded) -> float:
+        """Of one sample, forward and backward, without what is computed twice to save memory."""
+        tokens, words = len(encoded.pictures["end"]), self.base.family.text_tokens(encoded.text)
+        if (tokens, words) not in self._flops:
+            shape = Tokens(target=tokens, reference=len(encoded.pictures["start"]), text=words)
+            self._flops[tokens, words] = step_flops(self.base.pipeline.transformer, shape)
+        found = self._flops[tokens, words]
+        return found.forward + found.backward
+
+    def _fit_memory(self) -> None:
+        wanted, transformer = self.config.recompute, self.base.pipeline.transformer
+        total = len(speed.blocks(transformer))
+        if isinstance(wanted, int):
+            speed.recompute(transformer, min(wanted, total))
+        elif wanted == "all":
+            speed.recompute(transformer, total)
+        elif wanted == "auto" and self.place.device.type == "cuda":
+            largest = self._largest()
+
+            def trial() -> None:
+                self.adapter.start_step()
+                self.outcome(largest).loss.sum().backward()  # type: ignore[no-untyped-call]
+
+            # Every process takes the most that one of them needs: they wait for each other anyway.
+            count = torch.tensor(speed.least_recompute(transformer, trial), device=self.place.device)
+            if self.place.world > 1:
+                dist.all_reduce(count, dist.ReduceOp.MAX)
+            speed.recompute(transformer, int(count))
+            self.adapter.start_step()
+
+    def _largest(self) -> list[Item]:
+        """A micro-batch of the largest pictures that the run will meet."""
+        side = self.framing.largest_px
+        size = (side, side)
+        if self.pairs is not None:
+            sizes = {(int(w), int(h)) for w, h in np.unique(self.pairs.sizes, axis=0)}
+            size = max((full_size(*one, self.framing) for one in sizes), key=lambda one: one[0] * one[1])
+        blank = np.zeros((size[1], size[0], 3), np.uint8)
+        words = " ".join(["word"] * 80)
+        example = Example(
+            key="blank", start=blank, end=blank, mask=blank[..., 0], instruction=words, digest=f"blank {size}"
+        )
+        encoded = self.encoder.encode([example], without_words=[False])[0]
+        return [Item(name="blank", encoded=encoded)] * self.config.micro_batch
+
+    # What stays.
+
+    def _resume(self) -> None:
+        state = checkpoint.latest(self.out)
+        if state is None:
+            return
+        if state.step > self.config.steps:
+            raise UsageError(
+                f"{self.out}: stands at step {state.step}, past the {self.config.steps} asked for; raise --steps"
+            )
+        self.step, self.skipped = state.step, state.skipped
+        self.adapter.master.copy_(state.tensors["master"])
+        self.ema.copy_(state.tensors["ema"])
+        parameter = self.optimizer.param_groups[0]["params"][0]
+        self.optimizer.state[parameter] = {
+            "step": state.tensors["updates"].clone(),
+            "exp_avg": state.tensors["exp_avg"].to(self.place.device),
+            "exp_avg_sq": state.tensors["exp_avg_sq"].to(self.place.device),
+        }
+        torch.set_rng_state(state.tensors["rng"])
+        self.adapter.show(self.adapter.master)
+
+    def save(self) -> None:
+        """The state as it stands, and the average as the file that diffusers loads."""
+        if not self.place.first:
+            return
+        moments = self.optimizer.state[self.optimizer.param_groups[0]["params"][0]]
+        empty = torch.zeros_like(self.adapter.master)
+        tensors = {
+            "master": self.adapter.master,
+            "ema": self.ema,
+            "exp_avg": moments.get("exp_avg", empty),
+            "exp_avg_sq": moments.get("exp_avg_sq", empty),
+            "updates": moments.get("step", torch.tensor(0.0)),
+            "rng": torch.get_rng_state(),
+        }
+        state = checkpoint.State(step=self.step, skipped=self.skipped, tensors=tensors)
+        checkpoint.save(self.out, state, keep=self.config.keep)
+        with self.adapter.showing(self.ema):
+            checkpoint.write_weights(self.out, self.adapter, self.base)
+        write_card(self.out, config=self.config, base=self.base, pairs=self.amount, step=self.step, told=self.told())
+
+    def validate(self) -> None:
+        """Figures and pictures of held-out pairs with the average; from a generator of its own."""
+        if self.place.first and len(self.held_out):
+            assert self.telemetry is not None
+            with self.adapter.showing(self.ema):
+                found = validate(
+                    self.base,
+                    self.objective,
+                    self.encoder,
+                    self.held_out,
+                    config=self.config,
+                    framing=self.framing,
+                    guidance=self.guidance,
+                    folder=self.out,
+                    step=self.step,
+                )
+            self.telemetry.validation(self.step, found.figures, found.sheet)
+        if self.place.world > 1:
+            dist.barrier()
+
+    def close(self) -> None:
+        self.feed.close()
+        if self.telemetry is not None:
+            self.telemetry.close()
+
+    def _report(self, figures: dict[str, float]) -> dict[str, float]:
+        if self.telemetry is not None:
+            self.telemetry.step(self.step, figures)
+        return figures
+
+
+def framing_of(config: TrainConfig, family: Family, *, area_px: int, is_tiny: bool) -> Framing:
+    """How pictures become examples, where nothing is said as the base likes it."""
+    grain = family.grain_px
+    crop = config.crop_px or (64 if is_tiny else 512)
+    if crop % grain:
+        raise UsageError(f"crop_px must be a multiple of {grain} for {family.name}; got {crop}")
+    largest = config.largest_px or round(math.sqrt(area_px))
+    return Framing(
+        crop_px=crop,
+        crop_share=config.crop_share,
+        largest_px=largest,
+        grain_px=grain,
+        tiers=config.tiers,
+        variants=config.crop_variants,
+    )
+
+
+def precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+    if config.dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+
+
+@contextlib.contextmanager
+def _place(device: str | None) -> Iterator[Place]:
+    """This process's place, with the others of a `torchrun` joined."""
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"--device {kind}: torch finds no such device here; leave it out to use what is there")
+    try:
+        chosen = torch.device(kind)
+    except RuntimeError as error:
+        raise UsageError(f"--device {kind}: torch knows no such device; use cpu or cuda") from error
+    if kind == "cuda":
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(chosen)
+    if world > 1:
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Place(rank=rank, world=world, device=chosen)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """While this is open, the first Ctrl-C or SIGTERM only asks to stop after the step; the second one stops."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if signal.SIGTERM in asked and callable(before[signal.SIGTERM]):
+            # The command line tells the two apart by its own handler.
+            with contextlib.suppress(KeyboardInterrupt):
+                before[signal.SIGTERM](signal.SIGTERM, None)  # type: ignore[operator, misc]
+
+
+def _out_of_memory(config: TrainConfig, step: int) -> SimgenError:
+    return SimgenError(
+        f"out of memory at step {step + 1}, with micro_batch {config.micro_batch}, crop_px {config.crop_px}, "
+        f"largest_px {config.largest_px}, recompute {config.recompute}: set recompute=all, encoders=offload or "
+        f"fp8=true, or smaller pictures; the same command then goes on"
+    )

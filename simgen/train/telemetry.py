@@ -1,0 +1,106 @@
+"""What a run says: a line at the terminal, `log.jsonl`, TensorBoard, and Weights & Biases where asked."""
+
+import importlib
+import json
+import math
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from torch.utils.tensorboard import SummaryWriter
+
+from simgen.errors import EnvironmentProblem
+from simgen.progress import duration
+from simgen.train.checkpoint import LOG
+
+
+class Telemetry:
+    """The figures of one run, from the step where it begins or goes on."""
+
+    def __init__(
+        self, folder: Path, *, step: int, steps: int, console: Console, settings: Mapping[str, Any], wandb: str | None
+    ) -> None:
+        self._steps = steps
+        self._console = console
+        self._log = (folder / LOG).open("a")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self._wandb = _open_wandb(wandb, folder, settings) if wandb else None
+        self._recent: deque[Mapping[str, float]] = deque(maxlen=50)
+        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        if self._live is not None:
+            self._live.start()
+
+    def step(self, step: int, figures: Mapping[str, float]) -> None:
+        """The figures of the step that has just ended; `step` counts those that are done."""
+        self._recent.append(figures)
+        self._write(step, figures, prefix="train")
+        if self._live is not None:
+            table = Table.grid(padding=(0, 1))
+            table.add_row(ProgressBar(total=self._steps, completed=step, width=24), self._line(step))
+            self._live.update(table, refresh=True)
+        elif step == self._steps or step % max(1, self._steps // 20) == 0:
+            self._console.print(self._line(step), highlight=False, soft_wrap=True)
+
+    def validation(self, step: int, figures: Mapping[str, float], sheet: NDArray[np.uint8] | None) -> None:
+        """The figures of a validation, and its pictures in one [H, W, 3]."""
+        self._write(step, figures, prefix="validation")
+        if sheet is not None:
+            self._board.add_image("validation/pictures", sheet, step, dataformats="HWC")
+        told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if math.isfinite(value))
+        self._console.print(f"step {step}: validation {told}", highlight=False, soft_wrap=True)
+
+    def say(self, sentence: str) -> None:
+        self._console.print(sentence, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self._log.close()
+        self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+
+    def _write(self, step: int, figures: Mapping[str, float], *, prefix: str) -> None:
+        # JSON knows no NaN: what could not be measured is left out.
+        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+        line = {"step": step, **(finite if prefix == "train" else {prefix: finite})}
+        self._log.write(json.dumps(line) + "\n")
+        self._log.flush()
+        for name, value in finite.items():
+            self._board.add_scalar(f"{prefix}/{name}", value, step)
+        if self._wandb is not None:
+            self._wandb.log({f"{prefix}/{name}": value for name, value in finite.items()}, step=step)
+
+    def _line(self, step: int) -> str:
+        last, recent = self._recent[-1], list(self._recent)[-20:]
+        loss = _mean([f["loss"] for f in recent])
+        seconds = _mean([f["seconds"] for f in recent])
+        parts = [f"step {step}/{self._steps}", f"loss {loss:.4f}", f"{seconds:.2f} s/step"]
+        parts.append(f"{last['tflops']:.3g} TFLOP/s, {100 * last['peak_share']:.0f} % of peak")
+        if last.get("memory_gb"):
+            parts.append(f"{last['memory_gb']:.1f} GB")
+        if last.get("skipped"):
+            parts.append(f"{last['skipped']:.0f} skipped")
+        if step < self._steps and math.isfinite(seconds):
+            parts.append(f"{duration((self._steps - step) * seconds)} left")
+        return ", ".join(parts)
+
+
+def _mean(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
+def _open_wandb(project: str, folder: Path, settings: Mapping[str, Any]) -> Any:
+    try:
+        wandb = importlib.import_module("wandb")
+    except ModuleNotFoundError as error:
+        raise EnvironmentProblem("wandb: is not installed; pip install wandb, or leave `wandb` out") from error
+    return wandb.init(project=project, dir=str(folder), config=dict(settings), resume="allow", id=folder.name)
