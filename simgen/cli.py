@@ -496,10 +496,11 @@ def reproduce(folder: Path, key: str) -> int:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--steps", type=int, help="Of the whole run, what is there included.")
 @click.option("--seed", type=int, help="[default: 0]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=V", help="Change one setting; see docs/training.md.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=V", help="Change one setting; --settings lists them.")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [default: cuda where there is one]")
 @click.option("--stream", is_flag=True, help="Read the shards as they come, without keeping them.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take: memory, FLOPs, time.")
+@click.option("--settings", is_flag=True, help="List all settings as they would be, with what they mean.")
 def train(
     recipe: str | None,
     data: tuple[str, ...],
@@ -511,16 +512,21 @@ def train(
     device: str | None,
     stream: bool,
     dry_run: bool,
+    settings: bool,
 ) -> int:
     """Train an image editor on a data set.
 
-    A LoRA for Qwen-Image-Edit, FLUX.1 Kontext, FLUX.2 or Qwen-Image-2.1. RECIPE is a YAML file or the name of a
-    recipe that begins with train_. The same command again goes on where it was stopped; on several GPUs, put
-    `torchrun --nproc-per-node 8 -m simgen.cli` in front instead of `simgen`.
+    A LoRA for Qwen-Image-Edit, FLUX.1 Kontext, FLUX.2 or Qwen-Image-2.1. RECIPE is a YAML file, or train_smoke,
+    train_qwen or train_klein. The same command again goes on where it was stopped. On several GPUs write
+    `torchrun --nproc-per-node 8 -m simgen.cli train …`.
     """
     from simgen.train.config import load_config
 
     config = load_config(recipe, overrides=overrides, given={"base": base, "steps": steps, "seed": seed})
+    if settings:
+        for name, value, meaning in config.explained():
+            click.echo(f"{name:<18} {value:<26} {meaning}")
+        return 0
     if not data:
         raise UsageError("--data is missing: name the folder of a data set, as in --data out/demo")
     if dry_run:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import yaml
+
 from simgen import resources
 from simgen.errors import UnknownName, UsageError
 from simgen.settings import known_keys, override, read_yaml
@@ -79,6 +81,10 @@ class TrainConfig:
     def decisive(self) -> dict[str, Any]:
         """The settings that make another run when they change."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if not f.metadata["free"]}
+
+    def explained(self) -> list[tuple[str, str, str]]:
+        """Name, value and meaning of each setting."""
+        return [(f.name, _shown(getattr(self, f.name)), f.metadata["meaning"]) for f in dataclasses.fields(self)]
 
     def as_data(self) -> dict[str, Any]:
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
@@ -199,3 +205,7 @@ def _wanted(options: Sequence[Any], words: Sequence[str]) -> str:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: Any) -> str:
+    return yaml.safe_dump(_plain(value), default_flow_style=True, width=1000).removesuffix("\n...\n").rstrip()

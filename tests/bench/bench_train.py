@@ -115,6 +115,8 @@ class Result:
     warm_up_s: float = math.nan
     """Of the steps that are left out: compilation is in it."""
     seconds: float = math.nan
+    tflop: float = math.nan
+    """That a step needs."""
     tflops: float = math.nan
     peak_share: float = math.nan
     memory_gb: float = math.nan
@@ -140,6 +142,7 @@ def main() -> None:
     is_whole = scale is WHOLE and options.layers in (None, WHOLE.layers)
     scale = replace(scale, layers=options.layers or scale.layers)
 
+    torch.manual_seed(0)
     peak = speed.matmul_peak(device, DTYPE)
     rig = Rig(scale, device)
     every = list(cases(scale, rig.kernels(), options.attention))
@@ -377,9 +380,9 @@ def measure(rig: Rig, case: Case, *, steps: int, peak: float) -> Result:
         return Result(case=case, problem="loss or gradient is not finite")
 
     side = case.side_px // 16
-    flops = step_flops(transformer, Tokens(target=side**2, reference=side**2, text=rig.scale.text_tokens))
+    needed = step_flops(transformer, Tokens(target=side**2, reference=side**2, text=rig.scale.text_tokens))
+    flops = needed.forward + needed.backward
     seconds = statistics.median(times_s[WARM_UP_STEPS:])
-    rate_flops = (flops.forward + flops.backward) / seconds
     return Result(
         case=case,
         attention=attention,
@@ -387,8 +390,9 @@ def measure(rig: Rig, case: Case, *, steps: int, peak: float) -> Result:
         times_s=times_s[WARM_UP_STEPS:],
         warm_up_s=sum(times_s[:WARM_UP_STEPS]),
         seconds=seconds,
-        tflops=rate_flops / 1e12,
-        peak_share=rate_flops / peak,
+        tflop=flops / 1e12,
+        tflops=flops / seconds / 1e12,
+        peak_share=flops / seconds / peak,
         memory_gb=speed.peak_memory_bytes(device) / 1e9,
     )
 

@@ -1,6 +1,7 @@
 """`simgen train` as a user meets it: a wrong command is one sentence, and a run leaves what it promises."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -157,6 +158,8 @@ def done(tmp_path_factory: pytest.TempPathFactory, pairs_folder: Path) -> Done:
         capture_output=True,
         text=True,
         cwd=here,
+        # Two threads of so small a model wait for each other most of the time.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
