@@ -17,7 +17,7 @@ def write_card(
     folder: Path, *, config: TrainConfig, base: Base, pairs: str, step: int, told: Mapping[str, Any]
 ) -> None:
     """Write `README.md`: what the adapter is for, what it was made of, and how to use it."""
-    pipeline = type(base.pipeline).__name__
+    pipeline, name = type(base.pipeline).__name__, folder.resolve().name
     front = {
         "base_model": base.name,
         "library_name": "diffusers",
@@ -25,27 +25,27 @@ def write_card(
         "tags": ["lora", "image-editing", "physics", "simgen"],
     }
     settings = yaml.safe_dump(config.decisive(), sort_keys=False, default_flow_style=None).rstrip()
-    loading = (
-        f'pipe = {pipeline}.from_pretrained("{base.name}")'
-        if not base.is_tiny
-        else f'pipe = simgen.train.tiny.tiny_pipeline("{base.name}")'
+    importing, opening = (
+        ("from simgen.train.tiny import tiny_pipeline", "tiny_pipeline")
+        if base.is_tiny
+        else (f"from diffusers import {pipeline}", f"{pipeline}.from_pretrained")
     )
     text = f"""---
 {yaml.safe_dump(front, sort_keys=False).rstrip()}
 ---
-# {folder.name}
+# {name}
 
 A LoRA of rank {config.rank} that teaches `{base.name}` what happens to things, trained with simgen {__version__} on
 {pairs} simulated before/after pairs, {step} of {config.steps} steps. `{WEIGHTS}` holds the running average of the
 adapter.
 
-    simgen edit photo.jpg "knock over the mug" --lora {folder.name}
+    simgen edit photo.jpg "knock over the mug" --lora {name}
 
 or with diffusers:
 
-    from diffusers import {pipeline}
-    {loading}
-    pipe.load_lora_weights("{folder.name}")
+    {importing}
+    pipe = {opening}("{base.name}")
+    pipe.load_lora_weights("{name}")
 
 Licence of the base: {base.license}. Credits of the pictures: `ATTRIBUTION.csv` in the data set's folder.
 

@@ -396,11 +396,11 @@ def small(start: int, end: int, mask: list[list[int]]) -> Example:
 def test_errors_are_means_by_the_share_of_the_mask() -> None:
     example = small(0, 100, [[255, 85], [0, 0]])
     made = example.end.copy()
-    # Wrong by 51, 102 and 255 / 255 where the mask is 1, ⅓ and 0.
-    made[0, 0], made[0, 1], made[1, 0] = 100 + 51, 100 - 51, 100 + 102
+    # Wrong by 0.2, 0.2 and 0.6 where the mask is 1, ⅓ and 0.
+    made[0, 0], made[0, 1], made[1, 0] = 100 + 51, 100 - 51, 100 + 153
     found = fit(example, made)
     assert found.error_inside == pytest.approx(0.2)
-    assert found.error_outside == pytest.approx((0.2 * 2 / 3 + 0.4) / (2 / 3 + 2))
+    assert found.error_outside == pytest.approx((0.2 * 2 / 3 + 0.6) / (2 / 3 + 2))
 
 
 def test_half_of_the_way_is_half_of_the_progress_and_back_is_less_than_none() -> None:

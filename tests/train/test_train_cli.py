@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,10 +232,13 @@ def test_the_card_names_base_data_and_settings(done: Done) -> None:
     assert parse_config(settings, where="card").decisive() == {key: told[key] for key in settings}
 
 
-def test_the_code_on_the_card_is_python(done: Done) -> None:
+def test_the_code_on_the_card_loads_the_adapter(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(done.folder.parent)
     text = (done.folder / "README.md").read_text()
     code = text.partition("or with diffusers:\n\n")[2].partition("\nLicence")[0]
-    compile("\n".join(line.removeprefix("    ") for line in code.splitlines()), "card", "exec")
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(code), names)
+    assert any("lora_" in name for name, _ in names["pipe"].transformer.named_parameters())
 
 
 def test_the_weights_are_what_diffusers_loads(done: Done) -> None:
