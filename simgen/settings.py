@@ -25,7 +25,7 @@ def override(data: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
-        raise UsageError(f"--set {text}: must be KEY=VALUE, as in --set render.width=256")
+        raise UsageError(f"--set {text}: must be KEY=VALUE, the value as in YAML")
     place = data
     for depth, part in enumerate(path[:-1], start=1):
         inner = place.get(part)

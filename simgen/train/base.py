@@ -55,7 +55,7 @@ class Base:
         return self.name.startswith(tiny.PREFIX)
 
 
-def load_base(name: str, *, dtype: torch.dtype, device: torch.device) -> Base:
+def load_base(name: str, *, dtype: torch.dtype, device: torch.device, offload: bool = False) -> Base:
     """The pipeline in `dtype` on `device`, nothing of it trainable; any way in which that can fail is a sentence."""
     if name.startswith(tiny.PREFIX):
         pipeline = tiny.tiny_pipeline(name).to(dtype=dtype)
@@ -73,7 +73,8 @@ def load_base(name: str, *, dtype: torch.dtype, device: torch.device) -> Base:
         if isinstance(module, torch.nn.Module):
             module.eval().requires_grad_(False)
     try:
-        pipeline.to(device)
+        # With `offload` text encoder and VAE wait on the CPU until they are wanted.
+        (pipeline.transformer if offload else pipeline).to(device)
     except torch.OutOfMemoryError as error:
         raise EnvironmentProblem(
             f"--base {name}: does not fit into the memory of {device}; take a smaller base or a larger GPU"

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 import yaml
 from diffusers.training_utils import _collate_lora_metadata
 from safetensors import SafetensorError, safe_open
@@ -33,6 +32,10 @@ from simgen.train.config import TrainConfig
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 CHECKPOINTS, LOG, RUN, CONFIG, CARD = "checkpoints", "log.jsonl", "run.json", "config.yaml", "README.md"
+
+
+_TRACE = re.compile(r"simgen-.*\.log")
+"""What a failed start may leave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +54,18 @@ def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
     path = folder / RUN
     if path.is_file():
         there = read_json(path)
+        differs_in_weights = there.get("base_identity") != told.get("base_identity")
         differs = [
             f"{key} {there.get(key)!r} there, {told.get(key)!r} now"
             for key in sorted({*there, *told})
-            if there.get(key) != told.get(key)
+            # The same base may lie in another folder today; its identity tells.
+            if there.get(key) != told.get(key) and (key != "base" or differs_in_weights)
         ]
         if differs:
             raise ConflictError(
                 f"{folder}: holds a run of other settings ({'; '.join(differs[:4])}); give another --out"
             )
-    elif folder.is_dir() and any(p.name != CONFIG for p in folder.iterdir()):
+    elif folder.is_dir() and any(not _TRACE.fullmatch(p.name) for p in folder.iterdir()):
         raise ConflictError(f"{folder}: is not empty and holds no run; give another --out")
     else:
         put(path, (json.dumps(dict(told), indent=1) + "\n").encode())
@@ -130,7 +135,3 @@ def _step_of(line: bytes) -> float:
 
 def _path(folder: Path, step: int) -> Path:
     return folder / CHECKPOINTS / f"{step:08d}.safetensors"
-
-
-def generator_state() -> Tensor:
-    return torch.get_rng_state()

@@ -60,7 +60,7 @@ class Encoder:
                 found[name] = kept
         missing = [i for i, name in enumerate(names) if name not in found]
         if missing:
-            with self._at_work():
+            with self.at_work():
                 for i in missing:
                     if names[i] not in found:
                         found[names[i]] = self._encode(examples[i], bare=without_words[i])
@@ -85,8 +85,9 @@ class Encoder:
         )
 
     @contextlib.contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """The encoders are on the device while this is open; they may be elsewhere otherwise."""
+    def at_work(self) -> Iterator[None]:
+        """The encoders are on the device while this is open; they may be elsewhere otherwise. The pipeline edits only
+        then: it takes the device of its first part for that of all."""
         pipeline = self._base.pipeline
         parts = [
             part

@@ -11,7 +11,7 @@ from simgen.errors import UsageError
 from simgen.progress import duration
 from simgen.train import speed, tiny
 from simgen.train.adapter import Adapter
-from simgen.train.base import license_of, read_index
+from simgen.train.base import device_of, license_of, read_index
 from simgen.train.config import TrainConfig
 from simgen.train.data import full_size, open_pairs
 from simgen.train.families import Family, family_of
@@ -30,7 +30,7 @@ _BYTES_TRAINED = 4 * 5
 
 def estimate(config: TrainConfig, *, data: Sequence[str], device: str | None) -> dict[str, str]:
     """Rows of name and text."""
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen = device_of(device)
     dtype = precision(config, chosen)
     transformer, family, license, area_px = _skeleton(config.base, dtype)
     framing = framing_of(config, family, area_px=area_px, is_tiny=config.base.startswith(tiny.PREFIX))

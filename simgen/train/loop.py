@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,7 +25,7 @@ from simgen import __version__
 from simgen.errors import SimgenError, UsageError
 from simgen.train import checkpoint, speed
 from simgen.train.adapter import Adapter, average, norm, rate
-from simgen.train.base import load_base
+from simgen.train.base import device_of, load_base
 from simgen.train.card import write_card
 from simgen.train.config import TrainConfig
 from simgen.train.data import Example, Framing, Order, Pairs, full_size, open_pairs
@@ -41,7 +42,8 @@ from simgen.train.validate import validate
 
 PATIENCE = 3
 """So many steps in a row without finite gradients end a run."""
-_SUMS = ("loss", "loss_inside", "loss_outside", "counted_inside", "counted_outside")
+_SUMS = ("loss", "loss_inside", "loss_outside", "counted_inside", "counted_outside", "asked_to_stop")
+"""What the processes add up beside their gradients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,30 +82,29 @@ def train(
     """Train to `config.steps`, from where `out` stands. `watch` gets the figures of each step. KeyboardInterrupt
     comes out after the state has been saved."""
     began = time.monotonic()
-    with _place(device) as place, _stop_signals() as stopped:
-        run = _Run(config, data=data, out=out, place=place, console=console, stream=stream)
+    with _place(device) as place, _stop_signals() as stopped, contextlib.ExitStack() as stack:
+        step, loss = 0, math.nan
         try:
-            loss = math.nan
+            run = _Run(config, data=data, out=out, place=place, console=console, stream=stream)
+            stack.callback(run.close)
             for step in range(run.step, config.steps):
-                figures = run.advance(step)
+                figures = run.advance(step, stop=stopped())
                 loss = figures["loss"]
                 if watch is not None:
                     watch(step, figures)
                 ends = step + 1 == config.steps
-                if stopped() or ends or (step + 1) % config.save_every == 0:
+                if run.stop or ends or (step + 1) % config.save_every == 0:
                     run.save()
-                if config.validate_every and (ends or (step + 1) % config.validate_every == 0) and not stopped():
-                    run.validate()
-                if stopped():
+                if run.stop:
                     raise KeyboardInterrupt
+                if config.validate_every and (ends or (step + 1) % config.validate_every == 0):
+                    run.validate()
         except torch.OutOfMemoryError as error:
-            raise _out_of_memory(config, run.step) from error
+            raise _out_of_memory(config, step) from error
         except RuntimeError as error:
             if "can't allocate memory" in str(error) or "out of memory" in str(error):
-                raise _out_of_memory(config, run.step) from error
+                raise _out_of_memory(config, step) from error
             raise
-        finally:
-            run.close()
         return Result(folder=out, step=run.step, loss=loss, skipped=run.skipped, seconds=time.monotonic() - began)
 
 
@@ -128,7 +129,9 @@ class _Run:
             )
         self.held_out = open_pairs(data, split="test")
         dtype = precision(config, place.device)
-        self.base = base = load_base(config.base, dtype=dtype, device=place.device)
+        self.base = base = load_base(
+            config.base, dtype=dtype, device=place.device, offload=config.encoders == "offload"
+        )
         if config.micro_batch > 1 and not base.family.batches:
             raise UsageError(f"--base {config.base}: takes one sample at a time; set micro_batch to 1")
         self.framing = framing_of(config, base.family, area_px=base.area_px, is_tiny=base.is_tiny)
@@ -158,6 +161,7 @@ class _Run:
         self.ema = self.adapter.master.clone()
         self.sums = torch.zeros(len(_SUMS), device=place.device)
         self.step = self.skipped = self.in_a_row = 0
+        self.stop = False
         self._flops: dict[tuple[int, int], Step] = {}
         self._resume()
         self.encoder = Encoder(
@@ -213,14 +217,16 @@ class _Run:
 
     # One step.
 
-    def advance(self, step: int) -> dict[str, float]:
-        """Take the step with this number, from 0; returns its figures."""
+    def advance(self, step: int, *, stop: bool = False) -> dict[str, float]:
+        """Take the step with this number, from 0; returns its figures. Where one process is asked to stop, all of
+        them know after the same step."""
         began = time.perf_counter()
         config, adapter = self.config, self.adapter
         items = self.feed.take(step)
         encoded_at = time.perf_counter()
         adapter.start_step()
         self.sums.zero_()
+        self.sums[-1] = float(stop)
         for first in range(0, len(items), config.micro_batch):
             found = self.outcome(items[first : first + config.micro_batch])
             (found.loss.sum() / config.batch).backward()  # type: ignore[no-untyped-call]
@@ -233,7 +239,7 @@ class _Run:
         sound = math.isfinite(size) and math.isfinite(loss)
         if sound:
             self._update(step, size)
-        self.step = step + 1
+        self.step, self.stop = step + 1, sums[-1] > 0
         self._patience(sound)
         seconds = time.perf_counter() - began
         flops = config.batch / self.place.world * self._flops_of(items[0].encoded)
@@ -266,7 +272,7 @@ class _Run:
 
     def _count(self, found: Outcome) -> None:
         inside, outside = found.figures["loss_inside"], found.figures["loss_outside"]
-        self.sums += torch.stack(
+        self.sums[:-1] += torch.stack(
             [
                 found.loss.detach().sum(),
                 inside.nansum(),
@@ -412,12 +418,11 @@ class _Run:
         if not self.place.first:
             return
         moments = self.optimizer.state[self.optimizer.param_groups[0]["params"][0]]
-        empty = torch.zeros_like(self.adapter.master)
         tensors = {
             "master": self.adapter.master,
             "ema": self.ema,
-            "exp_avg": moments.get("exp_avg", empty),
-            "exp_avg_sq": moments.get("exp_avg_sq", empty),
+            "exp_avg": moments.get("exp_avg", torch.zeros_like(self.ema)),
+            "exp_avg_sq": moments.get("exp_avg_sq", torch.zeros_like(self.ema)),
             "updates": moments.get("step", torch.tensor(0.0)),
             "rng": torch.get_rng_state(),
         }
@@ -481,22 +486,28 @@ def precision(config: TrainConfig, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
 
 
+_LAUNCH = {"WORLD_SIZE": 1, "RANK": 0, "LOCAL_RANK": 0}
+"""What `torchrun` tells a process, and what holds without it."""
+
+
+def _count_of(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise UsageError(f"{name}: must be a whole number; got {text!r}; unset it, or start with torchrun")
+    return int(text)
+
+
 @contextlib.contextmanager
 def _place(device: str | None) -> Iterator[Place]:
     """This process's place, with the others of a `torchrun` joined."""
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if kind.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"--device {kind}: torch finds no such device here; leave it out to use what is there")
-    try:
-        chosen = torch.device(kind)
-    except RuntimeError as error:
-        raise UsageError(f"--device {kind}: torch knows no such device; use cpu or cuda") from error
-    if kind == "cuda":
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    world, rank, local_rank = (_count_of(name, default) for name, default in _LAUNCH.items())
+    chosen = device_of(device)
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", local_rank if chosen.index is None else chosen.index)
         torch.cuda.set_device(chosen)
     if world > 1:
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        # The others wait while the first one validates.
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=2))
     try:
         yield Place(rank=rank, world=world, device=chosen)
     finally:

@@ -79,16 +79,17 @@ def validate(
     examples = [frame(pairs.source(slot.number), slot, framing, seed=0) for slot in slots]
     figures = _losses(base, objective, encoder, examples[: config.validate_pairs], guidance=guidance)
     shown = examples[: config.validate_pictures]
-    edits = [
-        edit(
-            base,
-            example.start,
-            example.instruction,
-            steps=config.validate_steps,
-            generator=generator("validation", example.key),
-        )
-        for example in shown
-    ]
+    with encoder.at_work():
+        edits = [
+            edit(
+                base,
+                example.start,
+                example.instruction,
+                steps=config.validate_steps,
+                generator=generator("validation", example.key),
+            )
+            for example in shown
+        ]
     if not edits:
         return Validation(figures=figures, sheet=None)
     fits = [fit(example, edited) for example, edited in zip(shown, edits, strict=True)]

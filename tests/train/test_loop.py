@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -307,6 +308,35 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(pairs_folder: Path, tmp_path:
     assert at == lines[-1]["step"] < 400
     settings = {"save_every": 3, "ahead": 2, "steps": at + 2}
     assert_equal(run(pairs_folder, tmp_path / "run", **settings), run(pairs_folder, tmp_path / "straight", **settings))
+
+
+def test_ctrl_c_at_one_process_stops_all_after_the_same_step(pairs_folder: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    launch = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    both = [
+        subprocess.Popen(
+            command(pairs_folder, tmp_path / "run", steps=4000),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **launch, "RANK": str(rank)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        for rank in (0, 1)
+    ]
+    log = tmp_path / "run" / checkpoint.LOG
+    deadline = time.monotonic() + 120
+    while not log.is_file() or log.read_bytes().count(b"\n") < 3:
+        assert [one.poll() for one in both] == [None, None]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    both[1].send_signal(signal.SIGINT)
+    said = [one.communicate(timeout=60)[1] for one in both]
+    assert [one.returncode for one in both] == [130, 130], said
+    last = json.loads(log.read_text().splitlines()[-1])["step"]
+    assert checkpoint.steps(tmp_path / "run")[-1] == last < 4000
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs_folder: Path, tmp_path: Path) -> None:
