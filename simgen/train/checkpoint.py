@@ -10,13 +10,15 @@ RUN/validation/00000250.png            held-out pairs: start, truth, edit, mask
 RUN/tensorboard/
 """
 
+import fcntl
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import safetensors.torch
 import yaml
@@ -25,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from simgen.errors import ConflictError, OutputError
-from simgen.store import put, read_json
+from simgen.store import DRAFT, put, read_json
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
@@ -34,7 +36,8 @@ WEIGHTS = "pytorch_lora_weights.safetensors"
 CHECKPOINTS, LOG, RUN, CONFIG, CARD = "checkpoints", "log.jsonl", "run.json", "config.yaml", "README.md"
 
 
-_TRACE = re.compile(r"simgen-.*\.log")
+_LOCK = ".lock"
+_TRACE = re.compile(rf"simgen-.*\.log|{re.escape(_LOCK)}")
 """What a failed start may leave."""
 
 
@@ -47,6 +50,31 @@ class State:
     """Steps whose gradients were not finite, and which changed nothing."""
     tensors: Mapping[str, Tensor]
     """Flat: `master`, `ema`, `exp_avg`, `exp_avg_sq`; and `rng`, the state of torch's own generator."""
+
+
+def lock(folder: Path) -> TextIO:
+    """Keep a second run out of the folder as long as the file that is returned is open; also removes what a killed
+    one left half."""
+    if (
+        folder.is_dir()
+        and not (folder / RUN).is_file()
+        and any(not (_TRACE.fullmatch(p.name) or DRAFT.fullmatch(p.name)) for p in folder.iterdir())
+    ):
+        raise ConflictError(f"{folder}: is not empty and holds no run; give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("w")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConflictError(f"{folder}: another run is at work there; wait for it, or give another --out") from error
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+    for path in folder.glob(".weights.*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in folder.rglob(".*.tmp"):
+        if DRAFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    return file
 
 
 def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
@@ -65,8 +93,6 @@ def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
             raise ConflictError(
                 f"{folder}: holds a run of other settings ({'; '.join(differs[:4])}); give another --out"
             )
-    elif folder.is_dir() and any(not _TRACE.fullmatch(p.name) for p in folder.iterdir()):
-        raise ConflictError(f"{folder}: is not empty and holds no run; give another --out")
     else:
         put(path, (json.dumps(dict(told), indent=1) + "\n").encode())
     put(folder / CONFIG, yaml.safe_dump(config.as_data(), sort_keys=False, default_flow_style=None).encode())
@@ -107,13 +133,16 @@ def latest(folder: Path) -> State | None:
 
 def write_weights(folder: Path, adapter: Adapter, base: Base) -> Path:
     """Write what the graph shows as the file that diffusers loads."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".weights.") as draft:
-        type(base.pipeline).save_lora_weights(
-            draft,
-            transformer_lora_layers=adapter.state(),
-            **_collate_lora_metadata({"transformer": base.pipeline.transformer}),
-        )
-        data = (Path(draft) / WEIGHTS).read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".weights.") as draft:
+            type(base.pipeline).save_lora_weights(
+                draft,
+                transformer_lora_layers=adapter.state(),
+                **_collate_lora_metadata({"transformer": base.pipeline.transformer}),
+            )
+            data = (Path(draft) / WEIGHTS).read_bytes()
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{folder}: the weights cannot be written ({error}); make room and go on") from error
     put(folder / WEIGHTS, data)
     return folder / WEIGHTS
 

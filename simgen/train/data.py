@@ -613,7 +613,8 @@ def full_size(width: int, height: int, framing: Framing) -> tuple[int, int]:
         (w * grain, h * grain)
         for w in (columns, columns + 1)
         for h in (rows, rows + 1)
-        if 0 < w * grain <= width and 0 < h * grain <= height
+        # Never above the area: FLUX.2's pipelines shrink what is, and its tokens then lie elsewhere.
+        if 0 < w * grain <= width and 0 < h * grain <= height and w * h * grain**2 <= area
     ]
 
     def badness(size: tuple[int, int]) -> float:
@@ -621,7 +622,8 @@ def full_size(width: int, height: int, framing: Framing) -> tuple[int, int]:
         bent = math.log(size[0] * height / (size[1] * width))
         return abs(math.log(size[0] * size[1] / area)) + 2 * abs(bent)
 
-    return min(options, key=badness)
+    # A picture so long that one row of grains is above the area keeps that row.
+    return min(options, key=badness) if options else (max(columns, 1) * grain, max(rows, 1) * grain)
 
 
 def frame(source: Source, slot: Slot, framing: Framing, *, seed: int) -> Example:
@@ -792,13 +794,22 @@ def _slots(
 
 
 def stream(
-    places: Sequence[str], *, split: Split, framing: Framing, batch: int, seed: int, rank: int, world: int
+    places: Sequence[str],
+    *,
+    split: Split,
+    framing: Framing,
+    batch: int,
+    seed: int,
+    rank: int,
+    world: int,
+    first_step: int = 0,
 ) -> Iterator[tuple[Example, ...]]:
     """The examples of one rank, a batch at a time and without end, read from the first byte of a shard to its last
     through webdataset: for data that does not fit onto the disk.
 
     Order and resumption are best effort: shards are shuffled, and samples within a window; the parts of an epoch
-    that ranks get are not equal, samples wait for others of their size, and a run that goes on starts a new epoch.
+    that ranks get are not equal, samples wait for
+    others of their size, and a run that goes on at `first_step` starts an epoch of another order.
     Keys may repeat across places. Where there are fewer shards than ranks, each rank reads all of them.
     """
     share = _share(batch, world)
@@ -810,8 +821,8 @@ def stream(
 
     def batches() -> Iterator[tuple[Example, ...]]:
         waiting: dict[tuple[int, int], list[tuple[str, str, dict[str, bytes]]]] = {}
-        count = itertools.count()
-        for sample in _endless(shards, seed=seed, rank=rank, world=world):
+        count = itertools.count(first_step)
+        for sample in _endless(shards, seed=seed, rank=rank, world=world, first_step=first_step):
             shard, key, members = sample
             where = f"{shard}: {key}"
             width, height = _png_size(where, members["start.png"])
@@ -837,12 +848,14 @@ def _addresses(place: str, split: Split) -> list[str]:
     return [filesystem.unstrip_protocol(entry["name"]) for name, entry in entries.items() if name.endswith(".tar")]
 
 
-def _endless(shards: Sequence[str], *, seed: int, rank: int, world: int) -> Iterator[tuple[str, str, dict[str, bytes]]]:
+def _endless(
+    shards: Sequence[str], *, seed: int, rank: int, world: int, first_step: int
+) -> Iterator[tuple[str, str, dict[str, bytes]]]:
     """Tar, key and members of sample after sample. webdataset deals out shards before it shuffles them, gives some
     ranks nothing where they are few, and shuffles differently at every start unless told; so all this is done here,
     and it reads the tars."""
     for epoch in itertools.count():
-        rng = _rng(seed, _STREAM, epoch)
+        rng = _rng(seed, _STREAM, first_step, epoch)
         mixed = [shards[i] for i in rng.permutation(len(shards))]
         samples = _mine(mixed, epoch, rank, world)
         found = False

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 
-from simgen.errors import OutputError, UsageError
+from simgen.errors import EnvironmentProblem, OutputError, UsageError
 from simgen.store import names, put, read_json
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, load_base
@@ -59,13 +59,17 @@ def edit(
 
 
 def working_size(width: int, height: int, *, grain_px: int, largest_px2: int) -> tuple[int, int]:
-    """The size nearest to a picture's own whose sides are multiples of the grain, at least two; of a picture above the
-    area, the one nearest to that, by half a grain a side above it at most, as in the pipelines."""
+    """The size nearest to a picture's own whose sides are multiples of the grain, at least two, and which is not above
+    the area: FLUX.2's pipelines shrink what is."""
     scale = min(1.0, math.sqrt(largest_px2 / (width * height)))
-    return (
-        max(2, round(width * scale / grain_px)) * grain_px,
-        max(2, round(height * scale / grain_px)) * grain_px,
-    )
+    across, down = (max(2, round(side * scale / grain_px)) for side in (width, height))
+    while across * down * grain_px**2 > largest_px2 and max(across, down) > 2:
+        # The side that has been rounded up the most gives way.
+        if down <= 2 or (across > 2 and across / width >= down / height):
+            across -= 1
+        else:
+            down -= 1
+    return across * grain_px, down * grain_px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +132,13 @@ def edit_all(
         _check_fits(weights, base)
         attach(base.pipeline, str(weights))
     for job in found:
-        made = edit(
-            base,
-            _read(job.source),
-            instruction,
-            steps=steps,
-            guidance=guidance,
-            generator=torch.Generator().manual_seed(seed),
-        )
+        drawn = torch.Generator().manual_seed(seed)
+        try:
+            made = edit(base, _read(job.source), instruction, steps=steps, guidance=guidance, generator=drawn)
+        except torch.OutOfMemoryError as error:
+            raise EnvironmentProblem(
+                f"{job.source}: out of memory on {chosen}; give a smaller picture, or a GPU with more"
+            ) from error
         yield _write(job.target, made)
 
 

@@ -14,21 +14,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from rich.console import Console
 
-from simgen import __version__
 from simgen.errors import SimgenError, UsageError
 from simgen.train import checkpoint, speed
 from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import device_of, load_base
 from simgen.train.card import write_card
 from simgen.train.config import TrainConfig
-from simgen.train.data import Example, Framing, Order, Pairs, full_size, open_pairs
+from simgen.train.data import Example, Framing, Order, full_size, open_pairs
 from simgen.train.data import stream as read_stream
 from simgen.train.encode import Encoded, Encoder
 from simgen.train.families import Family
@@ -93,13 +92,17 @@ def train(
                 if watch is not None:
                     watch(step, figures)
                 ends = step + 1 == config.steps
-                if run.stop or ends or (step + 1) % config.save_every == 0:
+                looks = config.validate_every and (ends or (step + 1) % config.validate_every == 0)
+                # Saved before a validation, which takes minutes and may fail by itself.
+                if run.stop or ends or looks or (step + 1) % config.save_every == 0:
                     run.save()
                 if run.stop:
                     raise KeyboardInterrupt
-                if config.validate_every and (ends or (step + 1) % config.validate_every == 0):
+                if looks:
                     run.validate()
         except torch.OutOfMemoryError as error:
+            raise _out_of_memory(config, step) from error
+        except MemoryError as error:
             raise _out_of_memory(config, step) from error
         except RuntimeError as error:
             if "can't allocate memory" in str(error) or "out of memory" in str(error):
@@ -135,7 +138,9 @@ class _Run:
         if config.micro_batch > 1 and not base.family.batches:
             raise UsageError(f"--base {config.base}: takes one sample at a time; set micro_batch to 1")
         self.framing = framing_of(config, base.family, area_px=base.area_px, is_tiny=base.is_tiny)
-        source = self._source(data, stream=stream)
+        self.pairs = None if stream else open_pairs(data, split="train")
+        self.amount = "streamed" if self.pairs is None else str(len(self.pairs))
+        self.fingerprint = f"stream of {' '.join(data)}" if self.pairs is None else self.pairs.fingerprint
         self.objective: Objective = FlowMatching(mask_weight=config.mask_weight)
         self.guidance = base.family.edit_guidance if config.guidance is None else config.guidance
         transformer = base.pipeline.transformer
@@ -150,8 +155,13 @@ class _Run:
         )
         if config.fp8:
             quantise_base(transformer)
+        self._lock: TextIO | None = None
         if place.first:
+            self._lock = checkpoint.lock(out)
             checkpoint.claim(out, self.told(), config)
+        if place.world > 1:
+            # Nobody goes on in a folder that the first one has refused.
+            dist.barrier()
         self.optimizer = torch.optim.AdamW(
             [torch.nn.Parameter(self.adapter.master)],
             lr=config.learning_rate,
@@ -171,17 +181,17 @@ class _Run:
             cache=Path(config.cache).expanduser() if config.cache else None,
         )
         self.feed = Feed(
-            source,
+            self._source(data),
             self.encoder,
             ahead=config.ahead,
             steps=config.steps,
             seed=config.seed,
             bare_share=config.drop_instruction,
         )
-        attention = speed.choose_attention(transformer, config.attention)
+        attention = speed.choose_attention(transformer, config.attention, masked=config.micro_batch > 1)
         self._fit_memory()
-        compiled = config.compile == "on" or (config.compile == "auto" and place.device.type == "cuda")
-        if compiled:
+        self._compiled = config.compile == "on" or (config.compile == "auto" and place.device.type == "cuda")
+        if self._compiled:
             speed.compile_blocks(transformer)
         self.peak = speed.matmul_peak(place.device, dtype)
         self.telemetry: Telemetry | None = None
@@ -212,7 +222,6 @@ class _Run:
             "data": self.fingerprint,
             "objective": self.objective.name,
             "precision": str(self.adapter.dtype).removeprefix("torch."),
-            "simgen": __version__,
         }
 
     # One step.
@@ -271,7 +280,8 @@ class _Run:
         )
 
     def _count(self, found: Outcome) -> None:
-        inside, outside = found.figures["loss_inside"], found.figures["loss_outside"]
+        nothing = torch.full_like(found.loss, math.nan)
+        inside, outside = (found.figures.get(name, nothing) for name in ("loss_inside", "loss_outside"))
         self.sums[:-1] += torch.stack(
             [
                 found.loss.detach().sum(),
@@ -321,30 +331,23 @@ class _Run:
 
     # What comes in.
 
-    pairs: Pairs | None
-    amount: str
-    fingerprint: str
-
-    def _source(self, data: Sequence[str], *, stream: bool) -> Shuffled | Streamed:
-        """Where samples come from; sets what there is to say of them."""
+    def _source(self, data: Sequence[str]) -> Shuffled | Streamed:
+        """Where samples come from, from the step on at which the run stands."""
         config, place = self.config, self.place
-        if stream:
-            share = config.batch // place.world
-            batches = read_stream(
-                data,
-                split="train",
-                framing=self.framing,
-                batch=config.batch,
-                seed=config.seed,
-                rank=place.rank,
-                world=place.world,
-            )
-            self.pairs, self.amount, self.fingerprint = None, "streamed", f"stream of {' '.join(data)}"
-            return Streamed(batches, first_place=place.rank * share)
-        self.pairs = pairs = open_pairs(data, split="train")
-        self.amount, self.fingerprint = str(len(pairs)), pairs.fingerprint
-        order = Order(pairs, batch=config.batch, seed=config.seed, framing=self.framing)
-        return Shuffled(pairs, order, seed=config.seed, rank=place.rank, world=place.world)
+        if self.pairs is not None:
+            order = Order(self.pairs, batch=config.batch, seed=config.seed, framing=self.framing)
+            return Shuffled(self.pairs, order, seed=config.seed, rank=place.rank, world=place.world)
+        batches = read_stream(
+            data,
+            split="train",
+            framing=self.framing,
+            batch=config.batch,
+            seed=config.seed,
+            rank=place.rank,
+            world=place.world,
+            first_step=self.step,
+        )
+        return Streamed(batches, first_place=place.rank * config.batch // place.world)
 
     def _flops_of(self, encoded: Encoded) -> float:
         """Of one sample, forward and backward, without what is computed twice to save memory."""
@@ -370,19 +373,27 @@ class _Run:
                 self.outcome(largest).loss.sum().backward()  # type: ignore[no-untyped-call]
 
             # Every process takes the most that one of them needs: they wait for each other anyway.
-            count = torch.tensor(speed.least_recompute(transformer, trial), device=self.place.device)
+            least = speed.least_recompute(transformer, trial, reserve_bytes=self._reserve_bytes())
+            count = torch.tensor(least, device=self.place.device)
             if self.place.world > 1:
                 dist.all_reduce(count, dist.ReduceOp.MAX)
             speed.recompute(transformer, int(count))
             self.adapter.start_step()
+            torch.cuda.reset_peak_memory_stats(self.place.device)
+
+    def _reserve_bytes(self) -> int:
+        """The optimiser's two moments, which come with the first step, and a little for what varies."""
+        total = torch.cuda.get_device_properties(self.place.device).total_memory
+        return 2 * 4 * len(self.adapter) + total // 32
 
     def _largest(self) -> list[Item]:
         """A micro-batch of the largest pictures that the run will meet."""
-        side = self.framing.largest_px
+        framing = self.framing
+        side = framing.crop_px if framing.crop_share == 1 else framing.largest_px
         size = (side, side)
-        if self.pairs is not None:
+        if self.pairs is not None and framing.crop_share < 1:
             sizes = {(int(w), int(h)) for w, h in np.unique(self.pairs.sizes, axis=0)}
-            size = max((full_size(*one, self.framing) for one in sizes), key=lambda one: one[0] * one[1])
+            size = max((full_size(*one, framing) for one in sizes), key=lambda one: one[0] * one[1])
         blank = np.zeros((size[1], size[0], 3), np.uint8)
         words = " ".join(["word"] * 80)
         example = Example(
@@ -394,6 +405,17 @@ class _Run:
     # What stays.
 
     def _resume(self) -> None:
+        self._restore()
+        if self.place.world > 1:
+            there = torch.tensor([self.step, -self.step], device=self.place.device)
+            dist.all_reduce(there, dist.ReduceOp.MAX)
+            if int(there[0]) != -int(there[1]):
+                raise UsageError(
+                    f"{self.out}: stands at step {int(there[0])} for one process and at {-int(there[1])} for another; "
+                    f"all of them must see the same --out"
+                )
+
+    def _restore(self) -> None:
         state = checkpoint.latest(self.out)
         if state is None:
             return
@@ -406,7 +428,8 @@ class _Run:
         self.ema.copy_(state.tensors["ema"])
         parameter = self.optimizer.param_groups[0]["params"][0]
         self.optimizer.state[parameter] = {
-            "step": state.tensors["updates"].clone(),
+            # On the device, as a fused optimiser makes it.
+            "step": state.tensors["updates"].to(self.place.device),
             "exp_avg": state.tensors["exp_avg"].to(self.place.device),
             "exp_avg_sq": state.tensors["exp_avg_sq"].to(self.place.device),
         }
@@ -427,16 +450,19 @@ class _Run:
             "rng": torch.get_rng_state(),
         }
         state = checkpoint.State(step=self.step, skipped=self.skipped, tensors=tensors)
-        checkpoint.save(self.out, state, keep=self.config.keep)
+        # The checkpoint last: where it is there, so are the weights of that step or of a later one.
         with self.adapter.showing(self.ema):
             checkpoint.write_weights(self.out, self.adapter, self.base)
         write_card(self.out, config=self.config, base=self.base, pairs=self.amount, step=self.step, told=self.told())
+        checkpoint.save(self.out, state, keep=self.config.keep)
 
     def validate(self) -> None:
         """Figures and pictures of held-out pairs with the average; from a generator of its own."""
         if self.place.first and len(self.held_out):
             assert self.telemetry is not None
-            with self.adapter.showing(self.ema):
+            # The compiled graphs are those of training.
+            stance = torch.compiler.set_stance("force_eager") if self._compiled else contextlib.nullcontext()
+            with self.adapter.showing(self.ema), stance:
                 found = validate(
                     self.base,
                     self.objective,
@@ -454,6 +480,8 @@ class _Run:
 
     def close(self) -> None:
         self.feed.close()
+        if self._lock is not None:
+            self._lock.close()
         if self.telemetry is not None:
             self.telemetry.close()
 
@@ -524,6 +552,8 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
+        with contextlib.suppress(OSError):
+            os.write(2, b"stopping after this step; once more stops at once\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,8 +1,9 @@
 """What is minimised: a function of what the policy says about noisy pictures.
 
 An objective draws its own noise from the generator of a sample and asks the policy for velocities as often as it
-needs to. The loop knows nothing else of it: one that compares a right and a wrong outcome draws the same noise for
-both, names the further picture in `pictures`, and asks the policy also `with_adapter=False`.
+needs to, also `with_adapter=False`. The loop adds up its losses and the figures it knows by name, and nothing else of
+it: one that compares a right and a wrong outcome draws the same noise for both. It needs a further picture in
+`pictures`, which data and encoder do not bring yet.
 """
 
 from abc import ABC, abstractmethod

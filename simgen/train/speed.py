@@ -2,15 +2,20 @@
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from torch.utils.checkpoint import checkpoint
 
 from simgen.errors import UsageError
 
 ATTENTION = ("_flash_3", "_native_cudnn", "native")
-"""Kernels in the order of their speed on Hopper cards; the first that the machine has is taken."""
+"""Kernels in the order of their speed on Hopper cards; the first that trains on the machine is taken."""
+_GRAPHS = 64
+"""Dynamo gives up on a block after eight graphs by default. Training takes three of them (the first block, whose input
+needs no gradient, the last, which has fewer adapters, and all others), and fp8 as many again."""
 
 
 def blocks(transformer: Any) -> list[torch.nn.Module]:
@@ -34,14 +39,17 @@ def recompute(transformer: Any, count: int) -> None:
         transformer.disable_gradient_checkpointing()
 
 
-def least_recompute(transformer: Any, trial: Any) -> int:
-    """How few blocks must be made again for `trial`, a forward and backward pass of the largest batch, to fit."""
+def least_recompute(transformer: Any, trial: Callable[[], None], *, reserve_bytes: int) -> int:
+    """How few blocks must be made again for `trial`, a forward and backward pass of the largest batch, to fit beside
+    what is still to come."""
     total = len(blocks(transformer))
     tried = sorted({round(total * share / 8) for share in range(9)})
     for count in tried:
         recompute(transformer, count)
         try:
+            reserved = torch.empty(reserve_bytes, dtype=torch.uint8, device=transformer.device)
             trial()
+            del reserved
             return count
         except torch.OutOfMemoryError:
             if count == total:
@@ -51,23 +59,40 @@ def least_recompute(transformer: Any, trial: Any) -> int:
 
 
 def compile_blocks(transformer: Any, *, backend: str = "inductor") -> None:
-    """Compile the repeated blocks, one graph for all of a kind, for any number of tokens."""
+    """Compile the repeated blocks, one graph for all of a kind, for any number of tokens. Validation should run them
+    as they were: it would ask for further graphs, and under `fullgraph` too many are an error."""
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _GRAPHS)
     transformer.compile_repeated_blocks(fullgraph=True, dynamic=True, backend=backend)
 
 
-def choose_attention(transformer: Any, wanted: str) -> str:
-    """Set the attention kernel; returns its name."""
+def choose_attention(transformer: Any, wanted: str, *, masked: bool = False) -> str:
+    """Set the attention kernel; returns its name. One counts as there when a small product has gone forward and back
+    through it: some have no gradient, some take no mask, some are wrappers of what is not installed."""
     if wanted == "auto" and transformer.device.type != "cuda":
         return "native"
     problem: Exception | None = None
     for name in ATTENTION if wanted == "auto" else (wanted,):
         try:
+            _try_attention(transformer, name, masked=masked)
             transformer.set_attention_backend(name)
             return name
-        except (ValueError, RuntimeError, ImportError, AttributeError) as error:
+        except Exception as error:  # each of them fails in a way of its own
             problem = error
-    first = (str(problem).strip().splitlines() or ["not there"])[0]
+    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
     raise UsageError(f"attention: {wanted!r} cannot be used here ({first}); leave it at auto")
+
+
+def _try_attention(transformer: Any, name: str, *, masked: bool) -> None:
+    config, tokens = transformer.config, 128
+    shape = (1, tokens, config["num_attention_heads"], config["attention_head_dim"])
+    dtype = next(transformer.parameters()).dtype
+    dtype = dtype if dtype.itemsize > 1 else torch.bfloat16
+    q, k, v = (torch.randn(shape, device=transformer.device, dtype=dtype, requires_grad=True) for _ in range(3))
+    mask = torch.ones(1, 1, 1, tokens, device=transformer.device, dtype=torch.bool) if masked else None
+    out = dispatch_attention_fn(q, k, v, attn_mask=mask, backend=AttentionBackendName(name))
+    out.float().sum().backward()
+    if q.grad is None or not bool(q.grad.isfinite().all()):
+        raise ValueError("no gradient comes back through it")
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """What a run says: a line at the terminal, `log.jsonl`, TensorBoard, and Weights & Biases where asked."""
 
+import hashlib
 import importlib
 import json
 import math
@@ -16,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from simgen.errors import EnvironmentProblem
+from simgen.errors import EnvironmentProblem, OutputError
 from simgen.progress import duration
 from simgen.train.checkpoint import LOG
 
@@ -30,7 +31,7 @@ class Telemetry:
         self._steps = steps
         self._console = console
         self._log = (folder / LOG).open("a")
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         self._wandb = _open_wandb(wandb, folder, settings) if wandb else None
         self._recent: deque[Mapping[str, float]] = deque(maxlen=50)
         self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
@@ -71,8 +72,11 @@ class Telemetry:
         # JSON knows no NaN: what could not be measured is left out.
         finite = {name: value for name, value in figures.items() if math.isfinite(value)}
         line = {"step": step, **(finite if prefix == "train" else {prefix: finite})}
-        self._log.write(json.dumps(line) + "\n")
-        self._log.flush()
+        try:
+            self._log.write(json.dumps(line) + "\n")
+            self._log.flush()
+        except OSError as error:
+            raise OutputError(f"{self._log.name}: cannot be written ({error.strerror}); make room and go on") from error
         for name, value in finite.items():
             self._board.add_scalar(f"{prefix}/{name}", value, step)
         if self._wandb is not None:
@@ -103,4 +107,9 @@ def _open_wandb(project: str, folder: Path, settings: Mapping[str, Any]) -> Any:
         wandb = importlib.import_module("wandb")
     except ModuleNotFoundError as error:
         raise EnvironmentProblem("wandb: is not installed; pip install wandb, or leave `wandb` out") from error
-    return wandb.init(project=project, dir=str(folder), config=dict(settings), resume="allow", id=folder.name)
+    return wandb.init(project=project, dir=str(folder), config=dict(settings), resume="allow", id=_run_id(folder))
+
+
+def _run_id(folder: Path) -> str:
+    """The same when a run goes on, another one for another run of the same name."""
+    return f"{folder.resolve().name}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"

@@ -97,7 +97,7 @@ def validate(
         "error_inside": _mean([f.error_inside for f in fits]),
         "error_outside": _mean([f.error_outside for f in fits]),
         "progress": _mean([f.progress for f in fits]),
-        "copies": _mean([float(f.progress < COPY_LIMIT) for f in fits]),
+        "copies": _mean([float(f.progress < COPY_LIMIT) for f in fits if math.isfinite(f.progress)]),
     }
     sheet = _sheet(shown, edits)
     path = folder / "validation" / f"{step:08d}.png"

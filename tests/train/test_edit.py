@@ -48,10 +48,10 @@ def test_a_size_that_fits_is_left_alone(size: tuple[int, int]) -> None:
         ((112, 79), (128, 64)),
         ((1, 1), (64, 64)),
         ((33, 500), (64, 512)),
-        # The sizes of the released models.
-        ((4000, 3000), (1184, 896)),
-        ((3000, 4000), (896, 1184)),
-        ((1920, 1080), (1376, 768)),
+        # Never above a megapixel: 1184 × 896 would be.
+        ((4000, 3000), (1184, 864)),
+        ((3000, 4000), (864, 1184)),
+        ((1920, 1080), (1344, 768)),
         ((1024, 1024), (1024, 1024)),
         ((1025, 1024), (1024, 1024)),
     ],
@@ -65,10 +65,11 @@ def test_whatever_the_picture_the_size_is_aligned_near_the_area_and_hardly_bent(
     for width, height in np.random.default_rng(0).integers(512, 5000, (3000, 2)).tolist():
         across, down = working_size(width, height, grain_px=32, largest_px2=area)
         assert across % 32 == down % 32 == 0
-        # Neither side is more than half a grain off.
+        assert across * down <= area
+        # Neither side is more than half a grain off, or a whole one where it had to give way to the area.
         scale = min(1, math.sqrt(area / (width * height)))
-        assert abs(across - width * scale) <= 16
-        assert abs(down - height * scale) <= 16
+        assert abs(across - width * scale) <= 32
+        assert abs(down - height * scale) <= 32
 
 
 # Edits.

@@ -188,6 +188,7 @@ def test_a_run_leaves_what_it_promises(done: Done) -> None:
         "pytorch_lora_weights.safetensors",
         "README.md",
         "run.json",
+        ".lock",
         "config.yaml",
         "log.jsonl",
         "checkpoints/00000001.safetensors",
