@@ -9,7 +9,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -76,10 +76,8 @@ def train(
     console: Console,
     device: str | None = None,
     stream: bool = False,
-    watch: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Result:
-    """Train to `config.steps`, from where `out` stands. `watch` gets the figures of each step. KeyboardInterrupt
-    comes out after the state has been saved."""
+    """Train to `config.steps`, from where `out` stands. KeyboardInterrupt comes out after the state has been saved."""
     began = time.monotonic()
     with _place(device) as place, _stop_signals() as stopped, contextlib.ExitStack() as stack:
         step, loss = 0, math.nan
@@ -87,10 +85,7 @@ def train(
             run = _Run(config, data=data, out=out, place=place, console=console, stream=stream)
             stack.callback(run.close)
             for step in range(run.step, config.steps):
-                figures = run.advance(step, stop=stopped())
-                loss = figures["loss"]
-                if watch is not None:
-                    watch(step, figures)
+                loss = run.advance(step, stop=stopped())["loss"]
                 ends = step + 1 == config.steps
                 looks = config.validate_every and (ends or (step + 1) % config.validate_every == 0)
                 # Saved before a validation, which takes minutes and may fail by itself.

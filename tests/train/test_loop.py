@@ -354,6 +354,21 @@ def test_ctrl_c_at_one_process_stops_all_after_the_same_step(pairs_folder: Path,
     assert checkpoint.steps(tmp_path / "run")[-1] == last < 4000
 
 
+def test_a_streamed_run_trains_and_goes_on(pairs_folder: Path, tmp_path: Path) -> None:
+    for steps in (2, 4):
+        done = loop.train(
+            config(steps=steps),
+            data=[str(pairs_folder)],
+            out=tmp_path / "run",
+            console=Console(quiet=True),
+            device="cpu",
+            stream=True,
+        )
+        assert done.step == steps
+    lines = [json.loads(line) for line in (tmp_path / "run" / checkpoint.LOG).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+
+
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs_folder: Path, tmp_path: Path) -> None:
     for lines in (5, 8):
         killed = start_and_wait(pairs_folder, tmp_path / "run", lines=lines, steps=20)
