@@ -43,17 +43,18 @@ def least_recompute(transformer: Any, trial: Callable[[], None], *, reserve_byte
     """How few blocks must be made again for `trial`, a forward and backward pass of the largest batch, to fit beside
     what is still to come."""
     total = len(blocks(transformer))
-    tried = sorted({round(total * share / 8) for share in range(9)})
-    for count in tried:
+    for count in sorted({round(total * share / 8) for share in range(9)}):
         recompute(transformer, count)
+        reserved = None
         try:
             reserved = torch.empty(reserve_bytes, dtype=torch.uint8, device=transformer.device)
             trial()
-            del reserved
             return count
         except torch.OutOfMemoryError:
             if count == total:
                 raise
+        finally:
+            del reserved
         torch.cuda.empty_cache()
     return total
 
