@@ -329,7 +329,8 @@ def test_the_version_and_the_help_are_there() -> None:
 
 def test_help_names_every_command(simgen) -> None:
     ended = simgen("--help")
-    for command in ("generate", "scenes", "preview", "status", "verify", "report", "reproduce", "retry", "doctor"):
+    making = ("generate", "scenes", "preview", "status", "verify", "report", "reproduce", "retry", "doctor")
+    for command in (*making, "train", "edit"):
         assert f"  {command} " in ended.out
         assert simgen(command, "--help").code == 0
-    assert "train" not in ended.out and "eval" not in ended.out
+    assert "  eval " not in ended.out and "  export " not in ended.out
