@@ -20,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 from simgen.errors import EnvironmentProblem, OutputError
 from simgen.progress import duration
 from simgen.train.checkpoint import LOG
+from simgen.train.validate import finite_mean
 
 
 class Telemetry:
@@ -84,8 +85,8 @@ class Telemetry:
 
     def _line(self, step: int) -> str:
         last, recent = self._recent[-1], list(self._recent)[-20:]
-        loss = _mean([f["loss"] for f in recent])
-        seconds = _mean([f["seconds"] for f in recent])
+        loss = finite_mean([f["loss"] for f in recent])
+        seconds = finite_mean([f["seconds"] for f in recent])
         parts = [f"step {step}/{self._steps}", f"loss {loss:.4f}", f"{seconds:.2f} s/step"]
         parts.append(f"{last['tflops']:.3g} TFLOP/s, {100 * last['peak_share']:.0f} % of peak")
         if last.get("memory_gb"):
@@ -95,11 +96,6 @@ class Telemetry:
         if step < self._steps and math.isfinite(seconds):
             parts.append(f"{duration((self._steps - step) * seconds)} left")
         return ", ".join(parts)
-
-
-def _mean(values: list[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else math.nan
 
 
 def _open_wandb(project: str, folder: Path, settings: Mapping[str, Any]) -> Any:

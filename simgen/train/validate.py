@@ -94,10 +94,10 @@ def validate(
         return Validation(figures=figures, sheet=None)
     fits = [fit(example, edited) for example, edited in zip(shown, edits, strict=True)]
     figures |= {
-        "error_inside": _mean([f.error_inside for f in fits]),
-        "error_outside": _mean([f.error_outside for f in fits]),
-        "progress": _mean([f.progress for f in fits]),
-        "copies": _mean([float(f.progress < COPY_LIMIT) for f in fits if math.isfinite(f.progress)]),
+        "error_inside": finite_mean([f.error_inside for f in fits]),
+        "error_outside": finite_mean([f.error_outside for f in fits]),
+        "progress": finite_mean([f.progress for f in fits]),
+        "copies": finite_mean([float(f.progress < COPY_LIMIT) for f in fits if math.isfinite(f.progress)]),
     }
     sheet = _sheet(shown, edits)
     path = folder / "validation" / f"{step:08d}.png"
@@ -111,14 +111,15 @@ def _losses(
 ) -> dict[str, float]:
     device = base.pipeline.transformer.device
     found: dict[str, list[float]] = {"loss": [], "loss_inside": [], "loss_outside": []}
-    for example in examples:
-        encoded = encoder.encode([example], without_words=[False])
+    # All at once: encoders that wait on the CPU are then fetched once, and not for every pair.
+    encoded = encoder.encode(examples, without_words=[False] * len(examples))
+    for example, one in zip(examples, encoded, strict=True):
         drawn = [generator("validation", example.key)]
-        said = outcome(base, objective, encoded, drawn, guidance=guidance, device=device)
+        said = outcome(base, objective, [one], drawn, guidance=guidance, device=device)
         found["loss"].append(float(said.loss))
         for name in ("loss_inside", "loss_outside"):
             found[name].append(float(said.figures[name]))
-    return {name: _mean(values) for name, values in found.items()} if examples else {}
+    return {name: finite_mean(values) for name, values in found.items()} if examples else {}
 
 
 def _sheet(examples: Sequence[Example], edits: Sequence[Picture]) -> Picture:
@@ -148,6 +149,7 @@ def _weighted(error: NDArray[np.float64], share: NDArray[np.float64]) -> float:
     return float((error * share).sum() / share.sum()) if share.sum() > 0 else math.nan
 
 
-def _mean(values: Sequence[float]) -> float:
+def finite_mean(values: Sequence[float]) -> float:
+    """Of what could be measured; NaN where nothing could."""
     finite = [value for value in values if math.isfinite(value)]
     return sum(finite) / len(finite) if finite else math.nan
