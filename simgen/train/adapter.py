@@ -45,7 +45,6 @@ class Adapter:
             torch.manual_seed(seed)
             transformer.add_adapter(config)
         self.transformer = transformer
-        self.config = config
         named = [(name, p) for name, p in transformer.named_parameters() if p.requires_grad]
         if not named:
             raise UsageError(f"{type(transformer).__name__}: no layer goes by the names of family {family.name}")

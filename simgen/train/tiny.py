@@ -54,6 +54,7 @@ _SPECIAL = [
     *("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>"),
     *("<|image_pad|>", "<|video_pad|>"),
 ]
+_VISION = {"depth": 2, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16}
 _CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}{{ c['text'] }}{% endfor %}"
@@ -103,13 +104,7 @@ def _qwen() -> DiffusionPipeline:
         text_encoder=Qwen2_5_VLForConditionalGeneration(
             Qwen2_5_VLConfig(
                 text_config=_language(len(tokenizer), layers=2, mrope_section=[1, 1, 2]),
-                vision_config={
-                    "depth": 2,
-                    "hidden_size": 16,
-                    "intermediate_size": 16,
-                    "num_heads": 2,
-                    "out_hidden_size": 16,
-                },
+                vision_config=_VISION,
                 **ids,
             )
         ),
@@ -150,15 +145,7 @@ def _qwen21() -> DiffusionPipeline:
         text_encoder=Qwen3VLForConditionalGeneration(
             Qwen3VLConfig(
                 text_config=_language(len(tokenizer), layers=2, head_dim=8, mrope_section=[2, 1, 1]),
-                vision_config={
-                    "depth": 2,
-                    "hidden_size": 16,
-                    "intermediate_size": 16,
-                    "num_heads": 2,
-                    "out_hidden_size": 16,
-                    "deepstack_visual_indexes": [0],
-                    "num_position_embeddings": 64,
-                },
+                vision_config={**_VISION, "deepstack_visual_indexes": [0], "num_position_embeddings": 64},
                 **ids,
             )
         ),
