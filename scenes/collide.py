@@ -25,7 +25,7 @@ class Collide(Scene):
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "conservation of momentum"
-    domain = "mechanics"
+    types = (19,)
     claims = ("actor struck affected", "actor moved")
 
     def sample(self, draw: Draw) -> SceneSpec:

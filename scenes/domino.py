@@ -24,7 +24,7 @@ class Domino(Scene):
     strength: Range = (1.5, 2.5)
 
     law = "chain reaction"
-    domain = "mechanics"
+    types = (21,)
     claims = ("actor toppled", "some affected toppled")
 
     def sample(self, draw: Draw) -> SceneSpec:

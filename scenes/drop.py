@@ -24,7 +24,7 @@ class Drop(Scene):
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "gravity"
-    domain = "mechanics"
+    types = (21,)
     claims = ("actor dropped", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:

@@ -37,7 +37,7 @@ class PisaFall(Scene):
     size_m: Range = (0.15, 0.5)
 
     law = "gravity"
-    domain = "mechanics"
+    types = (21,)
     claims = ("actor dropped", "actor at rest")
     subject_size = (0.012, 0.4)
     """PISA looks from two metres: it asks 2.5 % of the picture for the fall's whole rectangle, not for the object."""

@@ -20,7 +20,7 @@ class Roll(Scene):
     num_bystanders: tuple[int, int] = (0, 3)
 
     law = "rolling"
-    domain = "mechanics"
+    types = (24, 23)
     claims = ("actor rolled", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:

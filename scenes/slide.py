@@ -23,7 +23,7 @@ class Slide(Scene):
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "friction"
-    domain = "mechanics"
+    types = (24,)
     claims = ("actor slid", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:

@@ -23,7 +23,7 @@ class StackCollapse(Scene):
     """Between the pillars of a bridge, in widths of a pillar."""
 
     law = "equilibrium"
-    domain = "mechanics"
+    types = (26,)
     claims = ("actor removed", "some affected fell")
 
     def sample(self, draw: Draw) -> SceneSpec:

@@ -20,7 +20,7 @@ class Topple(Scene):
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "torque and tipping"
-    domain = "mechanics"
+    types = (23, 21)
     claims = ("actor toppled", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:

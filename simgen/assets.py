@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from simgen import archives
+import numpy as np
+
+from simgen import archives, models
 from simgen.archives import Cache, Fetched, default_cache
 from simgen.builtin import build_builtin, builtin_fingerprint
 from simgen.errors import AssetError, UnknownName
 from simgen.facts import credit_of, environment_asset, object_asset, surface_asset
-from simgen.geometry import Shape
+from simgen.geometry import Shape, vec3
 from simgen.labels import guess_environment
 from simgen.manifests import (
     ASSET_DIR,
@@ -31,7 +33,8 @@ from simgen.manifests import (
     read_manifest,
 )
 from simgen.meshes import Urdf, check_environment, read_obj, read_parts, read_urdf
-from simgen.types import Credit, EnvironmentAsset, ObjectAsset, SurfaceAsset
+from simgen.models import forms
+from simgen.types import Body, Credit, EnvironmentAsset, Mesh, ObjectAsset, Surface, SurfaceAsset
 
 BUILTIN = "builtin"
 
@@ -153,6 +156,17 @@ class Catalog:
         if ref not in self._shapes:
             self._shapes[ref] = Shape.from_parts(read_parts(read_urdf(self.urdf_path(ref))))
         return self._shapes[ref]
+
+    def mesh(self, body: Body) -> Mesh:
+        """The geometry of a body in its own axes, unscaled: of its model, its asset's file, or its shape."""
+        if body.model is not None:
+            return models.build(body.model)
+        if body.shape == "box":
+            return forms.mesh(forms.box(body.size_m, radius_m=0.002))
+        if body.shape == "ball":
+            return forms.mesh(forms.ball(vec3(np.array(body.size_m) / 2)))
+        found = read_obj(self.mesh_path(body.asset))
+        return Mesh(surfaces=(Surface(vertices_m=found.vertices, faces=np.concatenate(found.groups)),))
 
     def fingerprint(self) -> str:
         """The same wherever the same assets come out, fetched or not."""

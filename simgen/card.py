@@ -42,7 +42,7 @@ class Contents:
     """Of simgen, as the first sample has it; empty where there is none yet."""
     counts: Mapping[tuple[str, str], int]
     """Samples by scene and split."""
-    types: tuple[str, ...]
+    tracks: tuple[str, ...]
     used: tuple[Used, ...]
     """Sorted by asset."""
 
@@ -63,13 +63,13 @@ def read_contents(data: Dataset) -> Contents:
     items: dict[tuple[str, str], dict[str, str]] = {}
     samples: Counter[tuple[str, str]] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
-    types: set[str] = set()
+    tracks: set[str] = set()
     version = ""
     for key in data.keys:
         record = data.record(key)
         version = version or record["simgen_version"]
         counts[record["scene"], record["split"]] += 1
-        types.update(record["types"])
+        tracks.update(record["tracks"])
         for item in record["attribution"]:
             at = (item["asset"], item["use"])
             items[at] = item
@@ -84,7 +84,7 @@ def read_contents(data: Dataset) -> Contents:
         )
         for (asset, use), item in sorted(items.items())
     )
-    return Contents(version=version, counts=counts, types=tuple(sorted(types)), used=used)
+    return Contents(version=version, counts=counts, tracks=tuple(sorted(tracks)), used=used)
 
 
 def attribution_csv(used: Iterable[Used]) -> str:
@@ -337,7 +337,7 @@ def _holes(status: Status) -> str:
 def _limits(contents: Contents) -> str:
     return "\n".join(
         [
-            f"- Kinds of change: {', '.join(contents.types) or 'none yet'}. Bodies are rigid; contacts are those of "
+            f"- Kinds of change: {', '.join(contents.tracks) or 'none yet'}. Bodies are rigid; contacts are those of "
             "convex parts; friction and restitution are products of one coefficient per body.",
             "- Masses of objects whose makers state none are estimated from volume and substance (`mass_kg`); the "
             "manifest's own figure is in `manifest_mass_kg`.",

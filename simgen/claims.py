@@ -34,11 +34,14 @@ WHAT, between the start and the end frame unless the line says otherwise (in bra
     fell in turn        of a group: three or more of them fell, each one hit by one that had fallen before it [bodies]
 
 and four that take an object, WHO or `stage`: `actor struck affected` (some actor ran into some of them),
-`actor ended on affected`, `actor started on props`, `others started over actor` (on it, or on what stood on it). One
-stands alone: `everything else stays`, true where whatever the sentence has not named so far ends within 5 mm and
+`actor ended on affected`, `actor started on props`, `others started over actor` (on it, or on what stood on it).
+Quantities that a scene measures are claimed by name: `temperature rises` (by 2 % or more), `temperature falls`,
+`level starts above 0.5`, `level ends below 0.1`.
+One stands alone: `everything else stays`, true where whatever the sentence has not named so far ends within 5 mm and
 2 degrees of its place.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -49,7 +52,7 @@ from numpy.typing import NDArray
 from simgen.errors import UnknownName
 from simgen.geometry import quat_angle, quat_conjugate, quat_rotate
 from simgen.motion import REST_SPEED_MPS, speed_at
-from simgen.types import STAGE_ID, Body, Camera, Contact, Floats, PoseTrack, Rollout
+from simgen.types import STAGE_ID, Body, Camera, Contact, Floats, PoseTrack, Quantity, Rollout
 
 Tier = Literal["superficial", "intermediate", "explicit"]
 TIERS: tuple[Tier, ...] = ("superficial", "intermediate", "explicit")
@@ -174,6 +177,8 @@ class Motion:
     """At the end, as `simgen.motion` measures it."""
     visible_at_start: bool
     visible_at_end: bool
+    altered: bool = False
+    """Its geometry or its material differs at the end."""
 
     @property
     def shift_m(self) -> Floats:
@@ -258,7 +263,8 @@ def moved(m: Motion) -> Finding:
 
 def stayed(m: Motion) -> Finding:
     shift = float(np.linalg.norm(m.shift_m))
-    return Finding(m.present and shift <= STAYED_M and m.turned_deg <= STAYED_DEG, shift, "m")
+    same = m.present and not m.altered
+    return Finding(same and shift <= STAYED_M and m.turned_deg <= STAYED_DEG, shift, "m")
 
 
 def dropped(m: Motion, facts: Facts) -> Finding:
@@ -370,6 +376,9 @@ WHAT: Mapping[str, Callable[[Motion, Facts], Finding]] = {
 }
 RELATIONS = ("struck", "ended on", "started on", "started over")
 GROUP_CLAIMS = ("fell in turn",)
+QUANTITY_CLAIM = re.compile(r"([a-z][a-z0-9_]*) (rises|falls|(?:starts|ends) (?:above|below) (-?[\d.]+))")
+CHANGED_BY = 0.02
+"""A quantity rises or falls where it changes by this share of its larger value."""
 EVERYTHING_ELSE = "everything else stays"
 
 
@@ -454,6 +463,9 @@ def judge(name: str, facts: Facts, mentioned: frozenset[int] = frozenset()) -> t
     if what == EVERYTHING_ELSE:
         rest = tuple(b.id for b in facts.rollout.spec.bodies if b.id not in mentioned)
         return (_claim(EVERYTHING_ELSE, rest, name, measure(EVERYTHING_ELSE, rest, facts)),)
+    if QUANTITY_CLAIM.fullmatch(f"{subject} {what}") and subject not in GROUPS:
+        claimed = f"{subject} {what}"
+        return (_claim(claimed, (), name, measure(claimed, (), facts)),)
     bodies = who(subject, facts)
     if what in GROUP_CLAIMS:
         return (_claim(what, bodies, name, measure(what, bodies, facts)),)
@@ -494,6 +506,9 @@ def measure(what: str, bodies: tuple[int, ...], facts: Facts) -> Finding:
         return Finding(all(found.holds for found in found_all), worst, "m")
     if what == "fell in turn":
         return _fell_in_turn(bodies, facts)
+    claimed = QUANTITY_CLAIM.fullmatch(what)
+    if claimed is not None:
+        return _of_quantity(quantity(claimed[1], facts), claimed[2], claimed[3])
     if what == "struck":
         a, b = bodies
         speed = next((s.speed_mps for s in facts.strikes if {s.a, s.b} == {a, b}), 0.0)
@@ -514,6 +529,23 @@ def measure(what: str, bodies: tuple[int, ...], facts: Facts) -> Finding:
     return WHAT[what](facts.motions[bodies[0]], facts)
 
 
+def quantity(name: str, facts: Facts) -> Quantity:
+    """A quantity of the rollout by its name."""
+    known = {q.name: q for q in facts.rollout.quantities}
+    if name not in known:
+        raise UnknownName("quantity", name, known, where=f"scene {facts.rollout.spec.scene!r}")
+    return known[name]
+
+
+def _of_quantity(q: Quantity, what: str, limit: str | None) -> Finding:
+    if limit is None:
+        least = CHANGED_BY * max(abs(q.start), abs(q.end))
+        change = q.end - q.start
+        return Finding(change > least if what == "rises" else change < -least, change, q.unit)
+    value = q.start if what.startswith("starts") else q.end
+    return Finding(value > float(limit) if " above " in what else value < float(limit), value, q.unit)
+
+
 def parse(name: str) -> tuple[str, str, str, str]:
     """Quantifier, group, what and object of a claim's name; an UnknownName with the nearest where it is none."""
     words = " ".join(name.split())
@@ -522,6 +554,8 @@ def parse(name: str) -> tuple[str, str, str, str]:
     first, _, rest = words.partition(" ")
     quantifier, rest = (first, rest) if first in ("all", "some", "no") else ("all", words)
     subject, _, what = rest.partition(" ")
+    if subject not in GROUPS and QUANTITY_CLAIM.fullmatch(words):
+        return ("all", subject, what, "")
     if subject not in GROUPS:
         raise UnknownName("group of bodies", subject, [*GROUPS, EVERYTHING_ELSE], where=f"claim {name!r}")
     if what in WHAT or what in GROUP_CLAIMS:
@@ -615,6 +649,7 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         speed_mps=speed_at(rollout, body.id, end),
         visible_at_start=rollout.visible(body.id, start),
         visible_at_end=rollout.visible(body.id, end),
+        altered=rollout.altered(body.id),
     )
 
 

@@ -34,7 +34,7 @@ def one_scene(name: str, folders: Sequence[str] = ()) -> str:
     meanings, hints = field_meanings(cls), get_type_hints(cls)
     lines = [
         f"{name}: {_first_line(cls)}",
-        f"law: {cls.law}; domain: {cls.domain}",
+        f"law: {cls.law}; domain: {cls.domain}, {cls.sub_domain}",
         f"file: {inspect.getfile(cls)}",
         "",
     ]

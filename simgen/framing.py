@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from simgen import models
 from simgen.geometry import Shape, box_corners, direction, fibonacci_sphere, look_at, project, quat_rotate, vec3
 from simgen.types import Body, Camera, Floats, Framing, Rollout
 
@@ -15,20 +16,27 @@ def body_shape(body: Body, asset_shape: Shape | None = None) -> Shape:
     """The shape of a body: that of its asset, or of a box or ball of its size."""
     if asset_shape is not None:
         return asset_shape
+    if body.model is not None:
+        return Shape.from_parts((models.build(body.model).vertices_m,))
     if body.shape == "ball":
         return Shape.from_parts((fibonacci_sphere(400) * body.size_m[0] / 2,))
     return Shape.from_parts((box_corners(body.size_m),))
 
 
 def subject_ids(rollout: Rollout) -> tuple[int, ...]:
-    """The bodies that the event is about: those acted upon and those that may move in consequence."""
-    return tuple(body.id for body in rollout.spec.bodies if body.role in ("actor", "affected"))
+    """The bodies that the event is about: those acted upon and those that may move in consequence; where it acts on
+    none (a lamp out of sight), all but the set."""
+    bodies = rollout.spec.bodies
+    chosen = tuple(body.id for body in bodies if body.role in ("actor", "affected"))
+    return chosen or tuple(body.id for body in bodies if body.role != "prop")
 
 
 def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Floats:
     """Extreme points [N, 3] of a body in the world at one step."""
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
-    turned = quat_rotate(track.quaternion[index], shapes[body_id].points * body.scale)
+    mesh = rollout.mesh(body_id, index)
+    points = shapes[body_id].points if mesh is None else mesh.vertices_m
+    turned = quat_rotate(track.quaternion[index], points * body.scale)
     return np.asarray(track.position_m[index] + turned, dtype=float)
 
 

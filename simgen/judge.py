@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from simgen import models
 from simgen.framing import Shapes, inside_share, points_at, subject_ids
 from simgen.geometry import project, quat_angle, quat_rotate
 from simgen.masks import Pair
@@ -25,8 +26,7 @@ editor cannot know what stands behind the vase."""
 CHANGE_LIMIT = 0.005
 EXPOSURE = (0.2, 0.72)
 CLIPPED_LIMIT = 0.01
-CHANGED_LIMIT, SURVEY_CHANGED_LIMIT = 0.6, 0.75
-"""A rough look sees more change than there is."""
+CHANGED_LIMIT, SURVEY_SLACK = 0.6, 0.15
 CONTRAST_LIMIT = 6.0
 MIDDLE_GREY = 0.22
 CLIPS_AT = 1.35
@@ -70,11 +70,16 @@ def judge_physics(rollout: Rollout) -> tuple[Gate, ...]:
         _at_most("end_penetration", rollout.penetration_m[end], PENETRATION_LIMIT_M, "m"),
         _at_most("energy_gain", _energy_gain(rollout), ENERGY_LIMIT),
         _at_most("unsupported_bodies", len(_unsupported(rollout)) if spec.end_state == "rest" else 0, 0),
+        *(
+            _at_most(f"{q.name}_error", abs(q.end - q.start) / max(abs(q.start), 1e-12), q.conserved)
+            for q in rollout.quantities
+            if q.conserved > 0
+        ),
     )
 
 
-def moved_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: float = 0.5) -> tuple[int, ...]:
-    """Bodies whose pose or presence differs between the start and the end frame."""
+def changed_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: float = 0.5) -> tuple[int, ...]:
+    """Bodies whose pose, presence, geometry or material differs between the start and the end frame."""
     start, end = rollout.start_index, rollout.end_index
     result = []
     for body in rollout.spec.bodies:
@@ -82,7 +87,7 @@ def moved_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: flo
         shift = np.linalg.norm(track.position_m[end] - track.position_m[start])
         turn = np.degrees(quat_angle(track.quaternion[start], track.quaternion[end]))
         gone = rollout.visible(body.id, start) != rollout.visible(body.id, end)
-        if gone or shift > distance_m or turn > angle_deg:
+        if gone or shift > distance_m or turn > angle_deg or rollout.altered(body.id):
             result.append(body.id)
     return tuple(result)
 
@@ -147,7 +152,13 @@ def foresee_view(
 
 
 def judge_picture(
-    pair: Pair, start: Frame, end: Frame, rollout: Rollout, *, changed_limit: float = CHANGED_LIMIT
+    pair: Pair,
+    start: Frame,
+    end: Frame,
+    rollout: Rollout,
+    *,
+    changed_limit: float = CHANGED_LIMIT,
+    brightness: tuple[float, float] = EXPOSURE,
 ) -> tuple[Gate, ...]:
     """Exposure, clipping, contrast of the subject against what is around it, and whether anything visibly changed."""
     luminance = _luminance(pair.start)
@@ -155,7 +166,7 @@ def judge_picture(
     subjects = list(subject_ids(rollout))
     contrast = max(_contrast(pair.start, np.isin(start.ids, subjects)), _contrast(pair.end, np.isin(end.ids, subjects)))
     return (
-        _between("exposure", float(luminance.mean()), EXPOSURE),
+        _between("exposure", float(luminance.mean()), brightness),
         _at_most("clipped", clipped, CLIPPED_LIMIT),
         _at_least("subject_contrast", contrast, CONTRAST_LIMIT),
         _at_least("visible_change", pair.visible_share, CHANGE_LIMIT),
@@ -233,9 +244,17 @@ def _off_stage(rollout: Rollout) -> int:
 def _outline(
     rollout: Rollout, camera: Camera, shapes: Shapes, body_id: int, index: int, width: int, height: int
 ) -> NDArray[np.uint8]:
-    """The amodal outline [H, W] of a body: the hulls of its convex parts, filled."""
+    """The amodal outline [H, W] of a body: its faces, or the hulls of its convex parts, filled."""
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
     canvas = np.zeros((height, width), np.uint8)
+    mesh = rollout.mesh(body_id, index) or (models.build(body.model) if body.model is not None else None)
+    if mesh is not None:
+        world = track.position_m[index] + quat_rotate(track.quaternion[index], mesh.vertices_m * body.scale)
+        pixels, depth = project(camera, world, width, height)
+        if (depth > 0.01).all():
+            for corners in np.rint(pixels - 0.5).astype(np.int32)[mesh.triangles]:
+                cv2.fillConvexPoly(canvas, corners, (1.0,))
+        return canvas
     for part in shapes[body_id].parts:
         world = track.position_m[index] + quat_rotate(track.quaternion[index], part * body.scale)
         pixels, depth = project(camera, world, width, height)

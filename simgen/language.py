@@ -46,6 +46,11 @@ Slots of groups (`actor`, `affected`, `others`, `struck`, `pieces`, `bystanders`
     does                    such a clause of one body without its name
     count                   how many of the group fell: `all eight`, `both`, `three of the five`
     fallen                  those with their name: `all eight white dominoes`, `three of the five wooden blocks`
+
+Of a quantity that the scene measures, by its name: {temperature.start}, {temperature.end}, {temperature.change} as
+figures with their unit, {temperature.times} (`twice`, the larger over the smaller), {hue.start word}, {hue.end word}
+where the quantity has words. {light.start side} and {light.end side} say where the light that changes comes from:
+`the left`, `the right`, `behind`, `above`, `the front`.
 """
 
 import re
@@ -60,7 +65,19 @@ from simgen.claims import GROUPS, TIERS, Claim, Facts, Tier, observe, who
 from simgen.errors import UnknownName, UsageError
 from simgen.scene import Phrases, Scene
 from simgen.types import Camera, Instructions, Reject, Rollout
-from simgen.words import BODY_FACTS, GROUP_FACTS, STAGE_WORDS, joined, say, say_again, say_name
+from simgen.words import (
+    BODY_FACTS,
+    GROUP_FACTS,
+    LIGHT_FACTS,
+    QUANTITY_FACTS,
+    STAGE_WORDS,
+    joined,
+    say,
+    say_again,
+    say_light,
+    say_name,
+    say_quantity,
+)
 
 MAX_CHARACTERS = 400
 
@@ -320,6 +337,8 @@ def _parse_slot(slot: str, where: str) -> _Slot | _Agree:
     group, dot, fact = slot.partition(".")
     if not dot:
         group, fact = ("pieces" if slot in GROUP_FACTS else "actor"), slot
+    if (group == "light" and fact in LIGHT_FACTS) or (group not in GROUPS and fact in QUANTITY_FACTS):
+        return _Slot(group, fact)
     if group not in GROUPS:
         raise UnknownName("group of bodies", group, GROUPS, where=f"{where}: slot {slot!r}")
     if fact not in (*BODY_FACTS, *GROUP_FACTS, *CLAUSES):
@@ -426,6 +445,10 @@ def _say_claims(node: _Need, said: _Said, facts: Facts) -> _Said | None:
 def _say_slot(slot: _Slot, said: _Said, facts: Facts) -> _Said | None:
     if slot.group == "stage":
         return replace(said, text=said.text + STAGE_WORDS[facts.rollout.spec.stage.kind])
+    if slot.group not in GROUPS:
+        light = slot.group == "light"
+        figure = say_light(slot.fact, facts) if light else say_quantity(slot.group, slot.fact, facts)
+        return replace(said, text=said.text + figure.said, claims=(*said.claims, figure)) if figure else None
     bodies = who(slot.group, facts)
     if not bodies:
         return None

@@ -89,7 +89,7 @@ class Maker:
             spec = self.scenes[sample_id.scene].sample(Draw(rng=rng, catalog=self.catalog, split=sample_id.split))
         except NothingFits as error:
             return Reject(gate="nothing_fits", reason=str(error))
-        return simulate(spec, self.catalog)
+        return self.scenes[sample_id.scene].develop(simulate(spec, self.catalog), self.catalog.mesh)
 
     @property
     def renderer(self) -> "Renderer":
@@ -108,7 +108,7 @@ class Maker:
         if isinstance(rollout, Reject):
             return rollout
         gates: list[Gate] = list(judge.judge_physics(rollout))
-        moved = judge.moved_bodies(rollout)
+        moved = judge.changed_bodies(rollout)
         reason = judge.first_reject(gates) or _scene_reject(the_scene, rollout, moved)
         if reason is not None:
             return reason
@@ -143,7 +143,14 @@ class Maker:
             pair = masks.compose(start, end, **changing)
             ids = (start.ids, end.ids)
             gates += judge.judge_view(rollout, camera, shapes, ids, subject_size=the_scene.subject_size)
-            gates += judge.judge_picture(pair, start, end, rollout)
+            gates += judge.judge_picture(
+                pair,
+                start,
+                end,
+                rollout,
+                changed_limit=the_scene.changed_share,
+                brightness=the_scene.brightness,
+            )
             reason = judge.first_reject(gates)
             if reason is not None:
                 return reason
@@ -182,7 +189,11 @@ class Maker:
             exposure_ev = judge.exposure_ev([(look.luminance, np.isin(look.ids, subjects)) for look in looks])
             start, end = (look.frame(exposure_ev) for look in looks)
             pair = masks.compose(start, end, **changing, light_test=masks.SURVEY_LIGHT_TEST)
-            gates += judge.judge_picture(pair, start, end, rollout, changed_limit=judge.SURVEY_CHANGED_LIMIT)
+            # A rough look sees more change than there is.
+            limit = min(1.0, the_scene.changed_share + judge.SURVEY_SLACK)
+            gates += judge.judge_picture(
+                pair, start, end, rollout, changed_limit=limit, brightness=the_scene.brightness
+            )
             reason = judge.first_reject(gates)
             border = masks.changed_box(pair.mask, render.width, render.height)
             return reason or (replace(camera, exposure_ev=exposure_ev), border)
@@ -246,8 +257,9 @@ class _Changing(TypedDict):
 
 def _scene_reject(the_scene: Scene, rollout: Rollout, moved: tuple[int, ...]) -> Reject | None:
     """Nothing happened to what the event acts upon, or the scene has a reason of its own."""
-    if not any(body.id in moved for body in rollout.spec.bodies if body.role == "actor"):
-        return Reject(gate="actor_stayed", reason="the event moved nothing that it acts upon")
+    actors = [body.id for body in rollout.spec.bodies if body.role == "actor"]
+    if not (set(actors) & set(moved) if actors else rollout.relights):
+        return Reject(gate="actor_stayed", reason="the event changed nothing that it acts upon")
     reason = the_scene.reject(rollout)
     return Reject(gate=f"scene_{the_scene.name}", reason=reason) if reason else None
 

@@ -23,13 +23,18 @@ from numpy.typing import NDArray
 from simgen.errors import OutputError
 from simgen.geometry import camera_matrix, intrinsics, quat_angle
 from simgen.scene import Scene
+from simgen.taxonomy import TRANSITIONS
 from simgen.types import (
     Body,
     Camera,
     Credit,
     EnvironmentAsset,
+    EnvironmentTrack,
     Gate,
     Instructions,
+    LightTrack,
+    MaterialTrack,
+    MeshTrack,
     ObjectAsset,
     PoseTrack,
     Rollout,
@@ -98,9 +103,12 @@ SCHEMA: Mapping[str, Node] = {
     "fingerprint": _text("of the recipe"),
     "key": _text("name of the sample"),
     "scene": _text("name of the scene"),
-    "domain": _text("`mechanics`, `optics`, `thermal`, …"),
+    "domain": _text("`mechanical`, `optical`, `thermal`, `material` or `biological`"),
+    "sub_domain": _text("of PhysicTran38K's taxonomy; `simgen.taxonomy`"),
     "law": _text("the law at work"),
-    "types": [_text("kinds of change: `rigid`, `visibility`")],
+    "types": [_int("transitions shown, ids 1 to 46 of PhysicTran38K; 0 for none of them")],
+    "type_names": [_text("the same by name, spelled as there")],
+    "tracks": [_text("kinds of change: `rigid`, `visibility`, `mesh`, `material`, `light`, `environment`")],
     "split": _text("`train` or `test`"),
     "seed": _int("seed of the data set"),
     "index": _int("number of the sample in the plan"),
@@ -118,7 +126,7 @@ SCHEMA: Mapping[str, Node] = {
             "role": _text("`actor`, `affected`, `bystander` or `prop`"),
             "kind": _text("one word; empty where unknown"),
             "asset": _text("`source:id`; empty for a box or a ball"),
-            "shape": _text("`asset`, `box` or `ball`"),
+            "shape": _text("`asset`, `box`, `ball` or `model`"),
             "substance": _text("`ceramic`, `wood`, `metal`, …; empty where unknown"),
             "mass_kg": _float("as simulated, kg"),
             "manifest_mass_kg": _float("as the asset's manifest has it, kg"),
@@ -210,7 +218,15 @@ class Identity:
 
 
 _SHAPES = Credit(title="Boxes and balls", author="simgen", license="CC0 1.0")
-_TRACKS: dict[type, str] = {PoseTrack: "rigid", VisibilityTrack: "visibility"}
+_MODELS = Credit(title="Generated models", author="simgen", license="CC0 1.0")
+_TRACKS: dict[type, str] = {
+    PoseTrack: "rigid",
+    VisibilityTrack: "visibility",
+    MeshTrack: "mesh",
+    MaterialTrack: "material",
+    LightTrack: "light",
+    EnvironmentTrack: "environment",
+}
 
 
 def make_record(
@@ -229,6 +245,7 @@ def make_record(
     """The record of a sample; a figure that is no number is a ValueError that names its field: this sample
     is broken, not the folder."""
     spec = rollout.spec
+    shown = list(scene.shows(rollout))
     record = {
         "schema_version": SCHEMA_VERSION,
         "simgen_version": identity.simgen_version,
@@ -236,8 +253,11 @@ def make_record(
         "key": identity.key,
         "scene": identity.scene,
         "domain": scene.domain,
+        "sub_domain": scene.sub_domain,
         "law": scene.law,
-        "types": sorted({_TRACKS[type(track)] for track in rollout.tracks}),
+        "types": shown or [0],
+        "type_names": [TRANSITIONS[number].name for number in shown] or ["no physics editing"],
+        "tracks": sorted({_TRACKS[type(track)] for track in rollout.tracks}),
         "split": identity.split,
         "seed": identity.seed,
         "index": identity.index,
@@ -274,8 +294,8 @@ def _body(body: Body, rollout: Rollout, catalog: Catalog) -> dict[str, Any]:
         }
     else:
         facts = {
-            "kind": body.shape,
-            "substance": catalog.surface(body.surface).substance if body.surface else "",
+            "kind": body.model.name if body.model is not None else body.shape,
+            "substance": catalog.surface(body.surface).substance if body.surface else body.substance,
             "manifest_mass_kg": body.mass_kg,
             "size_m": body.size_m,
             "split": "both",
@@ -284,7 +304,7 @@ def _body(body: Body, rollout: Rollout, catalog: Catalog) -> dict[str, Any]:
         }
     return {
         "id": body.id,
-        "parent_id": 0,
+        "parent_id": body.parent,
         "label": body.label,
         "role": body.role,
         "asset": body.asset,
@@ -345,12 +365,17 @@ def _truth(rollout: Rollout) -> list[Truth]:
     moved_m = float(np.linalg.norm(actor.position_m[end] - actor.position_m[start]))
     turned_rad = float(quat_angle(actor.quaternion[start], actor.quaternion[end]))
     duration_s = float(rollout.times_s[end] - rollout.times_s[start])
+    quantities = [
+        Truth(name=f"{q.name}_{when}", value=value, unit=q.unit, provenance=q.provenance)
+        for q in rollout.quantities
+        for when, value in (("start", q.start), ("end", q.end))
+    ]
     common = (
         Truth(name="duration", value=duration_s, unit="s", provenance="solved"),
         Truth(name="actor_displacement", value=moved_m, unit="m", provenance="derived"),
         Truth(name="actor_rotation", value=turned_rad, unit="rad", provenance="derived"),
     )
-    return list({truth.name: truth for truth in (*common, *rollout.truth)}.values())
+    return list({truth.name: truth for truth in (*common, *quantities, *rollout.truth)}.values())
 
 
 def _attribution(spec: SceneSpec, catalog: Catalog) -> list[dict[str, str]]:
@@ -359,6 +384,8 @@ def _attribution(spec: SceneSpec, catalog: Catalog) -> list[dict[str, str]]:
         if body.shape == "asset":
             thing = catalog.object(body.asset)
             used[body.asset, "object"] = (thing.credit, thing.sha256, thing.split)
+        elif body.shape == "model":
+            used["simgen:models", "object"] = (_MODELS, "", "both")
         else:
             used["simgen:shapes", "object"] = (_SHAPES, "", "both")
     for ref in (spec.stage.surface, *(body.surface for body in spec.bodies)):

@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from simgen import models
 from simgen.assets import Catalog
 from simgen.errors import SimgenError
 from simgen.geometry import Shape, direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.substances import SUBSTANCES
 from simgen.types import (
     IDENTITY,
     Body,
     Environment,
     Framing,
     Light,
+    Model,
     ObjectAsset,
     Quat,
     SceneSpec,
@@ -156,6 +159,49 @@ class Draw:
             "rolling_resistance_m": 0.02 * min(asset.size_m) * scale / 2,
         }
         return Body(**(values | overrides))
+
+    def model(
+        self,
+        made: Model,
+        body_id: int,
+        *,
+        role: str,
+        label: str,
+        substance: str,
+        at: ArrayLike = (0.0, 0.0),
+        on_m: float = 0.0,
+        yaw_rad: float = 0.0,
+        **overrides: Any,
+    ) -> Body:
+        """A model set down with its lowest point at height `on_m`. It does not move unless told otherwise
+        (`static=False`, for which its origin must be its centre of mass); its mass is that of its closed surfaces."""
+        mesh = models.build(made)
+        low, high = models.bounds_m(mesh)
+        stuff = SUBSTANCES[substance]
+        values: dict[str, Any] = {
+            "id": body_id,
+            "shape": "model",
+            "model": made,
+            "label": label,
+            "role": role,
+            "static": True,
+            "position_m": vec3([*np.asarray(at, dtype=float)[:2], on_m - low[2]]),
+            "quaternion": quat(quat_from_axis_angle((0, 0, 1), yaw_rad)),
+            "size_m": vec3(high - low),
+            "mass_kg": max(models.volume_m3(mesh), 1e-7) * stuff.density_kgpm3,
+            "friction": stuff.friction,
+            "restitution": stuff.restitution,
+            "substance": substance,
+        }
+        return Body(**(values | overrides))
+
+    def color(self, *hexes: str) -> str:
+        """One of these colours."""
+        return self.choice(hexes)
+
+    def seed(self) -> int:
+        """A number for a model, a pattern or a field."""
+        return self.integer((0, 999_999))
 
     def bystanders(
         self, bodies: Sequence[Body], count: int, *, view: Framing, clear: Sequence[Vec3] = ()

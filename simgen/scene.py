@@ -8,7 +8,7 @@ class Topple(Scene):
     strength: Range = (1.2, 2.0)          # a field is a parameter, settable from YAML
 
     law = "torque and tipping"
-    domain = "mechanics"
+    types = (21,)                         # ids of `simgen.taxonomy`; the first decides domain and sub-domain
     claims = ("actor toppled",)           # what must have happened for any sentence to be true
     phrases = Phrases(superficial=..., intermediate=..., explicit=...)
 
@@ -26,13 +26,16 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from simgen.errors import SimgenError, UnknownName, UsageError
-from simgen.types import Rollout, SceneSpec
+from simgen.taxonomy import transition
+from simgen.types import Body, Mesh, Rollout, SceneSpec
 
 if TYPE_CHECKING:
     from simgen.sampling import Draw
 
 Range = tuple[float, float]
 """Bounds of a uniform draw, low to high."""
+MeshOf = Callable[[Body], Mesh]
+"""The geometry of a body, in its own axes and unscaled: that of its model, of its asset's file, or of its shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +54,35 @@ class Scene:
     name: ClassVar[str] = ""
     law: ClassVar[str]
     """The law at work: `gravity`, `friction`, `conservation of momentum`."""
-    domain: ClassVar[str]
-    """`mechanics`, `optics`, `thermal`, …"""
+    types: ClassVar[tuple[int, ...]] = ()
+    """Transitions that the scene can show, by id (`simgen.taxonomy`); one that runs both ways may name both."""
+    domain: ClassVar[str] = ""
+    """`mechanical`, `optical`, `thermal`, …; that of the first type unless the scene says otherwise."""
+    sub_domain: ClassVar[str] = ""
     claims: ClassVar[tuple[str, ...]] = ()
     """Claims of `simgen.language` that must hold for any of the phrases to be true; else the attempt is rejected."""
     phrases: ClassVar[Phrases]
+    quantities: ClassVar[tuple[str, ...]] = ()
+    """Names of the quantities that `develop` adds; claims and slots may use them."""
     subject_size: ClassVar[Range] = (0.03, 0.40)
     """Share of the picture that the bodies which the event is about may take."""
+    changed_share: ClassVar[float] = 0.6
+    """Largest share of the picture that may change; 1 for what changes the light of the whole room."""
+    brightness: ClassVar[Range] = (0.2, 0.72)
+    """Mean display luminance of the start picture, 0 to 1."""
 
     def sample(self, draw: "Draw") -> SceneSpec:
         """One scene from the random draws of `draw`, and from nothing else."""
         raise NotImplementedError
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        """What changes besides the pose of rigid bodies, by the scene's own law: a pure function of the spec and of
+        what rigid bodies did. `Rollout` has the verbs: `relit`, `resurfaced`, `reshaped`, `posed`, `shown`, `then`."""
+        return rollout
+
+    def shows(self, rollout: Rollout) -> tuple[int, ...]:
+        """Which of its types this rollout shows."""
+        return self.types
 
     def reject(self, rollout: Rollout) -> str | None:
         """A reason why this rollout is not worth a picture, or None."""
@@ -79,9 +100,14 @@ def register(name: str) -> Callable[[type[Scene]], type[Scene]]:
             raise UsageError(f"{cls.__name__}: scene name {name!r} must be lower case letters, digits, underscores")
         if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:
             raise UsageError(f"scene {name!r}: decorate {cls.__name__} with @dataclass(frozen=True, kw_only=True)")
-        for needed in ("law", "domain", "phrases"):
+        for needed in ("law", "phrases"):
             if not hasattr(cls, needed):
                 raise UsageError(f"scene {name!r}: {cls.__name__} needs a class attribute {needed!r}")
+        if not cls.types and not cls.domain:
+            raise UsageError(f"scene {name!r}: {cls.__name__} needs types, ids of simgen.taxonomy, or a domain")
+        kinds = [transition(number, where=f"scene {name!r}") for number in cls.types]
+        cls.domain = cls.domain or kinds[0].domain
+        cls.sub_domain = cls.sub_domain or (kinds[0].sub_domain if kinds else "")
         known = _registry.get(name)
         if known is not None and sys.modules[known.__module__].__file__ != sys.modules[cls.__module__].__file__:
             there = sys.modules[known.__module__].__file__

@@ -182,6 +182,8 @@ _COLUMNS = pa.schema(
         ("key", pa.string()),
         ("scene", pa.string()),
         ("domain", pa.string()),
+        ("sub_domain", pa.string()),
+        ("types", pa.list_(pa.int64())),
         ("law", pa.string()),
         ("split", pa.string()),
         ("seed", pa.int64()),
@@ -217,11 +219,12 @@ def _row(sample: Sample, tar_name: str) -> dict[str, Any]:
     """One line of the parquet, without the offset, which is known once the tar is complete."""
     record = sample.record
     actors = [body for body in record["bodies"] if body["role"] == "actor"]
-    actor = actors[0]
+    # Where the event acts on no body (a lamp out of sight), the first stands for what is seen.
+    actor = actors[0] if actors else record["bodies"][0]
     truth = {item["name"]: item["value"] for item in record["truth"]}
     pair = Pair(start=sample.start, end=sample.end, mask=sample.mask)
     used = {item["use"]: item["asset"] for item in reversed(record["attribution"])}
-    same = ("key", "scene", "domain", "law", "split", "seed", "index", "attempt", "fingerprint")
+    same = ("key", "scene", "domain", "sub_domain", "types", "law", "split", "seed", "index", "attempt", "fingerprint")
     return {
         **{name: record[name] for name in same},
         **record["instructions"],

@@ -58,4 +58,14 @@ SUBSTANCES: dict[str, Substance] = {
     "wax": Substance(density_kgpm3=900.0, scanned_density_kgpm3=880.0, friction=0.6, restitution=0.3),
     # Milled soap 1050, dry; wet it would be a tenth of this friction.
     "soap": Substance(density_kgpm3=1050.0, scanned_density_kgpm3=1050.0, friction=0.45, restitution=0.3),
+    # Of models that change. Ice at 0 °C 917 (CRC Handbook); water 998 at 20 °C; butter 911; bread 270; soil 1300 loose;
+    # green stems and leaves about 700, fruit flesh 950, gelatine 1030, natural rubber above.
+    "ice": Substance(density_kgpm3=917.0, scanned_density_kgpm3=917.0, friction=0.1, restitution=0.3),
+    "water": Substance(density_kgpm3=998.0, scanned_density_kgpm3=998.0, friction=0.0, restitution=0.0),
+    "butter": Substance(density_kgpm3=911.0, scanned_density_kgpm3=911.0, friction=0.3, restitution=0.1),
+    "bread": Substance(density_kgpm3=270.0, scanned_density_kgpm3=270.0, friction=0.6, restitution=0.2),
+    "soil": Substance(density_kgpm3=1300.0, scanned_density_kgpm3=1300.0, friction=0.8, restitution=0.1),
+    "plant": Substance(density_kgpm3=700.0, scanned_density_kgpm3=700.0, friction=0.5, restitution=0.2),
+    "fruit": Substance(density_kgpm3=950.0, scanned_density_kgpm3=950.0, friction=0.5, restitution=0.3),
+    "jelly": Substance(density_kgpm3=1030.0, scanned_density_kgpm3=1030.0, friction=0.5, restitution=0.1),
 }

@@ -4,8 +4,9 @@ World frame: metres, right-handed, Z up, the stage's top at z = 0. Quaternions a
 Cameras look along their local -Z with +Y up. Every type is frozen; arrays inside are not to be written to.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,52 @@ STAGE_ID = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """Irregularity finer than a mesh: a second colour and a relief, in the body's own axes."""
+
+    kind: Literal["noise", "cells", "wood", "marble", "stripes"] = "noise"
+    color: Vec3 = (0.5, 0.5, 0.5)
+    amount: float = 0.5
+    """Share of the second colour where the pattern is strongest."""
+    scale_m: float = 0.01
+    """Size of its features."""
+    stretch: Vec3 = (1.0, 1.0, 1.0)
+    """How much longer the features are along each axis."""
+    bump_m: float = 0.0
+    roughness: float = 0.0
+    """Added to the roughness where the pattern is strongest."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Another material on top, there where the body's field is below `level`: rust, frost, mould, paint that is left.
+
+    A field is a number from 0 to 1 at every vertex, the level at which that place is covered; the covered share is
+    then known from the mesh.
+    """
+
+    top: "Material"
+    field: str
+    """Of `Body.fields` or of the model's own attributes."""
+    level: float = 0.5
+    softness: float = 0.02
+    """Width of the transition, in levels."""
+    rough: float = 0.0
+    """How far the border strays, in levels, finer than a mesh shows."""
+    rough_m: float = 0.004
+    """Size of these strays."""
+    thickness_m: float = 0.0
+    """Relief at the border; negative where the layer lies lower."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A shader template with its parameters. Colours are linear RGB; maps are file names beside the asset."""
+    """A shader template with its parameters. Colours are linear RGB; maps are file names beside the asset.
+
+    `simgen.palette` has the named ones; a template that is not one of the few that need a shader of their own
+    (`glass`, `liquid`, `leaf`) is a principled surface.
+    """
 
     template: str = "principled"
     base_color: Vec3 = (0.8, 0.8, 0.8)
@@ -41,6 +86,19 @@ class Material:
     normal_map: str = ""
     tile_m: float = 1.0
     """Edge of one repeat of the maps on a surface; objects use their own UVs."""
+    coat_roughness: float = 0.08
+    sheen: float = 0.0
+    subsurface_m: float = 0.01
+    """How far light travels inside."""
+    emission: Vec3 = (0.0, 0.0, 0.0)
+    """Radiance of its own, W/m²/sr."""
+    color_field: str = ""
+    """An attribute [N, 3] of the mesh that takes the place of the base colour."""
+    emission_field: str = ""
+    """An attribute [N, 3] of the mesh that `emission` is multiplied with."""
+    patterns: tuple[Pattern, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    """From the inside to the outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +172,86 @@ class EnvironmentAsset:
     sha256: str
 
 
+# Meshes that simgen makes itself.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """One part of a mesh, of one material."""
+
+    vertices_m: Floats
+    """[N, 3] in the body's own axes."""
+    faces: NDArray[np.int64]
+    """[M, 3] triangles or [M, 4] quads, counter-clockwise from outside."""
+    slot: str = ""
+    uv: Floats | None = None
+    """[N, 2]"""
+    attributes: Mapping[str, Floats] = field(default_factory=dict)
+    """Numbers [N] or colours [N, 3] at the vertices, by name."""
+    sharp_deg: float = 40.0
+    """Edges between faces that meet at more than this look sharp; 180 none, 0 all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """Geometry of a body. `parts` are convex pieces [K, 3] for collisions; none: the hull of everything."""
+
+    surfaces: tuple[Surface, ...]
+    parts: tuple[Floats, ...] = ()
+
+    @property
+    def vertices_m(self) -> Floats:
+        return np.concatenate([surface.vertices_m for surface in self.surfaces])
+
+    @property
+    def triangles(self) -> NDArray[np.int64]:
+        """Of all surfaces together [M, 3], quads cut in two."""
+        rows, offset = [], 0
+        for surface in self.surfaces:
+            faces = np.asarray(surface.faces)
+            halves = [faces] if faces.shape[1] == 3 else [faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]]
+            rows += [half + offset for half in halves]
+            offset += len(surface.vertices_m)
+        return np.concatenate(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A mesh by the name of what makes it (`simgen.models`) and its numbers: the same model is the same mesh."""
+
+    name: str
+    variant: str = ""
+    seed: int = 0
+    numbers: tuple[tuple[str, float], ...] = ()
+
+    def number(self, name: str) -> float:
+        return dict(self.numbers)[name]
+
+    def but(self, **numbers: float) -> "Model":
+        """The same with other numbers."""
+        changed = dict(self.numbers) | {name: float(value) for name, value in numbers.items()}
+        return replace(self, numbers=tuple(sorted(changed.items())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A number from 0 to 1 at every point of a body, spread evenly over its surface: the share with a field below x is
+    x. It grows from noise, drawn towards a direction, edges or points; see `simgen.fields`."""
+
+    name: str
+    seed: int
+    wave_m: float
+    """Size of the largest spots."""
+    octaves: int = 4
+    lean: Vec3 = (0.0, 0.0, 0.0)
+    """Low values lie on this side; its length is the weight against the noise."""
+    facing: Vec3 = (0.0, 0.0, 0.0)
+    """Low values lie where the surface faces this way; its length is the weight."""
+    spots_m: tuple[Vec3, ...] = ()
+    """Where it begins: low values around these points, in the body's own axes."""
+    spots_weight: float = 0.0
+
+
 # SceneSpec: one sample before anything has happened.
 
 
@@ -123,10 +261,13 @@ class Body:
 
     id: int
     asset: str = ""
-    """`source:id` of an ObjectAsset; empty for a box or a ball of `size_m`."""
-    shape: Literal["asset", "box", "ball"] = "asset"
+    """`source:id` of an ObjectAsset; empty for a box or a ball of `size_m`, or a model."""
+    shape: Literal["asset", "box", "ball", "model"] = "asset"
     size_m: Vec3 = (0.0, 0.0, 0.0)
-    """Full extents of a box, or the diameter thrice; for an asset its own extents times scale."""
+    """Full extents of a box, or the diameter thrice; for an asset or a model its own extents times scale."""
+    model: Model | None = None
+    parent: int = 0
+    """The body that this is a piece of; 0 for none."""
     label: str
     role: Literal["actor", "affected", "bystander", "prop"] = "bystander"
     """actor: the event acts on it; affected: it may move in consequence; prop: part of the set (a ramp)."""
@@ -141,8 +282,13 @@ class Body:
     restitution: float
     rolling_resistance_m: float = 0.0
     """Lever arm of the torque that stops a rolling body, times the normal force and the partner's friction."""
+    substance: str = ""
+    """Of a model."""
     material: Material | None = None
     """Overrides the asset's own; needed for a box or a ball."""
+    materials: tuple[tuple[str, Material], ...] = ()
+    """Of a model: by slot; `material` for slots that are not named."""
+    fields: tuple[Field, ...] = ()
     surface: str = ""
     """`source:id` of a SurfaceAsset that `material`'s maps come from."""
 
@@ -266,14 +412,22 @@ class SceneSpec:
     step_rate_hz: int = 240
     frame_rate_hz: int = 16
     render_seed: int = 0
+    inputs: tuple[tuple[str, float], ...] = ()
+    """Numbers that the scene's own law starts from: a final temperature, a load, a density."""
+
+    def input(self, name: str) -> float:
+        return dict(self.inputs)[name]
 
     def body(self, body_id: int) -> Body:
         return next(body for body in self.bodies if body.id == body_id)
 
+    def light(self, name: str) -> Light:
+        return next(light for light in self.lights if light.name == name)
+
     @property
     def actor(self) -> Body:
-        """The first body that the event acts upon."""
-        return next(body for body in self.bodies if body.role == "actor")
+        """The first body that the event acts upon; the first of all where it acts on none (a lamp out of sight)."""
+        return next((body for body in self.bodies if body.role == "actor"), self.bodies[0])
 
 
 # Rollout: what physics made of it.
@@ -298,7 +452,48 @@ class VisibilityTrack:
     visible: NDArray[np.bool_]
 
 
-Track = PoseTrack | VisibilityTrack
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshTrack:
+    """Geometry that changes: `states[k]` from step `indices[k]` on. Vertices, attributes, topology may differ."""
+
+    body: int
+    indices: tuple[int, ...]
+    states: tuple[Mesh, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaterialTrack:
+    """The material of one slot of a body; an empty slot is the whole body."""
+
+    body: int
+    slot: str = ""
+    indices: tuple[int, ...]
+    states: tuple[Material, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightTrack:
+    """A light that changes or moves; its kind stays."""
+
+    light: str
+    indices: tuple[int, ...]
+    states: tuple[Light, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentTrack:
+    """Strength and colour of the light from all around; its map stays."""
+
+    indices: tuple[int, ...]
+    states: tuple[Environment, ...]
+
+
+Track = PoseTrack | VisibilityTrack | MeshTrack | MaterialTrack | LightTrack | EnvironmentTrack
+_State = TypeVar("_State")
+
+
+def _at(indices: tuple[int, ...], states: tuple[_State, ...], index: int) -> _State:
+    return [state for first, state in zip(indices, states, strict=True) if first <= index][-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +524,25 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number that has one value in the start frame and one in the end frame."""
+
+    name: str
+    start: float
+    end: float
+    unit: str
+    provenance: Provenance
+    conserved: float = 0.0
+    """Above 0 the two values must agree within that share, or the sample is rejected."""
+    words: tuple[tuple[float, str], ...] = ()
+    """What values are called, where a number says little: upper bound (excluded) and word, rising."""
+
+    def word(self, value: float) -> str:
+        """What a value is called; empty where there is no word."""
+        return next((word for bound, word in self.words if value < bound), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """A spec and what physics made of it. Index 0 is t = `times_s[0]`, the start frame is `start_index`."""
 
@@ -348,6 +562,7 @@ class Rollout:
     settled_mps: float = 0.0
     """Mean speed of the fastest body in the last moments of settling."""
     truth: tuple[Truth, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
 
     def poses(self, body_id: int) -> PoseTrack:
         return next(t for t in self.tracks if isinstance(t, PoseTrack) and t.body == body_id)
@@ -357,6 +572,95 @@ class Rollout:
             if isinstance(track, VisibilityTrack) and track.body == body_id:
                 return bool(track.visible[index])
         return True
+
+    def quantity(self, name: str) -> Quantity:
+        return next(quantity for quantity in self.quantities if quantity.name == name)
+
+    def mesh(self, body_id: int, index: int) -> Mesh | None:
+        """The geometry of a body that changes its own; None for all others."""
+        for track in self.tracks:
+            if isinstance(track, MeshTrack) and track.body == body_id:
+                return _at(track.indices, track.states, index)
+        return None
+
+    def altered(self, body_id: int) -> bool:
+        """Whether a body's geometry or material differs between the start and the end frame."""
+        return any(
+            isinstance(track, MeshTrack | MaterialTrack)
+            and track.body == body_id
+            and _at(track.indices, track.states, self.start_index)
+            is not _at(track.indices, track.states, self.end_index)
+            for track in self.tracks
+        )
+
+    @property
+    def relights(self) -> bool:
+        """Whether a light or the environment changes."""
+        return any(isinstance(track, LightTrack | EnvironmentTrack) for track in self.tracks)
+
+    def materials(self, body_id: int, index: int) -> dict[str, Material]:
+        """The materials that change, by slot."""
+        return {
+            track.slot: _at(track.indices, track.states, index)
+            for track in self.tracks
+            if isinstance(track, MaterialTrack) and track.body == body_id
+        }
+
+    def light(self, name: str, index: int) -> Light:
+        for track in self.tracks:
+            if isinstance(track, LightTrack) and track.light == name:
+                return _at(track.indices, track.states, index)
+        return self.spec.light(name)
+
+    def environment(self, index: int) -> Environment:
+        for track in self.tracks:
+            if isinstance(track, EnvironmentTrack):
+                return _at(track.indices, track.states, index)
+        return self.spec.environment
+
+    # What a scene adds to what rigid bodies do (`Scene.develop`): each of these is a state that the end frame has.
+
+    def then(self, *tracks: Track, quantities: tuple[Quantity, ...] = (), truth: tuple[Truth, ...] = ()) -> "Rollout":
+        """With further tracks, quantities and truth."""
+        return replace(
+            self,
+            tracks=(*self.tracks, *tracks),
+            quantities=(*self.quantities, *quantities),
+            truth=(*self.truth, *truth),
+        )
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        return (0, self.end_index)
+
+    def relit(self, after: Light) -> "Rollout":
+        """The light of that name ends like this."""
+        states = (self.spec.light(after.name), after)
+        return self.then(LightTrack(light=after.name, indices=self._ends, states=states))
+
+    def resurfaced(self, body_id: int, after: Material, *, before: Material, slot: str = "") -> "Rollout":
+        """A body, or one slot of it, goes from one material to another."""
+        return self.then(MaterialTrack(body=body_id, slot=slot, indices=self._ends, states=(before, after)))
+
+    def reshaped(self, body_id: int, before: Mesh, after: Mesh) -> "Rollout":
+        """A body goes from one geometry to another."""
+        return self.then(MeshTrack(body=body_id, indices=self._ends, states=(before, after)))
+
+    def posed(self, body_id: int, position_m: Vec3, quaternion: Quat | None = None) -> "Rollout":
+        """A body ends here, by the scene's own law."""
+        track = self.poses(body_id)
+        position, orientation = track.position_m.copy(), track.quaternion.copy()
+        position[self.end_index] = position_m
+        if quaternion is not None:
+            orientation[self.end_index] = quaternion
+        moved = replace(track, position_m=position, quaternion=orientation)
+        return replace(self, tracks=tuple(moved if t is track else t for t in self.tracks))
+
+    def shown(self, body_id: int, *, start: bool, end: bool) -> "Rollout":
+        """A body is there in the start frame, in the end frame, or in both."""
+        visible = np.full(len(self.times_s), start)
+        visible[self.end_index] = end
+        return self.then(VisibilityTrack(body=body_id, visible=visible))
 
 
 # Frames and samples.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from simgen import claims as claiming
 from simgen.claims import Claim, Facts, Motion, extents_m, head_noun
 from simgen.geometry import look_at, project, quat_conjugate, quat_rotate
-from simgen.types import STAGE_ID, Camera, Floats
+from simgen.types import STAGE_ID, Camera, Floats, LightTrack
 
 
 def name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int] = frozenset()) -> str | None:
@@ -434,6 +434,96 @@ GROUP_FACTS: Mapping[str, Callable[[tuple[int, ...], Facts], _Measured | None]] 
 }
 
 
+QUANTITY_FACTS = ("start", "end", "change", "times", "start word", "end word")
+LIGHT_FACTS = ("start side", "end side")
+
+
+def say_quantity(name: str, fact: str, facts: Facts) -> Claim | None:
+    """A quantity's value at the start or the end, how much it changes, or how many times it is what it was; None where
+    there are no words for it."""
+    q = claiming.quantity(name, facts)
+    value = {"start": q.start, "start word": q.start, "change": abs(q.end - q.start)}.get(fact, q.end)
+    if fact == "times":
+        low, value = sorted((abs(q.start), abs(q.end)))
+        value = value / low if low > 0 else 0.0
+        words = _times(value)
+    else:
+        words = q.word(value) if fact.endswith(" word") else figure_words(value, q.unit)
+    if not words:
+        return None
+    return Claim(name=f"{name}.{fact}", bodies=(), said=words, value=float(value), unit=q.unit, holds=True)
+
+
+def say_light(fact: str, facts: Facts) -> Claim | None:
+    """The side that the changing light comes from in the start or the end frame, as the camera sees it."""
+    rollout = facts.rollout
+    tracks = [track for track in rollout.tracks if isinstance(track, LightTrack)]
+    if not tracks:
+        return None
+    index = rollout.start_index if fact.startswith("start") else rollout.end_index
+    light = rollout.light(tracks[0].light, index)
+    axes = look_at(facts.camera.position_m, facts.camera.look_at_m)
+    toward = np.array(light.position_m) - np.array(light.look_at_m)
+    right, _, back = toward @ axes / np.linalg.norm(toward)
+    flat = float(np.degrees(np.arctan2(right, back)))
+    words = ""
+    if float(toward[2] / np.linalg.norm(toward)) > 0.94:
+        words = "above"
+    elif 25 <= abs(flat) <= 155:
+        words = "the right" if flat > 0 else "the left"
+    elif abs(flat) > 155:
+        words = "behind"
+    elif abs(flat) < 20:
+        words = "the front"
+    return Claim(name=f"light.{fact}", bodies=(), said=words, value=flat, unit="deg", holds=True) if words else None
+
+
+_SHARES = (
+    (0.1, "a tenth"),
+    (0.2, "a fifth"),
+    (0.25, "a quarter"),
+    (1 / 3, "a third"),
+    (0.5, "half"),
+    (2 / 3, "two thirds"),
+    (0.75, "three quarters"),
+)
+
+
+def figure_words(value: float, unit: str) -> str:
+    """A figure as one says it; empty for a unit that nobody would say."""
+    if unit == "m":
+        return distance_words(value) or ""
+    if unit == "1":
+        near = [word for share, word in _SHARES if abs(value - share) <= 0.1 * share]
+        return f"about {near[0]}" if near else f"about {max(5, round(20 * value) * 5):d} percent"
+    rounded = {
+        "K": (100.0, "K"),
+        "°C": (10.0 if abs(value) >= 100 else 5.0, "°C"),
+        "deg": (5.0, "degrees"),
+        "N": (1.0 if value < 20 else 5.0, "newtons"),
+        "days": (1.0, "days"),
+        "h": (1.0, "hours"),
+        "min": (1.0, "minutes"),
+        "g": (1.0 if value < 20 else 5.0 if value < 100 else 10.0, "g"),
+        "ml": (1.0 if value < 20 else 5.0 if value < 100 else 10.0, "ml"),
+    }
+    if unit not in rounded:
+        return ""
+    step, name = rounded[unit]
+    number = round(value / step) * step
+    if number == 1 and name.endswith("s"):
+        name = name[:-1]
+    return f"about {number:.0f} {name}"
+
+
+def _times(ratio: float) -> str:
+    """`twice`, `three times`; empty below one and a half, and where a whole number would be wrong by a fifth."""
+    whole = round(ratio)
+    if ratio < 1.5 or abs(ratio / whole - 1) > 0.2 or whole > 12:
+        return ""
+    return "twice" if whole == 2 else f"{_number(whole)} times"
+
+
 def say(fact: str, bodies: tuple[int, ...], facts: Facts) -> Claim | None:
     """A fact of one body, or of a group, in words; None where there are none that are clearly right."""
     if fact in GROUP_FACTS:
@@ -454,6 +544,9 @@ def say_again(claim: Claim, facts: Facts) -> Claim | None:
         if claim.said.startswith("the other "):
             again = say_name(claim.bodies, facts, frozenset(facts.motions) - set(claim.bodies))
         return again[0] if len(again) == 1 else None
+    name, dot, fact = claim.name.partition(".")
+    if dot:
+        return say_light(fact, facts) if name == "light" else say_quantity(name, fact, facts)
     if claim.name in BODY_FACTS or claim.name in GROUP_FACTS:
         return say(claim.name, claim.bodies, facts)
     found = claiming.measure(claim.name, claim.bodies, facts)

@@ -104,7 +104,7 @@ class Nudge(Scene):
     label: str | None = None
 
     law = "friction"
-    domain = "mechanics"
+    types = (21,)
     phrases = Phrases(superficial=("push it",), intermediate=("push it",), explicit=("push it",))
 
 

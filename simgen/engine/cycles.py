@@ -26,24 +26,26 @@ from numpy.typing import NDArray
 from simgen.assets import Catalog
 from simgen.engine import passes
 from simgen.engine.blender import bmesh, bpy, cycles
+from simgen.engine.dress import Wardrobe, blender_mesh, set_materials
 from simgen.engine.kubric_import import kb
-from simgen.engine.materials import SCAN_ROUGHNESS, build_material, emission, is_clear
+from simgen.engine.materials import emission
 from simgen.engine.stages import (
     LIGHT_WIDTH,
-    MeshData,
     Probe,
+    WorldNodes,
     add_mesh,
     build_environment,
     build_stage,
     new_mesh,
     read_probe,
     rounded_box,
+    shine,
     world_nodes,
 )
-from simgen.engine.world import World
+from simgen.engine.world import Generated, World
 from simgen.errors import EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
-from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Rollout
+from simgen.types import STAGE_ID, Box, Camera, Frame, Light, Rollout
 
 Quality = Literal["preview", "fast", "standard", "high"]
 Image = NDArray[np.float32]
@@ -74,9 +76,6 @@ BORDER_MARGIN_PX = 24
 """Around the rectangle that is asked for: context for the denoiser, and room to blend into."""
 SMOOTH_BELOW_RAD = np.radians(40.0)
 """Edges of a mesh without normals are smooth up to this angle between their faces."""
-BOX_EDGE = 0.03
-"""Radius of a box's edges as a share of its thinnest side, at most `BOX_EDGE_M`."""
-BOX_EDGE_M = 0.003
 PASSES = ("Combined", "Depth", "Normal", "IndexOB")
 
 
@@ -158,6 +157,10 @@ class CyclesView(kb.core.View):  # type: ignore[misc]
         if "sphere" not in self.meshes:
             self.meshes["sphere"] = _sphere_mesh()
         return self._physical(asset, self.meshes["sphere"])
+
+    @add_asset.register
+    def _(self, asset: Generated) -> Any:
+        return self._physical(asset, blender_mesh(asset.mesh))
 
     @add_asset.register
     def _(self, asset: kb.DirectionalLight) -> Any:
@@ -248,7 +251,7 @@ class CyclesView(kb.core.View):  # type: ignore[misc]
             self.blender.camera = change.new.linked_objects[self]
 
 
-_RENDERED = ("FileBasedObject", "Cube", "Sphere", "DirectionalLight", "RectAreaLight", "PointLight")
+_RENDERED = ("FileBasedObject", "Cube", "Sphere", "Generated", "DirectionalLight", "RectAreaLight", "PointLight")
 
 
 def _follow(asset: Any, trait: str, target: Any, setter: Callable[[Any, Any], None]) -> None:
@@ -261,16 +264,6 @@ def _setter(attribute: str) -> Callable[[Any, Any], None]:
 
 def _set_color(node: Any, color: Any) -> None:
     node.inputs["Color"].default_value = color
-
-
-def set_materials(thing: Any, *materials: Any) -> None:
-    """Give an object its own materials, one per slot of its mesh; the last one also fills the slots left over."""
-    if not thing.material_slots:
-        thing.data.materials.append(materials[0])
-    for index, slot in enumerate(thing.material_slots):
-        # On the object, not on the mesh: bodies that share a mesh may differ in material.
-        slot.link = "OBJECT"
-        slot.material = materials[min(index, len(materials) - 1)]
 
 
 def _import_mesh(path: Path) -> Any:
@@ -336,6 +329,9 @@ class Renderer:
         _give_memory_back()
         self._probes: dict[str, Probe] = {}
         self._things: dict[int, Any] = {}
+        self._lamps: dict[str, Any] = {}
+        self._wardrobe = Wardrobe(catalog)
+        self._sky: WorldNodes | None = None
         self._loaded: Camera | None = None
         _register_engine()
         self._shoot: Shoot = _shoot_in_memory
@@ -358,14 +354,14 @@ class Renderer:
         self._things = {body_id: asset.linked_objects[view] for body_id, asset in world.assets.items()}
         self._things.pop(STAGE_ID).hide_render = True
         _aim(world.scene, camera)
-        for light, thing in zip(spec.lights, _lamps(world.scene, view), strict=True):
-            if light.kind == "point":
-                thing.data.shadow_soft_size = light.size_m / 2
-        clear = [self._dress(body, self._things[body.id]) for body in spec.bodies]
+        self._lamps = {light.name: thing for light, thing in zip(spec.lights, _lamps(world.scene, view), strict=True)}
+        self._wardrobe = Wardrobe(self.catalog)
+        for body in spec.bodies:
+            self._wardrobe.dress(body, self._things[body.id])
         probe = self._probe(spec.environment.asset)
-        build_environment(scene.world, spec.environment, probe)
+        self._sky = build_environment(scene.world, spec.environment, probe)
         build_stage(spec, self.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
-        _set_bounces(scene.cycles, clear=any(clear))
+        _set_bounces(scene.cycles, clear=self._wardrobe.clear)
         scene.cycles.use_light_tree = len(spec.lights) > FEW_LIGHTS
         scene.cycles.seed = spec.render_seed % 2**31
         self._loaded = replace(camera, exposure_ev=0.0)
@@ -422,6 +418,11 @@ class Renderer:
             thing.location = track.position_m[index]
             thing.rotation_quaternion = track.quaternion[index]
             thing.hide_render = not rollout.visible(body.id, index)
+            self._wardrobe.change(body, thing, rollout.mesh(body.id, index), rollout.materials(body.id, index))
+        for light in rollout.spec.lights:
+            _set_light(self._lamps[light.name], rollout.light(light.name, index))
+        assert self._sky is not None
+        shine(self._sky, rollout.environment(index))
 
     def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> Look:
         """One render of the picture, or of a box in it."""
@@ -454,40 +455,6 @@ class Renderer:
                     f"Cycles was asked for {bottom - top} x {right - left} pixels of {name} and gave {got}"
                 )
         return taken
-
-    def _dress(self, body: Body, thing: Any) -> bool:
-        """Give a body its shape's rounded edges and its materials; whether light goes through it."""
-        if body.shape == "box":
-            thing.data = _box_mesh(body)
-        asset = self.catalog.object(body.asset) if body.asset else None
-        if body.material is not None:
-            owner = body.surface or body.asset
-            layout: Any = {"box": "metres", "ball": "solid", "asset": "metres" if body.surface else "uv"}[body.shape]
-            built = build_material(
-                body.material,
-                (lambda name: self.catalog.map_path(owner, name)) if owner else None,
-                coordinates=layout,
-                # Two boards of one wood are not cut from the same place.
-                offset_m=(0.37 * body.id % 1.0, 0.61 * body.id % 1.0, 0.0),
-            )
-            set_materials(thing, built)
-            return is_clear(body.material)
-        if asset is None:
-            raise UsageError(f"body {body.id} ({body.label}): a {body.shape} needs a material")
-        if asset.materials:
-            table = dict(asset.materials)
-            fallback = asset.materials[0][1]
-            wanted = [table.get(_slot_name(slot), fallback) for slot in thing.material_slots] or [fallback]
-            ref = body.asset
-            built_by: dict[Any, Any] = {}
-            for material in wanted:
-                if material not in built_by:
-                    built_by[material] = build_material(material, lambda name: self.catalog.map_path(ref, name))
-            set_materials(thing, *(built_by[material] for material in wanted))
-            return any(is_clear(material) for material in wanted)
-        for slot in thing.material_slots:
-            _finish_scan(slot.material, SCAN_ROUGHNESS.get(asset.substance, 0.55))
-        return False
 
     def _probe(self, ref: str) -> Probe | None:
         if not ref:
@@ -679,34 +646,24 @@ def _aim(scene: Any, camera: Camera) -> None:
     lens.min_render_distance = 0.01
 
 
+def _set_light(thing: Any, light: Light) -> None:
+    """Where a light is and what it gives."""
+    thing.location = light.position_m
+    thing.rotation_quaternion = quat(quat_from_matrix(look_at(light.position_m, light.look_at_m)))
+    lamp = thing.data
+    peak = max(*light.color, 1e-6)
+    lamp.energy, lamp.color = light.power * peak, [value / peak for value in light.color]
+    if light.kind == "sun":
+        lamp.angle = light.angle_rad
+    elif light.kind == "area":
+        lamp.size = lamp.size_y = light.size_m
+    else:
+        lamp.shadow_soft_size = light.size_m / 2
+
+
 def _lamps(scene: Any, view: CyclesView) -> list[Any]:
     lights = (kb.DirectionalLight, kb.RectAreaLight, kb.PointLight)
     return [asset.linked_objects[view] for asset in scene.assets if isinstance(asset, lights)]
-
-
-def _box_mesh(body: Body) -> Any:
-    """A box with rounded edges, shrunk by its scale so that the object's own scale brings it back to size."""
-    radius = min(BOX_EDGE * min(body.size_m), BOX_EDGE_M)
-    box = rounded_box(body.size_m, radius, 3)
-    half = np.asarray(body.size_m) / 2
-    # Normals are carried through the object's scale, so they are set in its squeezed axes.
-    normals = box.normals * half
-    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    return new_mesh("box", MeshData(vertices=box.vertices / half, faces=box.faces, normals=normals, uv=box.uv))
-
-
-def _slot_name(slot: Any) -> str:
-    """The name as the mesh file has it: a second import of the same name gets .001 appended."""
-    name: str = slot.material.name if slot.material is not None else ""
-    stem, dot, number = name.rpartition(".")
-    return stem if dot and number.isdigit() and len(number) == 3 else name
-
-
-def _finish_scan(material: Any, roughness: float) -> None:
-    """A scan's file has colours only: set what it does not say."""
-    shader = next((n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED"), None)
-    if shader is not None and not shader.inputs["Roughness"].is_linked:
-        shader.inputs["Roughness"].default_value = roughness
 
 
 def _set_sampling(scene: Any, sampling: Sampling, threads: int) -> None:

@@ -45,5 +45,6 @@ def _stand_in() -> Iterator[None]:
 with _stand_in():
     import kubric as kb
     from kubric.simulator.pybullet import PyBullet as KubricPyBullet
+    from kubric.simulator.pybullet import register_physical_object_setters
 
-__all__ = ["KubricPyBullet", "kb"]
+__all__ = ["KubricPyBullet", "kb", "register_physical_object_setters"]

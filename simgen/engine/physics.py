@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pybullet
 
+from simgen import models
 from simgen.assets import Catalog
-from simgen.engine.kubric_import import KubricPyBullet
-from simgen.engine.world import World, build_world
+from simgen.engine.kubric_import import KubricPyBullet, register_physical_object_setters
+from simgen.engine.world import Generated, World, build_world, convex_parts
 from simgen.geometry import quat_conjugate, quat_rotate, vec3
 from simgen.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
 from simgen.types import (
@@ -36,12 +38,42 @@ SLOWEST_BOUNCE_MPS = 0.05
 
 
 def simulate(spec: SceneSpec, catalog: Catalog) -> Rollout:
-    """What happens in `spec`: bit-identical for the same spec on the same machine."""
+    """What rigid bodies do in `spec`: bit-identical for the same spec on the same machine."""
+    if not any(not body.static for body in spec.bodies):
+        return still(spec)
     simulator = Simulator(build_world(spec, catalog))
     try:
         return simulator.rollout()
     finally:
         simulator.close()
+
+
+def still(spec: SceneSpec) -> Rollout:
+    """The rollout of a spec in which no body is free: two instants, the start and the end."""
+    times = np.array([spec.start_s, spec.duration_s])
+    tracks = tuple(
+        PoseTrack(
+            body=body.id,
+            position_m=np.tile(np.asarray(body.position_m, dtype=float), (2, 1)),
+            quaternion=np.tile(np.asarray(body.quaternion, dtype=float), (2, 1)),
+            velocity_mps=np.zeros((2, 3)),
+            angular_velocity_radps=np.zeros((2, 3)),
+        )
+        for body in spec.bodies
+    )
+    none = np.zeros(2)
+    return Rollout(
+        spec=spec,
+        times_s=times,
+        tracks=tracks,
+        contacts=(),
+        start_index=0,
+        end_index=1,
+        kinetic_j=none,
+        potential_j=none,
+        penetration_m=none,
+        work_j=0.0,
+    )
 
 
 @dataclass(slots=True)
@@ -260,6 +292,23 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         self.bullet._client = -1
 
 
+@KubricPyBullet.add_asset.register(Generated)  # type: ignore[untyped-decorator]
+def _add_generated(self: Any, thing: Generated) -> int:
+    """A body of convex hulls, entered the way Kubric enters its own."""
+    scale = thing.scale[0]
+    shape = self._physics_client.createCollisionShapeArray(
+        shapeTypes=[pybullet.GEOM_MESH] * len(convex_parts(thing.mesh)),
+        vertices=[(scale * part).tolist() for part in convex_parts(thing.mesh)],
+    )
+    w, x, y, z = thing.quaternion
+    index: int = self._physics_client.createMultiBody(
+        0.0 if thing.static else thing.mass, shape, -1, thing.position, (x, y, z, w), useMaximalCoordinates=True
+    )
+    self._physics_client.changeDynamics(index, -1, contactProcessingThreshold=0)
+    register_physical_object_setters(thing, index, self._physics_client)
+    return index
+
+
 def _closed(pair: tuple[int, int], touch: _Touch) -> Contact:
     return Contact(
         a=pair[0],
@@ -279,6 +328,10 @@ def _inertia(body: Body, catalog: Catalog) -> tuple[float, float, float]:
     if body.shape == "ball":
         return (0.1 * body.mass_kg * x**2,) * 3
     if body.shape == "box":
+        return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)
+    if body.model is not None:
+        low, high = models.bounds_m(models.build(body.model))
+        x, y, z = (high - low) * body.scale
         return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)
     inertial = ElementTree.parse(catalog.urdf_path(body.asset)).getroot().find("link/inertial")
     mass = inertial.find("mass") if inertial is not None else None

@@ -262,13 +262,12 @@ def _out_of_focus(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.minimum(blurred[:, reach : reach + width], BACKGROUND_LIMIT))
 
 
-def build_environment(world: Any, environment: Environment, probe: Probe | None) -> None:
+def build_environment(world: Any, environment: Environment, probe: Probe | None) -> "WorldNodes":
     """Kubric's two backgrounds: one lights the scene, the other is what the camera sees."""
     nodes = world_nodes(world)
     seen = (probe.light, probe.background) if probe is not None else (None, None)
+    shine(nodes, environment)
     for node, pixels in zip((nodes.ambient, nodes.background), seen, strict=True):
-        node.inputs["Strength"].default_value = environment.strength
-        node.inputs["Color"].default_value = (*environment.color, 1.0)
         if pixels is None:
             continue
         coordinates = nodes.tree.nodes.new("ShaderNodeTexCoord")
@@ -280,6 +279,14 @@ def build_environment(world: Any, environment: Environment, probe: Probe | None)
         nodes.tree.links.new(coordinates.outputs["Generated"], mapping.inputs["Vector"])
         nodes.tree.links.new(mapping.outputs["Vector"], texture.inputs["Vector"])
         nodes.tree.links.new(texture.outputs["Color"], node.inputs["Color"])
+    return nodes
+
+
+def shine(nodes: "WorldNodes", environment: Environment) -> None:
+    """How strong the light from all around is, and its colour where it has no map."""
+    for node in (nodes.ambient, nodes.background):
+        node.inputs["Strength"].default_value = environment.strength
+        node.inputs["Color"].default_value = (*environment.color, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import traitlets
+
+from simgen import models
 from simgen.assets import Catalog
 from simgen.engine.kubric_import import kb
 from simgen.errors import UsageError
-from simgen.types import STAGE_ID, Body, Camera, Light, SceneSpec
+from simgen.types import STAGE_ID, Body, Camera, Floats, Light, Mesh, SceneSpec
 
 STAGE_THICKNESS_M = 0.5
 """Of the collision box under z = 0: thick enough that nothing tunnels through it."""
+
+
+class Generated(kb.core.PhysicalObject):  # type: ignore[misc]
+    """A Kubric object whose mesh is in memory instead of in a file."""
+
+    mesh = traitlets.Any()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +87,8 @@ def _body(body: Body, catalog: Catalog) -> Any:
         return kb.Cube(scale=half, **common)
     if body.shape == "ball":
         return kb.Sphere(scale=half, **common)
+    if body.model is not None:
+        return Generated(mesh=models.build(body.model), scale=(body.scale,) * 3, **common)
     return kb.FileBasedObject(
         asset_id=body.asset,
         scale=(body.scale,) * 3,
@@ -87,9 +99,16 @@ def _body(body: Body, catalog: Catalog) -> Any:
     )
 
 
+def convex_parts(mesh: Mesh) -> tuple[Floats, ...]:
+    """The pieces that collide, [K, 3] each: those of the mesh, else the hull of all its points."""
+    return mesh.parts or (np.asarray(mesh.vertices_m, dtype=float),)
+
+
 def _light(light: Light) -> Any:
-    common = dict(name=light.name, position=light.position_m, look_at=light.look_at_m, intensity=light.power)
-    color = kb.Color(*light.color)
+    # A colour of Kubric's goes up to 1; what is more is power.
+    peak = max(*light.color, 1e-6)
+    common = dict(name=light.name, position=light.position_m, look_at=light.look_at_m, intensity=light.power * peak)
+    color = kb.Color(*(value / peak for value in light.color))
     if light.kind == "sun":
         return kb.DirectionalLight(color=color, shadow_softness=light.angle_rad, **common)
     if light.kind == "area":

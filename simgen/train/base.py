@@ -22,18 +22,23 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from safetensors import SafetensorError
-from transformers import Qwen2TokenizerFast
+from transformers import AutoTokenizer, Qwen2TokenizerFast
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.utils import is_torchvision_available
 
 from simgen.errors import EnvironmentProblem, SimgenError, UsageError
 from simgen.train import tiny
 from simgen.train.families import Family, Pipeline, family_of
-from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor
+from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor, TextOnlyPixtralProcessor
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
 _LIMITED = re.compile(r"non-?commercial|\bnc\b|\bresearch\b|\bkommunity\b")
 """In the names of licences that do not let everybody sell what comes out."""
+
+_QWEN_PROCESSORS = {
+    "QwenImageEditPlusPipeline": ImageOnlyQwen2VLProcessor,
+    "QwenImage21Pipeline": ImageOnlyQwen3VLProcessor,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,15 +195,21 @@ def _load(name: str, index: dict[str, Any], dtype: torch.dtype) -> Pipeline:
     missing = [part for part in missing if Path(place).is_dir() and not (Path(place) / part).is_dir()]
     if missing:
         raise EnvironmentProblem(f"--base {name}: lacks its folder {missing[0]}/; fetch it again, whole")
-    parts: dict[str, Any] = {}
     if not sys.stderr.isatty():
         # In a file, bars are a thousand lines.
         for library in (diffusers, transformers):
             library.utils.logging.disable_progress_bar()
     try:
-        if "processor" in index and not is_torchvision_available():
-            parts["processor"] = _image_processor(place, str(index["_class_name"]))
-        pipeline = getattr(diffusers, str(index["_class_name"])).from_pretrained(place, dtype=dtype, **parts)
+        of_class, parts = str(index["_class_name"]), {}
+        if not is_torchvision_available() and of_class in _QWEN_PROCESSORS:
+            parts = {"processor": _image_processor(place, of_class)}
+        # diffusers would compare it with the stock class, of which only a placeholder is there.
+        later = not is_torchvision_available() and of_class == "Flux2Pipeline"
+        if later:
+            parts = {"tokenizer": None}
+        pipeline = getattr(diffusers, of_class).from_pretrained(place, dtype=dtype, **parts)
+        if later:
+            pipeline.register_modules(tokenizer=_text_processor(place))
     except (GatedRepoError, RepositoryNotFoundError, LocalEntryNotFoundError) as error:
         raise _hub_problem(name, error) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
@@ -229,8 +240,12 @@ def _image_processor(place: str, pipeline_class: str) -> Any:
     options = {"subfolder": "processor"}
     tokenizer = Qwen2TokenizerFast.from_pretrained(place, **options)
     pictures = Qwen2VLImageProcessorPil.from_pretrained(place, **options)
-    of_class = ImageOnlyQwen3VLProcessor if pipeline_class == "QwenImage21Pipeline" else ImageOnlyQwen2VLProcessor
-    return of_class(pictures, tokenizer, chat_template=tokenizer.chat_template)
+    return _QWEN_PROCESSORS[pipeline_class](pictures, tokenizer, chat_template=tokenizer.chat_template)
+
+
+def _text_processor(place: str) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(place, subfolder="tokenizer")
+    return TextOnlyPixtralProcessor(tokenizer, chat_template=tokenizer.chat_template)
 
 
 def _identity(pipeline: Pipeline) -> str:

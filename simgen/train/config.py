@@ -30,7 +30,8 @@ def _field(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     base: str = _field(
-        "Qwen/Qwen-Image-Edit-2511", "Hub id, folder, or tiny:qwen, tiny:kontext, tiny:flux2, tiny:qwen21"
+        "Qwen/Qwen-Image-Edit-2511",
+        "Hub id, folder, or tiny:qwen, tiny:kontext, tiny:flux2, tiny:flux2dev, tiny:qwen21",
     )
     steps: int = _field(1000, "of the whole run", low=1, free=True)
     seed: int = _field(0, "of order, crops, noise and adapters", low=0, high=2**63 - 1)

@@ -21,7 +21,7 @@ from simgen.train.checkpoint import RUN, WEIGHTS
 
 Picture = NDArray[np.uint8]
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-_LAYER = re.compile(r"transformer\.(.+)\.lora_[AB]\.weight")
+_LAYER = re.compile(r"transformer\.(.+)\.lora_([AB])\.weight")
 
 
 def edit(
@@ -162,21 +162,31 @@ def weights_of(lora: Path) -> Path:
 
 
 def _check_fits(weights: Path, base: Base) -> None:
-    """Whether the base has the layers that a LoRA is for: diffusers leaves out what does not fit, without a word."""
+    """Whether the base has the layers that a LoRA is for: diffusers leaves out what it does not find, without a word,
+    and lists every layer of another size."""
     try:
         with safe_open(weights, framework="pt") as file:
-            said = list(file.keys())
+            there = file.keys()
+            said = {name: file.get_slice(name).get_shape() for name in there}
     except (OSError, SafetensorError) as error:
         raise OutputError(f"--lora {weights}: is not a safetensors file, or is damaged ({error})") from error
     # Files of other trainers have names of their own; those diffusers knows, it translates.
-    layers = sorted({match[1] for name in said if (match := _LAYER.fullmatch(name))})
-    there = {name for name, _ in base.pipeline.transformer.named_modules()}
-    strange = [layer for layer in layers if layer not in there]
+    found = {match: shape for name, shape in said.items() if (match := _LAYER.fullmatch(name))}
+    linear = {n: m for n, m in base.pipeline.transformer.named_modules() if isinstance(m, torch.nn.Linear)}
+    strange = {match[1] for match, shape in found.items() if not _fits(linear.get(match[1]), match[2], shape)}
     if strange:
         raise UsageError(
-            f"--lora {weights}: was made for another editor: {base.name} lacks {len(strange)} of its {len(layers)} "
-            f"layers, {strange[0]} first; name the right one with --base"
+            f"--lora {weights}: was made for another editor: {base.name} lacks {len(strange)} of its "
+            f"{len({match[1] for match in found})} layers, or has them in another size, {min(strange)} first; "
+            f"name the right one with --base"
         )
+
+
+def _fits(layer: torch.nn.Linear | None, factor: str, shape: Sequence[int]) -> bool:
+    """Whether a factor of a LoRA, A of [rank, in] or B of [out, rank], is of the size of the layer."""
+    if layer is None:
+        return False
+    return layer.in_features == shape[-1] if factor == "A" else layer.out_features == shape[0]
 
 
 def _read(path: Path) -> Picture:

@@ -36,7 +36,7 @@ from simgen.train.flops import Step, Tokens, step_flops
 from simgen.train.fp8 import quantise_base
 from simgen.train.objectives import FlowMatching, Objective, Outcome
 from simgen.train.outcome import generator, outcome
-from simgen.train.telemetry import Telemetry
+from simgen.train.telemetry import Telemetry, check_wandb
 from simgen.train.validate import validate
 
 PATIENCE = 3
@@ -125,6 +125,8 @@ class _Run:
                 f"batch must be a multiple of processes times micro_batch; got batch {config.batch}, "
                 f"{place.world} processes, micro_batch {config.micro_batch}"
             )
+        if config.wandb:
+            check_wandb()
         self.held_out = open_pairs(data, split="test")
         dtype = precision(config, place.device)
         self.base = base = load_base(

@@ -1,4 +1,5 @@
-"""Processors of Qwen's vision models for pictures alone: the stock ones want torchvision, for videos."""
+"""Processors of the text encoders that do without torchvision, which the stock ones want: Qwen's for videos, Pixtral's
+for pictures that FLUX.2 dev does not show to its text encoder."""
 
 from typing import Any
 
@@ -26,3 +27,10 @@ class ImageOnlyQwen3VLProcessor(Qwen3VLProcessor):  # type: ignore[misc]
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
     ) -> None:
         _prepare(self, image_processor, tokenizer, chat_template)
+
+
+class TextOnlyPixtralProcessor(ProcessorMixin):  # type: ignore[misc]
+    """Template and tokens are made by the mixin, as in the stock one."""
+
+    def __init__(self, tokenizer: Any = None, chat_template: str | None = None, **_: Any) -> None:
+        super().__init__(tokenizer, chat_template=chat_template)

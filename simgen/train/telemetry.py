@@ -1,11 +1,12 @@
 """What a run says: a line at the terminal, `log.jsonl`, TensorBoard, and Weights & Biases where asked."""
 
-import hashlib
 import importlib
+import importlib.util
 import json
 import math
+import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from simgen.errors import EnvironmentProblem, OutputError
 from simgen.progress import duration
+from simgen.store import put
 from simgen.train.checkpoint import LOG
 from simgen.train.validate import finite_mean
 
@@ -55,6 +57,9 @@ class Telemetry:
         self._write(step, figures, prefix="validation")
         if sheet is not None:
             self._board.add_image("validation/pictures", sheet, step, dataformats="HWC")
+            if self._wandb is not None:
+                picture = importlib.import_module("wandb").Image(sheet)
+                self._tell_wandb(lambda run: run.log({"validation/pictures": picture}, step=step))
         told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if math.isfinite(value))
         self._console.print(f"step {step}: validation {told}", highlight=False, soft_wrap=True)
 
@@ -66,8 +71,7 @@ class Telemetry:
             self._live.stop()
         self._log.close()
         self._board.close()
-        if self._wandb is not None:
-            self._wandb.finish()
+        self._tell_wandb(lambda run: run.finish())
 
     def _write(self, step: int, figures: Mapping[str, float], *, prefix: str) -> None:
         # JSON knows no NaN: what could not be measured is left out.
@@ -80,8 +84,16 @@ class Telemetry:
             raise OutputError(f"{self._log.name}: cannot be written ({error.strerror}); make room and go on") from error
         for name, value in finite.items():
             self._board.add_scalar(f"{prefix}/{name}", value, step)
-        if self._wandb is not None:
-            self._wandb.log({f"{prefix}/{name}": value for name, value in finite.items()}, step=step)
+        self._tell_wandb(lambda run: run.log({f"{prefix}/{name}": value for name, value in finite.items()}, step=step))
+
+    def _tell_wandb(self, tell: Callable[[Any], object]) -> None:
+        if self._wandb is None:
+            return
+        try:
+            tell(self._wandb)
+        except Exception as error:  # whatever its process died of: a run of days does not end for a second log
+            self._wandb = None
+            self.say(f"wandb: has stopped ({type(error).__name__}); the run goes on, {LOG} has its figures")
 
     def _line(self, step: int) -> str:
         last, recent = self._recent[-1], list(self._recent)[-20:]
@@ -98,14 +110,37 @@ class Telemetry:
         return ", ".join(parts)
 
 
+def check_wandb() -> None:
+    """Before a base is loaded, which takes minutes."""
+    found = importlib.util.find_spec("wandb")
+    # Without an origin it is a mere folder of that name, as wandb makes them where it is used.
+    if found is None or found.origin is None:
+        raise EnvironmentProblem("wandb: is not installed; pip install wandb, or leave `wandb` out")
+
+
 def _open_wandb(project: str, folder: Path, settings: Mapping[str, Any]) -> Any:
+    # Slow to import, and seldom there.
+    wandb = importlib.import_module("wandb")
     try:
-        wandb = importlib.import_module("wandb")
-    except ModuleNotFoundError as error:
-        raise EnvironmentProblem("wandb: is not installed; pip install wandb, or leave `wandb` out") from error
-    return wandb.init(project=project, dir=str(folder), config=dict(settings), resume="allow", id=_run_id(folder))
+        return wandb.init(
+            project=project,
+            name=folder.resolve().name,
+            id=_run_id(folder),
+            resume="allow",
+            dir=str(folder),
+            config=dict(settings),
+        )
+    except wandb.errors.Error as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise EnvironmentProblem(
+            f"wandb: cannot report to {project!r} ({said}); "
+            f"WANDB_MODE=offline keeps it for `wandb sync`, or leave `wandb` out"
+        ) from error
 
 
 def _run_id(folder: Path) -> str:
-    """The same when a run goes on, another one for another run of the same name."""
-    return f"{folder.resolve().name}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+    """The same when a run goes on; another one for a run of that name elsewhere, or for a new one in that place."""
+    path = folder / "wandb" / "id"
+    if not path.is_file():
+        put(path, secrets.token_hex(8).encode())
+    return path.read_text()

@@ -17,6 +17,7 @@ from diffusers import (
     DiffusionPipeline,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
+    Flux2Pipeline,
     Flux2Transformer2DModel,
     FluxKontextPipeline,
     FluxTransformer2DModel,
@@ -30,6 +31,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
+    Mistral3Config,
+    Mistral3ForConditionalGeneration,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
@@ -44,7 +47,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from simgen.errors import UnknownName
-from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor
+from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor, TextOnlyPixtralProcessor
 
 PREFIX = "tiny:"
 AREA_PX = 128 * 128
@@ -59,6 +62,11 @@ _CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}{{ c['text'] }}{% endfor %}"
     "{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_MISTRAL_SPECIAL = ["<s>", "</s>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[INST]", "[/INST]"]
+_MISTRAL_CHAT = (
+    "<s>{% for m in messages %}{% set mark = 'SYSTEM_PROMPT' if m['role'] == 'system' else 'INST' %}"
+    "[{{ mark }}]{% for c in m['content'] %}{{ c['text'] }}{% endfor %}[/{{ mark }}]{% endfor %}"
 )
 
 
@@ -228,6 +236,44 @@ def _kontext() -> DiffusionPipeline:
 
 def _flux2() -> DiffusionPipeline:
     tokenizer = _qwen_tokenizer(chat_template=_CHAT)
+    return Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=_flux2_vae(),
+        # The pipeline reads the states after layers 9, 18 and 27.
+        text_encoder=Qwen3ForCausalLM(Qwen3Config(**_language(len(tokenizer), layers=27, head_dim=8))),
+        tokenizer=tokenizer,
+        transformer=_flux2_transformer(heads=3, single_layers=2, guidance_embeds=False),
+    )
+
+
+def _flux2_dev() -> DiffusionPipeline:
+    tokenizer = _mistral_tokenizer()
+    language = _language(len(tokenizer), layers=31, head_dim=8)
+    return Flux2Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=_flux2_vae(),
+        # The pipeline reads the states after layers 10, 20 and 30, in the real one long before the last, which is
+        # normalised.
+        text_encoder=Mistral3ForConditionalGeneration(
+            Mistral3Config(
+                text_config={"model_type": "mistral", "sliding_window": None, **language},
+                vision_config={
+                    "model_type": "pixtral",
+                    "hidden_size": 16,
+                    "intermediate_size": 16,
+                    "num_hidden_layers": 1,
+                    "num_attention_heads": 2,
+                },
+                image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
+            )
+        ),
+        tokenizer=TextOnlyPixtralProcessor(tokenizer, chat_template=tokenizer.chat_template),
+        # Wider and deeper than klein, as the real ones: an adapter for one must not fit the other.
+        transformer=_flux2_transformer(heads=4, single_layers=3, guidance_embeds=True),
+    )
+
+
+def _flux2_vae() -> AutoencoderKLFlux2:
     vae = AutoencoderKLFlux2(
         block_out_channels=(8, 8, 8, 8),
         layers_per_block=1,
@@ -235,26 +281,23 @@ def _flux2() -> DiffusionPipeline:
         norm_num_groups=4,
         mid_block_add_attention=False,
     )
-    patches = Flux2KleinPipeline._patchify_latents(vae.encode(_picture(3)).latent_dist.mode())
+    patches = Flux2Pipeline._patchify_latents(vae.encode(_picture(3)).latent_dist.mode())
     vae.bn.running_mean.copy_(patches.mean(dim=(0, 2, 3)))
     vae.bn.running_var.copy_(patches.var(dim=(0, 2, 3)))
-    return Flux2KleinPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-        vae=vae,
-        # The pipeline reads the states after layers 9, 18 and 27.
-        text_encoder=Qwen3ForCausalLM(Qwen3Config(**_language(len(tokenizer), layers=27, head_dim=8))),
-        tokenizer=tokenizer,
-        transformer=Flux2Transformer2DModel(
-            in_channels=16,
-            num_layers=2,
-            num_single_layers=2,
-            attention_head_dim=16,
-            num_attention_heads=3,
-            joint_attention_dim=48,
-            timestep_guidance_channels=32,
-            axes_dims_rope=(4, 4, 4, 4),
-            guidance_embeds=False,
-        ),
+    return vae
+
+
+def _flux2_transformer(*, heads: int, single_layers: int, guidance_embeds: bool) -> Flux2Transformer2DModel:
+    return Flux2Transformer2DModel(
+        in_channels=16,
+        num_layers=2,
+        num_single_layers=single_layers,
+        attention_head_dim=16,
+        num_attention_heads=heads,
+        joint_attention_dim=48,
+        timestep_guidance_channels=32,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=guidance_embeds,
     )
 
 
@@ -262,6 +305,7 @@ _BUILDERS: dict[str, Callable[[], DiffusionPipeline]] = {
     "qwen": _qwen,
     "kontext": _kontext,
     "flux2": _flux2,
+    "flux2dev": _flux2_dev,
     "qwen21": _qwen21,
 }
 
@@ -300,6 +344,19 @@ def _qwen_tokenizer(**options: object) -> Qwen2Tokenizer:
     """One token a byte, and the special ones."""
     vocabulary = {letter: i for i, letter in enumerate(sorted(ByteLevel.alphabet()))}
     return Qwen2Tokenizer(vocab=vocabulary, merges=[], additional_special_tokens=_SPECIAL, **options)
+
+
+def _mistral_tokenizer() -> Qwen2Tokenizer:
+    """Likewise, with Mistral's special tokens and its padding in front of the text."""
+    vocabulary = {letter: i for i, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    return Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=[],
+        pad_token="<pad>",
+        additional_special_tokens=[*_MISTRAL_SPECIAL, "[IMG]", "[IMG_BREAK]", "[IMG_END]"],
+        padding_side="left",
+        chat_template=_MISTRAL_CHAT,
+    )
 
 
 def _special_ids(tokenizer: Qwen2Tokenizer) -> dict[str, int]:

@@ -10,7 +10,7 @@ import pytest
 from simgen.assets import open_catalog
 from simgen.engine.physics import simulate
 from simgen.geometry import quat, quat_from_axis_angle, vec3
-from simgen.judge import judge_physics, moved_bodies
+from simgen.judge import judge_physics, changed_bodies
 from simgen.types import Body, Camera, Environment, Push, Release, Remove, Rollout, SceneSpec, Stage
 
 G = 9.81
@@ -131,7 +131,7 @@ def test_a_tower_whose_support_is_removed_falls() -> None:
     assert not fallen.visible(1, -1)
     assert fallen.poses(2).position_m[-1][2] == pytest.approx(0.03, abs=0.002)
     assert fallen.poses(4).position_m[-1][2] < 0.16
-    assert moved_bodies(fallen) == (1, 2, 3, 4)
+    assert changed_bodies(fallen) == (1, 2, 3, 4)
 
 
 def test_a_ball_rolls_without_slipping_at_five_sevenths_of_its_pushed_speed() -> None:

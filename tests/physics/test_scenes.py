@@ -36,7 +36,7 @@ def rollouts(name: str) -> tuple[Rollout, ...]:
             spec = build(name).sample(draw(index, "test" if index % 4 == 3 else "train"))
         except NothingFits:
             continue
-        found.append(simulate(spec, CATALOG))
+        found.append(build(name).develop(simulate(spec, CATALOG), CATALOG.mesh))
     return tuple(found)
 
 
@@ -77,7 +77,7 @@ def test_attempts_differ_in_objects_light_and_view(name: str) -> None:
     specs = [rollout.spec for rollout in rollouts(name)]
     assert len({spec.render_seed for spec in specs}) == len(specs)
     assert len({spec.camera for spec in specs}) == len(specs)
-    assert len({frozenset(body.asset for body in spec.bodies) for spec in specs}) > 1
+    assert len({frozenset((body.asset, body.model) for body in spec.bodies) for spec in specs}) > 1
     assert len({(spec.stage.surface, spec.environment.asset) for spec in specs}) > 1
 
 

@@ -180,7 +180,7 @@ from simgen.types import Release, SceneSpec
 @dataclass(frozen=True, kw_only=True)
 class Plop(Scene):
     """Something falls a hand's breadth."""
-    law, domain, claims = "gravity", "mechanics", ("actor fell",)
+    law, types, claims = "gravity", (21,), ("actor fell",)
     phrases = Phrases(superficial=("Let {actor} fall.",), intermediate=("Drop {actor}.",), explicit=("{actor} falls.",))
     def sample(self, draw: Draw) -> SceneSpec:
         body = draw.body(draw.object(size_m=(0.05, 0.3)), 1, role="actor", on_m=0.15)

@@ -23,7 +23,7 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well() -> None:
         rollout = maker.rollout(planned, 0)
         if isinstance(rollout, Reject) or judge.first_reject(judge.judge_physics(rollout)) is not None:
             continue
-        rollout = _with_roles(rollout, judge.moved_bodies(rollout))
+        rollout = _with_roles(rollout, judge.changed_bodies(rollout))
         shapes, camera = maker._shapes(rollout.spec.bodies), rollout.spec.camera
         if isinstance(camera, Framing):
             camera = frame_camera(camera, rollout, shapes, width=256, height=256)

@@ -21,10 +21,14 @@ from simgen.train.data import Example
 from simgen.train.edit import edit
 from simgen.train.tiny import tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:qwen21")
+TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
 CPU = torch.device("cpu")
 # The released models name the stock processors.
-STOCK = {"tiny:qwen": "Qwen2_5_VLProcessor", "tiny:qwen21": "Qwen3VLProcessor"}
+STOCK = {
+    "tiny:qwen": {"processor": "Qwen2_5_VLProcessor"},
+    "tiny:qwen21": {"processor": "Qwen3VLProcessor"},
+    "tiny:flux2dev": {"tokenizer": "PixtralProcessor"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +40,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         place = top / name.removeprefix("tiny:")
         if not place.exists():
             tiny_pipeline(name).save_pretrained(place)
-            if name in STOCK:
-                edit_json(place / "model_index.json", processor=["transformers", STOCK[name]])
+            stock = {part: ["transformers", of_class] for part, of_class in STOCK.get(name, {}).items()}
+            edit_json(place / "model_index.json", **stock)
         return place
 
     return folder
@@ -121,7 +125,12 @@ def test_a_base_does_what_it_was_told_about_precision(saved: Callable[[str], Pat
 @pytest.mark.parametrize(
     ("name", "part"),
     [(name, part) for name in ("tiny:qwen", "tiny:kontext") for part in ("transformer", "tokenizer", "vae")]
-    + [("tiny:qwen", "processor"), ("tiny:kontext", "tokenizer_2"), ("tiny:qwen21", "processor")],
+    + [
+        ("tiny:qwen", "processor"),
+        ("tiny:kontext", "tokenizer_2"),
+        ("tiny:qwen21", "processor"),
+        ("tiny:flux2dev", "tokenizer"),
+    ],
 )
 def test_a_missing_folder_is_named(name: str, part: str, copied: Callable[[str], Path]) -> None:
     place = copied(name)

@@ -24,7 +24,7 @@ from simgen.train.data import Example
 from simgen.train.edit import edit, edit_all, jobs, working_size
 from simgen.train.validate import fit
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:qwen21")
+TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
 SENTENCE = "Push the square."
 Picture = NDArray[np.uint8]
 

@@ -17,7 +17,9 @@ from simgen.train.families import FAMILIES, Condition
 from simgen.train.objectives import Shift
 from simgen.train.tiny import tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:qwen21")
+TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+# Those that are told how strongly to follow; the others edit twice where it is above one, with words and without.
+TOLD = ("tiny:kontext", "tiny:flux2dev")
 STEPS = 3
 SENTENCE = "Push the square: it slides to the right."
 
@@ -59,15 +61,16 @@ def assert_same(told: Any, seen: Any, name: str) -> None:
 def test_the_transformer_is_told_what_the_stock_pipeline_tells_it(
     name: str, tiny_base: Callable[..., Base], example: Example
 ) -> None:
-    base = tiny_base(name)
-    seen = calls(base, example, guidance=1.0)
+    base, guidance = tiny_base(name), 2.5 if name in TOLD else 1.0
+    seen = calls(base, example, guidance=guidance)
     assert len(seen) == STEPS
+    assert base.pipeline.transformer.config.get("guidance_embeds", False) == (name in TOLD)
     encoded = Encoder(base, device=torch.device("cpu")).encode([example], without_words=[False])[0]
     reference, tokens = encoded.pictures["start"][None], len(encoded.pictures["end"])
     hidden = seen[0]["hidden_states"]
     noisy = hidden[:, -tokens:] if name == "tiny:qwen21" else hidden[:, :tokens]
     condition = Condition(
-        reference=reference, text=base.family.collate([encoded.text]), grid=encoded.grid, guidance=1.0
+        reference=reference, text=base.family.collate([encoded.text]), grid=encoded.grid, guidance=guidance
     )
     told = base.family.arguments(base.pipeline.transformer, noisy, seen[0]["timestep"], condition)
     for key, value in told.items():

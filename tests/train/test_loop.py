@@ -28,7 +28,7 @@ from simgen.train.edit import edit
 from simgen.train.feed import Item
 from simgen.train.tiny import tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:qwen21")
+TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
 CPU = torch.device("cpu")
 QUICK: dict[str, Any] = {"rank": 4, "batch": 2, "warmup_steps": 2, "learning_rate": 1e-3, "validate_every": 0}
 
@@ -145,7 +145,8 @@ def test_every_adapter_gets_a_gradient_and_the_base_none(name: str, pairs_folder
     running.close()
 
 
-@pytest.mark.parametrize("name", TINY)
+# FLUX.2 dev learns them too, in a minute on one core; what klein does not try is how the guidance is told.
+@pytest.mark.parametrize("name", [name for name in TINY if name != "tiny:flux2dev"])
 def test_four_pairs_are_learnt(name: str, make_simple_pairs: Callable[..., Path], tmp_path: Path) -> None:
     data = make_simple_pairs(tmp_path / "data", train=4, test=0, width=64, height=64)
     settings = {"base": name, "rank": 32, "alpha": 64, "batch": 1, "crop_share": 0.0, "steps": 800}

@@ -14,7 +14,7 @@ from simgen.train.families import FAMILIES
 from simgen.train.objectives import Batch, FlowMatching, Outcome, Shift, draw
 from simgen.train.tiny import tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:qwen21")
+TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
 # As it comes, a scheduler shifts nothing.
 UNSHIFTED = Shift(scheduler=FlowMatchEulerDiscreteScheduler(), mu=0.0, steps=10)
 

@@ -28,7 +28,7 @@ class Flip(Scene):
     turns: int = 1
     """How often."""
     law = "torque"
-    domain = "mechanics"
+    types = (21,)
     phrases = Phrases(superficial=("Flip it.",), intermediate=("Flip it.",), explicit=("Flip it.",))
 '''
 

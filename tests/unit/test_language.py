@@ -39,7 +39,7 @@ class Told(Scene):
     """A scene that is only its words."""
 
     law = "none"
-    domain = "none"
+    types = (21,)
 
 
 def told(pattern: str, stage: Any, *, camera: Any = None, claims: tuple[str, ...] = (), seed: int = 0) -> str:

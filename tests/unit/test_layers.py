@@ -15,7 +15,7 @@ ROOT = PACKAGE.parent
 
 # From the bottom to the top: a module imports from its own line and from those above it.
 LAYERS = [
-    {"__init__", "types", "errors", "geometry", "substances", "resources"},
+    {"__init__", "types", "errors", "geometry", "substances", "resources", "taxonomy"},
     {
         "scene",
         "archives",
@@ -31,6 +31,11 @@ LAYERS = [
         "claims",
         "words",
         "settings",
+        "models",
+        "solvers",
+        "colour",
+        "palette",
+        "fields",
     },
     {"recipe", "plan", "store", "record", "assets", "sampling", "framing", "language", "judge"},
     {"shards", "dataset", "status", "card", "report", "preview", "_report", "forecast", "describe", "progress"},

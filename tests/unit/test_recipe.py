@@ -22,7 +22,7 @@ class Hop(Scene):
     hops: int = 3
     way: Literal["left", "right"] = "left"
     law = "gravity"
-    domain = "mechanics"
+    types = (21,)
     phrases = Phrases(superficial=("Let it hop.",), intermediate=("Let it hop.",), explicit=("Let it hop.",))
 '''
 

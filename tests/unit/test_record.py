@@ -30,20 +30,25 @@ from simgen.types import Camera, Framing, Rollout, Sample, SceneSpec
 SampleFactory = Callable[..., Sample]
 
 
-def anything(hint: Any) -> st.SearchStrategy[Any]:
-    """Any value of a type of `simgen.types`, read off its annotations: a new field is covered by itself."""
+def anything(hint: Any, inside: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
+    """Any value of a type of `simgen.types`, read off its annotations: a new field is covered by itself.
+
+    `inside` are the types around it: of a type within itself (the material of a layer) there is one level.
+    """
     arguments = get_args(hint)
     if get_origin(hint) is Literal:
         return st.sampled_from(arguments)
     if get_origin(hint) is tuple:
         if arguments[-1] is Ellipsis:
-            return st.lists(anything(arguments[0]), max_size=3).map(tuple)
-        return st.tuples(*(anything(argument) for argument in arguments))
+            if arguments[0] in inside:
+                return st.just(())
+            return st.lists(anything(arguments[0], inside), max_size=3).map(tuple)
+        return st.tuples(*(anything(argument, inside) for argument in arguments))
     if get_origin(hint) in (typing.Union, types.UnionType):
-        return st.one_of(*(anything(argument) for argument in arguments))
+        return st.one_of(*(anything(argument, inside) for argument in arguments))
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
-        return st.builds(hint, **{name: anything(inner) for name, inner in hints.items()})
+        return st.builds(hint, **{name: anything(inner, (*inside, hint)) for name, inner in hints.items()})
     if hint is float:
         return st.floats(allow_nan=False, allow_infinity=False)
     return {int: st.integers(), str: st.text(max_size=5), bool: st.booleans(), types.NoneType: st.none()}[hint]
@@ -173,8 +178,8 @@ def test_a_list_that_would_be_empty_is_refused(make_sample: SampleFactory) -> No
 def test_two_bodies_of_which_one_is_taken_away_are_both_told_of(make_sample: SampleFactory) -> None:
     record = make_sample(bodies=3).record
     assert [body["end"]["visible"] for body in record["bodies"]] == [True, True, False]
-    assert record["types"] == ["rigid", "visibility"]
-    assert make_sample(bodies=1).record["types"] == ["rigid"]
+    assert record["tracks"] == ["rigid", "visibility"]
+    assert make_sample(bodies=1).record["tracks"] == ["rigid"]
 
 
 def test_the_displacement_is_the_way_from_start_to_end(make_sample: SampleFactory) -> None:
