@@ -544,8 +544,8 @@ def say_again(claim: Claim, facts: Facts) -> Claim | None:
         if claim.said.startswith("the other "):
             again = say_name(claim.bodies, facts, frozenset(facts.motions) - set(claim.bodies))
         return again[0] if len(again) == 1 else None
-    name, dot, fact = claim.name.partition(".")
-    if dot:
+    name, _, fact = claim.name.partition(".")
+    if fact in (*QUANTITY_FACTS, *LIGHT_FACTS):
         return say_light(fact, facts) if name == "light" else say_quantity(name, fact, facts)
     if claim.name in BODY_FACTS or claim.name in GROUP_FACTS:
         return say(claim.name, claim.bodies, facts)

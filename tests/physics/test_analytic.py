@@ -10,7 +10,7 @@ import pytest
 from simgen.assets import open_catalog
 from simgen.engine.physics import simulate
 from simgen.geometry import quat, quat_from_axis_angle, vec3
-from simgen.judge import judge_physics, changed_bodies
+from simgen.judge import changed_bodies, judge_physics
 from simgen.types import Body, Camera, Environment, Push, Release, Remove, Rollout, SceneSpec, Stage
 
 G = 9.81
