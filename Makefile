@@ -16,7 +16,7 @@ TORCH = --torch-backend=auto
 endif
 SHELL := /bin/bash
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test docs lint clean
 
 install: $(VENV)/.installed
 
@@ -37,6 +37,11 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Pictures, costs and truth of docs/scenes.md come from pairs of every scene.
+docs: install
+	$(BIN)/simgen generate all --n 180 --out out/docs
+	$(BIN)/python -m simgen.catalogue out/docs docs
 
 lint: install
 	$(BIN)/ruff check .

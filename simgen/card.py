@@ -337,8 +337,8 @@ def _holes(status: Status) -> str:
 def _limits(contents: Contents) -> str:
     return "\n".join(
         [
-            f"- Kinds of change: {', '.join(contents.tracks) or 'none yet'}. Bodies are rigid; contacts are those of "
-            "convex parts; friction and restitution are products of one coefficient per body.",
+            f"- Kinds of change: {', '.join(contents.tracks) or 'none yet'}. Contacts are those of convex "
+            "parts; friction and restitution are products of one coefficient per body.",
             "- Masses of objects whose makers state none are estimated from volume and substance (`mass_kg`); the "
             "manifest's own figure is in `manifest_mass_kg`.",
             "- Changes of light below 2 of 255 are taken for noise and left out of the end picture.",

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +12,62 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from simgen import scene
 from simgen.errors import UnknownName
-from simgen.recipe import load_scenes, recipe_names
+from simgen.recipe import in_group, load_scenes, recipe_names
 from simgen.scene import Range, Scene
+from simgen.taxonomy import TRANSITIONS
 
 
-def all_scenes(folders: Sequence[str] = ()) -> str:
-    """One line for each scene, and the names of the recipes."""
+def chosen_scenes(domain: str | None = None, folders: Sequence[str] = ()) -> dict[str, type[Scene]]:
+    """Every scene, or those of a domain; a domain without scenes is an UnknownName."""
     load_scenes(folders)
     known = scene.scenes()
+    names = list(known) if domain is None else in_group("domain", domain.lower())
+    return {name: known[name] for name in names}
+
+
+def all_scenes(domain: str | None = None, folders: Sequence[str] = ()) -> str:
+    """One line for each scene, by domain, and the names of the recipes."""
+    known = chosen_scenes(domain, folders)
     width = max((len(name) for name in known), default=0)
-    lines = [f"{name:<{width}}  {_first_line(cls)} ({cls.law})" for name, cls in known.items()]
+    lines: list[str] = []
+    for group in sorted({cls.domain for cls in known.values()}):
+        lines += ["", group] if lines else [group]
+        lines += [f"  {name:<{width}}  {_first_line(cls)}" for name, cls in known.items() if cls.domain == group]
     return "\n".join([*lines, "", f"recipes: {', '.join(recipe_names())}", "more: simgen scenes NAME"])
+
+
+def scene_data(cls: type[Scene]) -> dict[str, Any]:
+    """A scene as plain data: what `simgen scenes --json` prints and docs/scenes.md is made from."""
+    meanings, hints = field_meanings(cls), get_type_hints(cls)
+    return {
+        "name": cls.name,
+        "summary": _first_line(cls),
+        "domain": cls.domain,
+        "sub_domain": cls.sub_domain,
+        "types": list(cls.types),
+        "type_names": [TRANSITIONS[number].name for number in cls.types],
+        "law": cls.law,
+        "quantities": list(cls.quantities),
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": _type(hints[parameter.name]),
+                "default": list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default,
+                "meaning": meanings.get(parameter.name, ""),
+            }
+            for parameter in dataclasses.fields(cls)  # type: ignore[arg-type]
+        ],
+    }
+
+
+def scenes_json(name: str | None = None, domain: str | None = None, folders: Sequence[str] = ()) -> str:
+    """Scenes as a JSON list."""
+    known = chosen_scenes(domain, folders)
+    if name is not None:
+        if name not in known:
+            raise UnknownName("scene", name, known)
+        known = {name: known[name]}
+    return json.dumps([scene_data(cls) for cls in known.values()], indent=2)
 
 
 def one_scene(name: str, folders: Sequence[str] = ()) -> str:
@@ -35,6 +81,7 @@ def one_scene(name: str, folders: Sequence[str] = ()) -> str:
     lines = [
         f"{name}: {_first_line(cls)}",
         f"law: {cls.law}; domain: {cls.domain}, {cls.sub_domain}",
+        f"shows: {', '.join(f'{TRANSITIONS[k].name} ({k})' for k in cls.types) or 'none of the 46 transitions'}",
         f"file: {inspect.getfile(cls)}",
         "",
     ]

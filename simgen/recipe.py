@@ -4,6 +4,7 @@
     scenes:                                  # or a plain list: [drop, topple]
       drop: {weight: 2, height_m: [0.2, 0.6]}   # weight, and the scene's own parameters
       topple: {}
+      "domain:optical": {weight: 3}             # shared by all its scenes; so are law:… and type:… (an id or a name)
     render: {width: 512, height: 512, quality: standard, passes: [depth]}
     assets: {objects: [GSO.json], environments: [], builtin: true}
 
@@ -16,7 +17,7 @@ import importlib.metadata
 import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,6 +27,7 @@ import yaml
 from simgen import __version__, resources, scene
 from simgen.errors import UnknownName, UsageError
 from simgen.settings import known_keys, mapping, override, read_yaml
+from simgen.taxonomy import TRANSITIONS
 
 Quality = Literal["fast", "standard", "high"]
 Pass = Literal["depth", "normals", "flow"]
@@ -156,7 +158,7 @@ def recipe_names() -> list[str]:
 
 def pins(recipe: Recipe) -> dict[str, str]:
     """What decides the bytes beside the recipe: versions, and the text of simgen and of each scene's file."""
-    found = {name: importlib.metadata.version(name) for name in ("bpy", "pybullet") if _installed(name)}
+    found = {name: importlib.metadata.version(name) for name in _ENGINES if _installed(name)}
     own = [
         path
         for path in sorted(resources.PACKAGE.rglob("*.py"))
@@ -167,6 +169,8 @@ def pins(recipe: Recipe) -> dict[str, str]:
         found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(scene.scenes()[choice.name])))
     return found
 
+
+_ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
 
 # Modules that no sample passes through: changing them leaves a data set that has been begun as it is.
 _LOOKS_ON = {
@@ -265,20 +269,56 @@ def _place_free(manifest: str) -> str:
 
 def _scenes(value: Any, where: str, check: bool) -> tuple[SceneChoice, ...]:
     choices = []
-    for name, given in mapping(value, f"{where}: scenes").items():
-        place = f"{where}: scenes.{name}"
-        parameters = mapping({} if given is None else given, place)
-        weight = parameters.pop("weight", 1.0)
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-            raise UsageError(f"{place}: weight must be a number of at least 0; got {weight!r}")
+    for name, weight, parameters in _each_scene(mapping(value, f"{where}: scenes"), where):
         if check:
-            built = scene.build(str(name), parameters, where=where)
+            built = scene.build(name, parameters, where=where)
             parameters = {f.name: _plain(getattr(built, f.name)) for f in dataclasses.fields(built)}  # type: ignore[arg-type]
         if weight > 0:
-            choices.append(SceneChoice(name=str(name), weight=float(weight), parameters=parameters))
+            choices.append(SceneChoice(name=name, weight=weight, parameters=parameters))
     if not choices:
         raise UsageError(f"{where}: scenes must name at least one scene with a weight above 0")
     return tuple(choices)
+
+
+def _each_scene(value: Mapping[str, Any], where: str) -> list[tuple[str, float, dict[str, Any]]]:
+    """Name, weight and parameters of every scene: what is given to a group is shared by its scenes, and a scene that is
+    named itself has its own weight on top."""
+    weights: dict[str, float] = {}
+    parameters: dict[str, dict[str, Any]] = {}
+    for key, given in value.items():
+        place = f"{where}: scenes.{key}"
+        own = mapping({} if given is None else given, place)
+        weight = own.pop("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+            raise UsageError(f"{place}: weight must be a number of at least 0; got {weight!r}")
+        kind, colon, wanted = str(key).partition(":")
+        if not colon:
+            weights[str(key)] = weights.get(str(key), 0.0) + float(weight)
+            parameters[str(key)] = own
+            continue
+        if own:
+            raise UsageError(f"{place}: a group of scenes has a weight and no parameters; got {sorted(own)}")
+        found = in_group(kind, wanted.strip(), where=place)
+        for name in found:
+            weights[name] = weights.get(name, 0.0) + float(weight) / len(found)
+    return [(name, weight, parameters.get(name, {})) for name, weight in weights.items()]
+
+
+def in_group(kind: str, wanted: str, *, where: str = "") -> list[str]:
+    """The scenes of a domain, a sub-domain, a law or a transition type (its id or its name), in order of name."""
+    known = scene.scenes()
+    of: dict[str, Callable[[type[scene.Scene]], tuple[str, ...]]] = {
+        "domain": lambda cls: (cls.domain,),
+        "sub_domain": lambda cls: (cls.sub_domain,),
+        "law": lambda cls: (cls.law,),
+        "type": lambda cls: tuple(map(str, cls.types)) + tuple(TRANSITIONS[number].name for number in cls.types),
+    }
+    if kind not in of:
+        raise UnknownName("kind of group", kind, of, where=where)
+    found = [name for name, cls in known.items() if wanted in of[kind](cls)]
+    if not found:
+        raise UnknownName(kind, wanted, {word for cls in known.values() for word in of[kind](cls)}, where=where)
+    return found
 
 
 def _render(value: Any, where: str) -> Render:

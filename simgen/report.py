@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from simgen._report.cards import TIERS, VIEWS, Lost, choice, gate_token, lost_card, sample_card, words
+from simgen._report.cards import (
+    TIERS,
+    VIEWS,
+    Lost,
+    choice,
+    gate_token,
+    lost_card,
+    picture_uri,
+    sample_card,
+    words,
+)
 from simgen._report.charts import Bar, bar_chart, histogram, number
 from simgen._report.markup import Child, Html, el, join
 from simgen.dataset import Dataset, open_dataset
@@ -21,12 +31,14 @@ from simgen.plan import read_plan
 from simgen.shards import read_rows
 from simgen.status import read_stats
 from simgen.store import SPLITS, committed, names, put, read, read_json
+from simgen.taxonomy import TRANSITIONS
 from simgen.types import Credit, Reject, Sample, Split
 
 SHOWN = 120
 """Pairs with pictures, at most."""
 PICTURE_BYTES = 13_000_000
 """All cards together, at most: a page that a phone can open."""
+THUMBNAIL_PX = 112
 _LOG_CHARACTERS = 4000
 
 
@@ -40,6 +52,8 @@ class Figures:
     key: str
     scene: str
     split: Split
+    types: tuple[int, ...]
+    """Transitions it shows, by id of `simgen.taxonomy`."""
     changed_share: float
     actor_mass_kg: float
     actor_size_m: float
@@ -119,6 +133,7 @@ def gather(folder: Path) -> Facts:
                 key=row["key"],
                 scene=row["scene"],
                 split=row["split"],
+                types=tuple(row["types"]),
                 changed_share=row["change_share"],
                 actor_mass_kg=row["actor_mass_kg"],
                 actor_size_m=row["actor_size_m"],
@@ -183,7 +198,8 @@ def page(facts: Facts) -> str:
     style, script = ((files / name).read_text("utf-8") for name in ("style.css", "script.js"))
     # The page may run this one script and fetch nothing, whatever a label in it says.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    body = [_top(facts), el("main", _pictures(facts), _lost(facts), _charts(facts), _licences(facts)), _foot()]
+    parts = [part(facts) for part in (_pictures, _coverage, _lost, _charts, _licences)]
+    body = [_top(facts), el("main", *parts), _foot()]
     return Template((files / "page.html").read_text("utf-8")).substitute(
         title=el("title", f"{facts.name} – simgen report"),
         style=style,
@@ -225,10 +241,14 @@ def _state(facts: Facts) -> str:
 
 
 def _places(facts: Facts) -> list[tuple[str, str]]:
-    places = [("pictures", "Pairs"), ("quarantine", "Quarantine"), ("charts", "Figures"), ("licences", "Licences")]
-    there = {"pictures": facts.accepted, "quarantine": facts.lost, "charts": facts.accepted or facts.rejects,
-             "licences": facts.used}  # fmt: skip
-    return [(place, text) for place, text in places if there[place]]
+    places = (
+        ("pictures", "Pairs", facts.accepted),
+        ("coverage", "Transitions", facts.accepted),
+        ("quarantine", "Quarantine", facts.lost),
+        ("charts", "Figures", facts.accepted or facts.rejects),
+        ("licences", "Licences", facts.used),
+    )
+    return [(place, text) for place, text, there in places if there]
 
 
 def _pictures(facts: Facts) -> Html:
@@ -323,6 +343,65 @@ def _tools(facts: Facts) -> Html:
 def _filter(name: str, label: str, options: Child) -> Html:
     select = el("select", el("option", "all", value=""), options, id=f"filter-{name}", data_filter=name)
     return el("div", el("label", label, for_=f"filter-{name}"), select)
+
+
+def _coverage(facts: Facts) -> Html | None:
+    """Which of the 46 transitions the pairs show: a row and a pair for each that is there, the others by name."""
+    if not facts.accepted:
+        return None
+    by_type: dict[int, list[Figures]] = defaultdict(list)
+    for row in facts.accepted:
+        for type_id in row.types:
+            by_type[type_id].append(row)
+    rows, missing = [], []
+    for kind in TRANSITIONS.values():
+        shown = by_type.get(kind.id)
+        if not shown:
+            missing.append(kind.name)
+            continue
+        scenes = sorted({row.scene for row in shown})
+        rows.append(
+            el(
+                "tr",
+                el("td", _thumbnails(facts.load(shown[0].key)), class_="pair"),
+                el("td", el("b", kind.name), el("br"), f"{kind.domain}, {kind.sub_domain}"),
+                el("td", ", ".join(words(scene) for scene in scenes)),
+                el("td", number(len(shown)), class_="n"),
+            )
+        )
+    columns = ("start and end", "transition", "scenes", "#pairs")
+    head = el("tr", [el("th", c.lstrip("#"), class_="n" if c[0] == "#" else None, scope="col") for c in columns])
+    return el(
+        "section",
+        el("h2", "Transitions"),
+        el(
+            "p",
+            f"{len(rows)} of the {len(TRANSITIONS)} physical transitions of PhysicTran38K, by its names. A pair can "
+            "show more than one of them.",
+            class_="lead",
+        ),
+        el("div", el("table", el("thead", head), el("tbody", rows)), class_="table", tabindex=0, role="region",
+           aria_label="Transitions that the pairs show"),
+        el("details", el("summary", f"Not in this data set: {len(missing)}"), el("p", ", ".join(missing)))
+        if missing
+        else None,
+        id="coverage",
+    )  # fmt: skip
+
+
+def _thumbnails(sample: Sample) -> list[Html]:
+    height, width = sample.start.shape[:2]
+    size = (THUMBNAIL_PX, max(1, round(THUMBNAIL_PX * height / width)))
+    return [
+        el(
+            "img",
+            src=picture_uri(picture, size),
+            alt=f"{when} of {sample.key}",
+            width=str(size[0]),
+            height=str(size[1]),
+        )
+        for when, picture in (("start", sample.start), ("end", sample.end))
+    ]
 
 
 def _lost(facts: Facts) -> Html | None:

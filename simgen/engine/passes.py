@@ -70,13 +70,16 @@ def flow(
     end_index: int,
 ) -> NDArray[np.float32]:
     """Forward flow [H, W, 2] in pixels, x to the right and y down: where the point that a pixel of the start frame
-    shows is in the end frame. Rigid bodies only; zero on the stage, on the background and on a body that is gone."""
+    shows is in the end frame. Zero on the stage, on the background, on a body that is gone, and on one whose geometry
+    changes: a puddle has no point that was in the ice cube at a place one could name."""
     height, width = ids.shape
     result = np.zeros((height, width, 2), np.float32)
     points = world_points(depth_m, camera)
     rows, columns = np.indices(ids.shape)
     for body_id in np.unique(ids):
         if body_id == STAGE_ID or not rollout.visible(int(body_id), end_index):
+            continue
+        if rollout.mesh(int(body_id), end_index) is not None:
             continue
         inside = (ids == body_id) & np.isfinite(depth_m)
         track = rollout.poses(int(body_id))

@@ -10,6 +10,7 @@ from simgen import models
 from simgen.assets import Catalog
 from simgen.engine.kubric_import import kb
 from simgen.errors import UsageError
+from simgen.geometry import box_corners, fibonacci_sphere
 from simgen.types import STAGE_ID, Body, Camera, Floats, Light, Mesh, SceneSpec
 
 STAGE_THICKNESS_M = 0.5
@@ -101,7 +102,12 @@ def _body(body: Body, catalog: Catalog) -> Any:
 
 def convex_parts(mesh: Mesh) -> tuple[Floats, ...]:
     """The pieces that collide, [K, 3] each: those of the mesh, else the hull of all its points."""
-    return mesh.parts or (np.asarray(mesh.vertices_m, dtype=float),)
+    if mesh.parts:
+        return mesh.parts
+    # A hull of all vertices of a fine mesh would be slow, and its flat faces are what matters.
+    points = mesh.vertices_m
+    directions = np.concatenate([fibonacci_sphere(250), box_corners((1.0, 1.0, 1.0)), np.eye(3), -np.eye(3)])
+    return (points[np.unique((points @ directions.T).argmax(axis=0))],)
 
 
 def _light(light: Light) -> Any:

@@ -150,11 +150,27 @@ def test_a_new_scene_file_is_a_scene_at_once(simgen) -> None:
     Path("more").mkdir()
     Path("more/flip.py").write_text(SCENE.format(name="flip"))
     listed = simgen("scenes", "--scenes", "more")
-    assert "flip" in listed.out and "Something flips over. (torque)" in listed.out
+    assert "flip" in listed.out and "Something flips over." in listed.out
     told = simgen("scenes", "flip", "--scenes", "more").out
+    assert "law: torque; domain: mechanical" in told
     assert "turns: int = 1\n    How often." in told
     config = simgen("generate", "flip", "--scenes", "more", "--set", "scenes.flip.turns=3", "--print-config")
     assert yaml.safe_load(config.out)["scenes"] == {"flip": {"weight": 1.0, "turns": 3}}
+
+
+def test_scenes_are_listed_by_domain_and_as_json(simgen) -> None:
+    optical = simgen("scenes", "--domain", "Optical").out
+    assert "light_color" in optical and "topple" not in optical
+    (topple,) = json.loads(simgen("scenes", "topple", "--json").out)
+    assert (topple["domain"], topple["types"], topple["type_names"]) == (
+        "mechanical",
+        [23, 21],
+        ["rotation", "gravity"],
+    )
+    assert {"name", "law", "sub_domain", "parameters"} <= set(topple)
+    everything = json.loads(simgen("scenes", "--json").out)
+    assert {"topple", "light_color"} <= {one["name"] for one in everything}
+    assert "did you mean 'optical'" in complaint(simgen("scenes", "--domain", "optcal"), 2)
 
 
 def test_print_config_is_a_recipe(simgen) -> None:

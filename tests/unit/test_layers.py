@@ -37,8 +37,11 @@ LAYERS = [
         "palette",
         "fields",
     },
-    {"recipe", "plan", "store", "record", "assets", "sampling", "framing", "language", "judge"},
-    {"shards", "dataset", "status", "card", "report", "preview", "_report", "forecast", "describe", "progress"},
+    {"recipe", "plan", "store", "record", "assets", "sampling", "lamps", "framing", "language", "judge"},
+    {
+        *("shards", "dataset", "status", "card", "report", "preview", "_report", "forecast", "describe", "progress"),
+        "catalogue",
+    },
     {"engine", "train"},
     {"make"},
     {"reproduce", "cluster", "doctor"},

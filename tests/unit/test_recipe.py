@@ -55,6 +55,36 @@ def test_a_scene_alone_is_a_recipe_with_every_parameter_written_out(scenes: Path
     assert (recipe.render.width, recipe.render.height, recipe.render.quality) == (512, 512, "standard")
 
 
+def test_a_group_shares_its_weight_among_its_scenes_and_a_named_scene_comes_on_top(scenes: Path, write) -> None:
+    recipe = load(scenes, write("scenes: {'law:gravity': {weight: 3}, hop: {weight: 2, hops: 5}}\n"))
+    weights = {choice.name: choice.weight for choice in recipe.scenes}
+    share = 3 / len(weights)
+    assert "drop" in weights and weights["drop"] == pytest.approx(share)
+    assert weights["hop"] == pytest.approx(2 + share)
+    assert next(c for c in recipe.scenes if c.name == "hop").parameters["hops"] == 5
+    by_type = load(scenes, write("scenes: ['type:light color change']\n"))
+    assert [choice.name for choice in by_type.scenes] == ["light_color"]
+    assert load(scenes, write("scenes: ['type:31']\n")).scenes == by_type.scenes
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ("domain:optcal", "did you mean 'optical'"),
+        ("lw:gravity", "did you mean 'law'"),
+        ("type:99", "no type '99'"),
+    ],
+)
+def test_a_wrong_group_names_the_nearest(scenes: Path, write, group: str, said: str) -> None:
+    with pytest.raises(UnknownName, match=said):
+        load(scenes, write(f"scenes: ['{group}']\n"))
+
+
+def test_a_group_has_no_parameters(scenes: Path, write) -> None:
+    with pytest.raises(UsageError, match="a group of scenes has a weight and no parameters"):
+        load(scenes, write("scenes: {'domain:optical': {hops: 3}}\n"))
+
+
 def test_a_file_is_named_after_itself_and_takes_plain_lists_of_scenes(scenes: Path, write) -> None:
     recipe = load(scenes, write("scenes: [hop]\n"))
     assert recipe.name == "mine"

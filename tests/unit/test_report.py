@@ -24,6 +24,7 @@ from simgen.errors import OutputError
 from simgen.plan import RESOLVED
 from simgen.report import PLACE, Facts, gather, page, write_report
 from simgen.store import committed, part_path, put
+from simgen.taxonomy import TRANSITIONS
 from simgen.types import Reject, Sample
 
 
@@ -121,8 +122,18 @@ def test_every_accepted_sample_has_a_card_with_its_pictures(facts: Facts) -> Non
     text = page(facts)
     accepted = [card for card in cards(text) if "accepted" in card["data-outcome"].split()]
     assert [card["id"] for card in accepted] == [row.key for row in facts.accepted]
-    assert len(Elements(text).all("img")) == 5 * len(accepted)
+    # And a pair of thumbnails for the one transition that they show.
+    assert len(Elements(text).all("img")) == 5 * len(accepted) + 2
     assert all(image["alt"] for image in Elements(text).all("img"))
+
+
+def test_the_coverage_counts_pairs_by_transition_and_names_what_is_missing(facts: Facts) -> None:
+    text = " ".join(Elements(page(facts)).text.split())
+    assert f"1 of the {len(TRANSITIONS)} physical transitions" in text
+    assert "Not in this data set: 45" in text
+    both = [dataclasses.replace(row, types=(31, 21) if k else (31,)) for k, row in enumerate(facts.accepted)]
+    found = Elements(page(dataclasses.replace(facts, accepted=tuple(both))))
+    assert "light color change" in found.text and "2 of the 46" in " ".join(found.text.split())
 
 
 def test_a_card_tells_the_three_tiers_and_every_figure(make_sample: Callable[..., Sample]) -> None:

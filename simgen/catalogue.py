@@ -1,0 +1,148 @@
+"""The scenes and a data set of them → docs/scenes.md: every scene with a picture, its law, parameters, truth and cost.
+
+    python -m simgen.catalogue out/docs docs
+
+writes `docs/scenes.md` and `docs/scenes/NAME.jpg` from the data set in `out/docs` (`make docs` does both).
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from simgen.dataset import Dataset, open_dataset
+from simgen.describe import scene_data
+from simgen.recipe import load_scenes
+from simgen.scene import scenes
+from simgen.status import read_stats
+from simgen.store import SPLITS, committed
+from simgen.taxonomy import DOMAINS, TRANSITIONS
+from simgen.types import Sample
+
+TILE_PX = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a data set tells of one scene."""
+
+    keys: tuple[str, ...]
+    attempts: int
+    core_s: float
+    """Seconds of one core for each accepted pair, rejected attempts included."""
+
+
+def write_catalogue(folder: Path, docs: Path) -> Path:
+    """Write the pages; scenes that the data set has no pair of come without picture and cost."""
+    load_scenes()
+    data, measured = open_dataset(folder), measure(folder)
+    chapters = []
+    for domain in DOMAINS:
+        of_domain = [cls for cls in scenes().values() if cls.domain == domain]
+        if not of_domain:
+            continue
+        chapters.append(f"## {domain.capitalize()}")
+        for cls in of_domain:
+            found = measured.get(cls.name)
+            sample = data[found.keys[0]] if found else None
+            if sample is not None:
+                _strip(sample, docs / "scenes" / f"{cls.name}.jpg")
+            chapters.append(_chapter(scene_data(cls), sample, found))
+    path = docs / "scenes.md"
+    path.write_text("\n\n".join([_head(data), *chapters]) + "\n", encoding="utf-8")
+    return path
+
+
+def measure(folder: Path) -> dict[str, Measured]:
+    """Pairs, attempts and cost by scene, from the statistics of the shards."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    attempts: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for split in SPLITS:
+        for number in committed(folder / split):
+            stats = read_stats(folder / split, number)
+            for name, account in stats["scenes"].items():
+                attempts[name] += account["attempts"]
+            for cost in stats["cost"]["samples"]:
+                name = cost["key"].rpartition("-")[0].replace("-", "_")
+                seconds[name] += sum(cost["stages"].values())
+                if cost["key"] in stats["keys"]:
+                    keys[name].append(cost["key"])
+    return {
+        name: Measured(keys=tuple(sorted(found)), attempts=attempts[name], core_s=seconds[name] / len(found))
+        for name, found in keys.items()
+    }
+
+
+def _head(data: Dataset) -> str:
+    classes = scenes().values()
+    covered = {number for cls in classes for number in cls.types}
+    missing = [kind.name for kind in TRANSITIONS.values() if kind.id not in covered]
+    width = data.record(data.keys[0])["camera"]["width"]
+    rows = ["| transition | domain | scenes |", "|---|---|---|"]
+    for kind in TRANSITIONS.values():
+        names = [f"[{cls.name}](#{cls.name})" for cls in classes if kind.id in cls.types]
+        rows.append(f"| {kind.id} {kind.name} | {kind.domain}, {kind.sub_domain} | {', '.join(names) or '–'} |")
+    return "\n".join(
+        [
+            "# Scenes",
+            "",
+            "Made by `make docs` from the scenes themselves; do not edit. `simgen scenes --json` has the same as data.",
+            "",
+            f"{len(scenes())} scenes show {len(covered)} of the {len(TRANSITIONS)} physical transitions of "
+            f"PhysicTran38K. Not shown: {', '.join(missing) or 'none'}.",
+            "",
+            "Pictures are start and end. Cost is seconds of one core for an accepted pair, rejected attempts included, "
+            f"at {width} pixels; it was measured with two workers on two cores. Truth is `solved` by a solver or a "
+            "formula from physical causes, `prescribed` by the scene, or `derived` from the states.",
+            "",
+            *rows,
+        ]
+    )
+
+
+def _chapter(told: Mapping[str, Any], sample: Sample | None, found: Measured | None) -> str:
+    types = ", ".join(f"{name} ({k})" for k, name in zip(told["types"], told["type_names"], strict=True))
+    lines = [f"### {told['name']}", "", told["summary"], ""]
+    if sample is not None and found is not None:
+        share = f"{len(found.keys)} of {found.attempts} attempts accepted"
+        lines += [
+            f"![{told['name']}](scenes/{told['name']}.jpg)",
+            "",
+            f"*{sample.record['instructions']['intermediate']}*",
+            "",
+        ]
+        cost = f"- cost: {found.core_s:.0f} core-seconds; {share}"
+    else:
+        cost = "- cost: not measured"
+    lines += [f"- shows: {types or 'none of the 46'}", f"- law: {told['law']}", cost]
+    if sample is not None:
+        truth = sample.record["truth"]
+        said = [f"`{item['name']}` ({item['unit'] or '1'}, {item['provenance']})" for item in truth]
+        lines.append(f"- truth: {', '.join(said)}")
+    if told["parameters"]:
+        lines += ["", "| parameter | type | default | |", "|---|---|---|---|"]
+        lines += [
+            f"| `{p['name']}` | {p['type'].replace('|', 'or')} | {p['default']} | {p['meaning']} |"
+            for p in told["parameters"]
+        ]
+    return "\n".join(lines)
+
+
+def _strip(sample: Sample, path: Path) -> None:
+    """Start and end side by side."""
+    pictures = [Image.fromarray(picture) for picture in (sample.start, sample.end)]
+    height = round(TILE_PX * pictures[0].height / pictures[0].width)
+    strip = Image.new("RGB", (2 * TILE_PX + 4, height), "white")
+    for k, picture in enumerate(pictures):
+        strip.paste(picture.resize((TILE_PX, height), Image.Resampling.LANCZOS), (k * (TILE_PX + 4), 0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    strip.save(path, quality=82)
+
+
+if __name__ == "__main__":
+    print(write_catalogue(Path(sys.argv[1]), Path(sys.argv[2])))
