@@ -1,0 +1,104 @@
+"""A ball rolls against a wall at an angle, bounces off and goes on in another direction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import direction, quat, quat_from_axis_angle, vec3
+from simgen.sampling import Draw, ref
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Body, Push, Quantity, Rollout, SceneSpec
+
+WALL_ID = 2
+
+
+@register("ricochet")
+@dataclass(frozen=True, kw_only=True)
+class Ricochet(Scene):
+    """A ball is rolled against a low wall that stands slantwise in its way, bounces off and rolls on to one side."""
+
+    incidence_deg: Range = (30.0, 58.0)
+    """Between the ball's way and the wall's normal."""
+    run: Range = (1.6, 3.0)
+    """From where it lies to the wall, in diameters."""
+    onward: Range = (1.6, 3.2)
+    """How far it rolls on, in diameters, if the wall takes half of its speed."""
+
+    law = "impact and restitution"
+    types = (19, 24)
+    claims = ("actor moved", "actor at rest")
+    quantities = ("deflection",)
+    subject_size = (0.02, 0.35)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        heading, side = draw.angle(), draw.choice((-1.0, 1.0))
+        stage = draw.stage()
+        asset = draw.object(size_m=(0.035, 0.16), where=lambda _, shape: shape.roll_axis() == -1)
+        radius, along = max(asset.size_m) / 2, direction(heading)
+        normal = direction(heading + np.pi + side * np.radians(draw.uniform(self.incidence_deg)))
+        height, depth = draw.uniform((1.1, 2.0)) * radius, draw.uniform((0.5, 1.2)) * radius
+        surface = draw.choice([s for s in draw.catalog.surfaces if s.substance in ("wood", "stone", "concrete")])
+        wall = Body(
+            id=WALL_ID,
+            shape="box",
+            label="low wall",
+            role="bystander",
+            static=True,
+            size_m=(depth, draw.uniform((8.0, 12.0)) * radius, height),
+            position_m=vec3(-normal * (radius + depth / 2) + [0.0, 0.0, height / 2]),
+            quaternion=quat(quat_from_axis_angle((0, 0, 1), float(np.arctan2(normal[1], normal[0])))),
+            mass_kg=5.0,
+            friction=surface.friction,
+            restitution=surface.restitution,
+            material=surface.material,
+            surface=ref(surface),
+        )
+        # The middle of the ball meets the wall over the origin.
+        run = draw.uniform(self.run) * 2 * radius
+        ball = draw.body(asset, 1, role="actor", at=(-run * along)[:2])
+        # As in `roll`: rolling resistance c stops it with g c / (1.4 r), after a push that slides at first.
+        slowing = 9.81 * ball.rolling_resistance_m * stage.friction / (1.4 * radius)
+        speed = 1.4 * np.sqrt(2 * slowing * (run + 4 * draw.uniform(self.onward) * 2 * radius))
+        push = Push(time_s=0.0, body=1, impulse_ns=vec3(asset.mass_kg * speed * along))
+        view = draw.view(across_rad=heading, elevation_deg=(24.0, 46.0), margin=(0.3, 0.45))
+        return draw.spec(self.name, [ball, wall], stage=stage, camera=view, events=(push,), duration_s=8.0)
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        touch = next((c for c in rollout.contacts if (c.a, c.b) == (1, WALL_ID)), None)
+        if touch is None:
+            return rollout.then(quantities=(_deflection(0.0),))
+        rate = rollout.spec.step_rate_hz
+        steps = (round(touch.first_s * rate) - 1, min(round(touch.last_s * rate) + 2, rollout.end_index))
+        before, after = (rollout.poses(1).velocity_mps[max(k, 0)] for k in steps)
+        turned = float(np.arctan2(after[1], after[0]) - np.arctan2(before[1], before[0]))
+        return rollout.then(quantities=(_deflection(np.degrees((turned + np.pi) % (2 * np.pi) - np.pi)),))
+
+    def reject(self, rollout: Rollout) -> str | None:
+        turned = abs(rollout.quantity("deflection").end)
+        return None if turned > 35 else f"the wall turned its way by {turned:.0f} degrees only"
+
+    phrases = Phrases(
+        superficial=(
+            "[Send|Push|Drive] {actor} [against|into] {bystanders} so that it [glances off|ricochets|changes direction].",
+            "[Let|Make] {actor} [glance|ricochet] off {bystanders}.",
+        ),
+        intermediate=(
+            "[Send|Push|Drive] {actor} [against|into] {bystanders}, which turns its way by {deflection.change}.",
+            "[Let|Make] {actor} [glance|ricochet] off {bystanders} so that its way [turns|bends] by "
+            "{deflection.change}.",
+            "[Send|Push] {actor} [against|into] {bystanders} so that it [glances off|ricochets] and goes on in another "
+            "direction< until it [comes to rest|stops]>.",
+        ),
+        explicit=(
+            "{actor} (some actor struck bystanders) [hits|strikes] {bystanders} at a slant, [glances off|ricochets], "
+            "its way turned by {deflection.change}, and [comes to rest|stops]< {distance} from where it was><, "
+            "{direction}><; (everything else stays) nothing else moves>.",
+            "Pushed [against|into] {bystanders}, {actor} [glances off|ricochets], goes on in a direction that is "
+            "{deflection.change} off the old one, and [comes to rest|stops]< {place}><; (everything else stays) "
+            "[everything else stays where it is|nothing else moves]>.",
+        ),
+    )
+
+
+def _deflection(end: float) -> Quantity:
+    return Quantity(name="deflection", start=0.0, end=end, unit="deg", provenance="solved")
