@@ -166,7 +166,8 @@ def _legend(entries: Iterable[tuple[str, str]], name: str) -> Html:
 
 def line_percent(sample: Sample) -> int:
     """Where the line stands at first, in percent of the width: with what the event acts upon whole on both sides of
-    it, as it was on the left and as it is then on the right; where no line does that, the start has the picture."""
+    it, as it was on the left and as it is then on the right; through what changes in its place; where neither can be
+    done, the start has the picture."""
     actors = [body["id"] for body in sample.record["bodies"] if body["role"] == "actor"]
     start, end = (np.isin(seg, actors).sum(axis=0) for seg in (sample.start_seg, sample.end_seg))
 
@@ -176,7 +177,14 @@ def line_percent(sample: Sample) -> int:
 
     # Of two places alike the first is taken: the middle.
     best = max((50, *range(10, 91, 2)), key=shown)
-    return best if shown(best) > 0.8 else 96
+    if shown(best) > 0.8:
+        return best
+    both = np.minimum(start, end)
+    if both.sum() > 0.6 * max(start.sum(), end.sum()):
+        # What changes where it is: half of it as it was, half as it is then.
+        middle = float((both * np.arange(len(both))).sum() / both.sum())
+        return int(np.clip(round(100 * middle / len(both)), 10, 90))
+    return 96
 
 
 def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> float:

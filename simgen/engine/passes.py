@@ -26,19 +26,24 @@ def luminance(linear: NDArray[np.float32]) -> NDArray[np.float32]:
 def display(linear: NDArray[np.float32], exposure_ev: float) -> NDArray[np.uint8]:
     """8-bit sRGB of linear RGB [H, W, 3] at an exposure in stops.
 
-    The shoulder works on the brightest channel and scales the others with it, which keeps hues; the very bright loses
-    its saturation, as on film. What no number describes (NaN) is black.
+    The shoulder works on the brightest channel and scales the others with it, which keeps hues; for the very bright it
+    works more and more on each channel by itself, as on film: glowing steel goes from red over orange to white instead
+    of to pink. What no number describes (NaN) is black.
     """
     light = np.maximum(np.nan_to_num(linear * np.float32(2.0**exposure_ev), nan=0.0, posinf=1e4), 0.0)
     peak = light.max(axis=-1, keepdims=True)
-    room = np.float32(1.0 - KNEE)
-    bent = np.where(peak > KNEE, KNEE + room * (1.0 - np.exp(-np.maximum(peak - KNEE, 0.0) / room)), peak)
-    toned = light * (bent / np.maximum(peak, np.float32(1e-6)))
-    whitening = np.clip((peak - 1.0) / (peak + 2.0), 0.0, 1.0)
-    toned = toned + whitening * (bent - toned)
+    toned = light * (_shoulder(peak) / np.maximum(peak, np.float32(1e-6)))
+    alone = np.clip((peak - 1.0) / (peak + 2.0), 0.0, 1.0)
+    toned = toned + alone * (_shoulder(light) - toned)
     encoded = np.where(toned <= 0.0031308, 12.92 * toned, 1.055 * np.power(toned, 1 / 2.4) - 0.055)
     picture: NDArray[np.uint8] = np.rint(np.clip(encoded, 0.0, 1.0) * 255.0).astype(np.uint8)
     return picture
+
+
+def _shoulder(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    room = np.float32(1.0 - KNEE)
+    bent = KNEE + room * (1.0 - np.exp(-np.maximum(light - KNEE, 0.0) / room))
+    return np.where(light > KNEE, bent, light).astype(np.float32)
 
 
 def unit_normals(normals: NDArray[np.float32], depth_m: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
 
 from simgen.engine.cycles import Renderer  # noqa: E402
+from simgen.engine.passes import display  # noqa: E402
 from simgen.engine.physics import still  # noqa: E402
 from simgen.engine.world import build_world  # noqa: E402
 
@@ -159,3 +160,12 @@ def test_fields_and_attributes_follow_the_body_and_not_the_world(renderer: Rende
         seen = frame.rgb[rows, columns].astype(int)
         green = seen[:, 1] > seen[:, 0]
         assert sign * (columns[green].mean() - columns[~green].mean()) > 5
+
+
+@pytest.mark.parametrize("stops", [0.0, 1.0, 2.0])
+def test_glowing_steel_is_orange_and_not_pink_and_greys_stay_grey(stops: float) -> None:
+    """At 1300 K red is ten times green (`colour.glow`); what is shown has green above blue at any exposure."""
+    ember = display(np.array([[(3.5, 0.35, 0.0)]], np.float32), stops)[0, 0].astype(int)
+    assert ember[0] > 240 and ember[1] > ember[2] + 40
+    grey = display(np.full((1, 1, 3), 1.7, np.float32), stops)[0, 0]
+    assert len(set(grey.tolist())) == 1

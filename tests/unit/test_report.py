@@ -305,6 +305,8 @@ def test_the_line_stands_where_start_and_end_of_the_actor_are_both_whole(make_sa
     assert line_percent(back) == 96
     gone = dataclasses.replace(sample, end_seg=np.zeros_like(sample.end_seg))
     assert line_percent(gone) == 50
+    in_its_place = dataclasses.replace(sample, end_seg=sample.start_seg)
+    assert 17 <= line_percent(in_its_place) <= 19
 
 
 def test_the_overlay_has_colour_only_where_something_changed() -> None:
