@@ -14,7 +14,7 @@ from simgen.framing import Shapes, inside_share, points_at, subject_ids
 from simgen.geometry import project, quat_angle, quat_rotate
 from simgen.masks import Pair
 from simgen.motion import REST_SPEED_MPS, speed_at
-from simgen.types import STAGE_ID, Camera, Frame, Gate, Reject, Rollout
+from simgen.types import STAGE_ID, Camera, Floats, Frame, Gate, Reject, Rollout
 
 PENETRATION_LIMIT_M = 0.002
 ENERGY_LIMIT = 0.05
@@ -92,6 +92,22 @@ def changed_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: f
     return tuple(result)
 
 
+def in_place(rollout: Rollout, bodies: Sequence[int]) -> tuple[int, ...]:
+    """Those of the bodies that are in both frames with the same pose: whatever changed, it was not that."""
+    return tuple(
+        body_id
+        for body_id in bodies
+        if rollout.visible(body_id, rollout.start_index)
+        and rollout.visible(body_id, rollout.end_index)
+        and np.array_equal(*_ends(rollout.poses(body_id).position_m, rollout))
+        and np.array_equal(*_ends(rollout.poses(body_id).quaternion, rollout))
+    )
+
+
+def _ends(track: Floats, rollout: Rollout) -> tuple[Floats, Floats]:
+    return track[rollout.start_index], track[rollout.end_index]
+
+
 def judge_view(
     rollout: Rollout,
     camera: Camera,
@@ -159,6 +175,7 @@ def judge_picture(
     *,
     changed_limit: float = CHANGED_LIMIT,
     brightness: tuple[float, float] = EXPOSURE,
+    contrast_limit: float = CONTRAST_LIMIT,
 ) -> tuple[Gate, ...]:
     """Exposure, clipping, contrast of the subject against what is around it, and whether anything visibly changed."""
     luminance = _luminance(pair.start)
@@ -168,7 +185,7 @@ def judge_picture(
     return (
         _between("exposure", float(luminance.mean()), brightness),
         _at_most("clipped", clipped, CLIPPED_LIMIT),
-        _at_least("subject_contrast", contrast, CONTRAST_LIMIT),
+        _at_least("subject_contrast", contrast, contrast_limit),
         _at_least("visible_change", pair.visible_share, CHANGE_LIMIT),
         _at_most("changed_share", pair.changed_share, changed_limit),
     )

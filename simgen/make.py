@@ -130,7 +130,7 @@ class Maker:
             return told
 
         actors = {body.id for body in rollout.spec.bodies if body.role == "actor"}
-        changing = _Changing(actors=actors, affected=set(moved) - actors)
+        changing = _Changing(actors=actors, affected=set(moved) - actors, in_place=set(judge.in_place(rollout, moved)))
         surveyed = self._survey(rollout, camera, shapes, the_scene, changing, clock)
         if isinstance(surveyed, Reject):
             return surveyed
@@ -150,6 +150,7 @@ class Maker:
                 rollout,
                 changed_limit=the_scene.changed_share,
                 brightness=the_scene.brightness,
+                contrast_limit=the_scene.contrast,
             )
             reason = judge.first_reject(gates)
             if reason is not None:
@@ -192,7 +193,13 @@ class Maker:
             # A rough look sees more change than there is.
             limit = min(1.0, the_scene.changed_share + judge.SURVEY_SLACK)
             gates += judge.judge_picture(
-                pair, start, end, rollout, changed_limit=limit, brightness=the_scene.brightness
+                pair,
+                start,
+                end,
+                rollout,
+                changed_limit=limit,
+                brightness=the_scene.brightness,
+                contrast_limit=the_scene.contrast,
             )
             reason = judge.first_reject(gates)
             border = masks.changed_box(pair.mask, render.width, render.height)
@@ -253,6 +260,7 @@ class _Changing(TypedDict):
 
     actors: set[int]
     affected: set[int]
+    in_place: set[int]
 
 
 def _scene_reject(the_scene: Scene, rollout: Rollout, moved: tuple[int, ...]) -> Reject | None:

@@ -51,6 +51,18 @@ def test_an_affected_body_has_its_own_level() -> None:
     assert (pair.mask[20:36, 20:36] == AFFECTED).all()
 
 
+def test_of_a_body_that_changes_where_it_is_only_what_looks_different_is_marked() -> None:
+    before, after = scene((40, 40), noise=1), scene((40, 40), noise=1, seed=1)
+    after.rgb[40:56, 40:46] = (40, 200, 40)
+    pair = compose(before, after, actors=(1,), affected=(), in_place=(1,))
+    assert (pair.mask[42:54, 40:46] == ACTOR).all()
+    assert (pair.mask[40:56, 52:] == KEEP).all() and (pair.end[40:56, 52:] == before.rgb[40:56, 52:]).all()
+    # Where it grows beyond its old outline it is marked however little the colour differs there.
+    grown = scene((40, 40))
+    grown.ids[30:40, 40:56] = 1
+    assert (compose(scene((40, 40)), grown, actors=(1,), affected=(), in_place=(1,)).mask[30:40, 40:56] == ACTOR).all()
+
+
 def test_a_shadow_that_appears_is_light_that_changed() -> None:
     pair = compose(scene((60, 60)), scene((60, 60), shade=30), actors=(1,), affected=())
     assert (pair.mask[:, : SIZE // 3 - 4] == LIGHT).all()
