@@ -28,6 +28,7 @@ WHAT, between the start and the end frame unless the line says otherwise (in bra
     stopped dead        at rest at the end, within half its own length of where it first ran into a body [m]
     rebounded           went back 2 cm or more after it first ran into a body [m]
     removed             visible at the start, not at the end
+    broke               the same, and pieces of it are there instead [pieces]
     left the stage      ends beyond its edge or below its top [m]
     left its support    what carried it at the start does not touch it at the end
     ended upright · on its side · upside down · flat · on its edge · leaning · the right way up   (see `posture`) [deg]
@@ -179,6 +180,8 @@ class Motion:
     visible_at_end: bool
     altered: bool = False
     """Its geometry or its material differs at the end."""
+    pieces: int = 0
+    """How many pieces of it are there at the end, where it is not."""
 
     @property
     def shift_m(self) -> Floats:
@@ -268,7 +271,7 @@ def stayed(m: Motion) -> Finding:
 
 
 def dropped(m: Motion, facts: Facts) -> Finding:
-    if not m.present:
+    if not m.present and not m.pieces:
         return Finding(False, 0.0, "m")
     if m.starts_in_air:
         return Finding(m.drop_m >= DROPPED_M, m.drop_m, "m")
@@ -368,6 +371,7 @@ WHAT: Mapping[str, Callable[[Motion, Facts], Finding]] = {
     "removed": lambda m, _: Finding(
         m.visible_at_start and not m.visible_at_end, float(m.visible_at_start) - float(m.visible_at_end)
     ),
+    "broke": lambda m, _: Finding(m.visible_at_start and m.pieces >= 2, float(m.pieces), "pieces"),
     "left the stage": left_stage,
     "left its support": lambda m, _: Finding(
         m.present and bool(m.started_on) and not set(m.started_on) & set(m.touching), float(len(m.started_on))
@@ -461,7 +465,7 @@ def judge(name: str, facts: Facts, mentioned: frozenset[int] = frozenset()) -> t
     """
     quantifier, subject, what, target = parse(name)
     if what == EVERYTHING_ELSE:
-        rest = tuple(b.id for b in facts.rollout.spec.bodies if b.id not in mentioned)
+        rest = tuple(b.id for b in facts.rollout.spec.bodies if not {b.id, b.parent} & mentioned)
         return (_claim(EVERYTHING_ELSE, rest, name, measure(EVERYTHING_ELSE, rest, facts)),)
     if QUANTITY_CLAIM.fullmatch(f"{subject} {what}") and subject not in GROUPS:
         claimed = f"{subject} {what}"
@@ -650,6 +654,9 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         visible_at_start=rollout.visible(body.id, start),
         visible_at_end=rollout.visible(body.id, end),
         altered=rollout.altered(body.id),
+        pieces=0
+        if rollout.visible(body.id, end)
+        else sum(one.parent == body.id and rollout.visible(one.id, end) for one in rollout.spec.bodies),
     )
 
 

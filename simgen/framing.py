@@ -1,12 +1,13 @@
 """Where the camera stands, once it is known what happens in front of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from simgen import models
 from simgen.geometry import Shape, box_corners, direction, fibonacci_sphere, look_at, project, quat_rotate, vec3
-from simgen.types import Body, Camera, Floats, Framing, Rollout
+from simgen.types import Body, Camera, Floats, Framing, Mesh, Rollout
 
 Shapes = Mapping[int, Shape]
 """The collision shape of every body by id."""
@@ -74,6 +75,18 @@ def frame_camera(framing: Framing, rollout: Rollout, shapes: Shapes, *, width: i
         focal_length_mm=framing.focal_length_mm,
         sensor_width_mm=framing.sensor_width_mm,
     )
+
+
+def framed(rollout: Rollout, mesh_of: Callable[[Body], Mesh], also: Collection[int] = ()) -> Rollout:
+    """The camera placed already, for a square picture: so that it holds all that has the role of being affected, if it
+    changes itself or is only seen in another light, and the bodies `also` named; for a scene's `develop`."""
+    if isinstance(rollout.spec.camera, Camera):
+        return rollout
+    shapes = {body.id: Shape.from_parts((mesh_of(body).vertices_m,)) for body in rollout.spec.bodies}
+    roles = tuple(replace(b, role="affected") if b.id in also else b for b in rollout.spec.bodies)
+    widened = replace(rollout, spec=replace(rollout.spec, bodies=roles))
+    camera = frame_camera(rollout.spec.camera, widened, shapes, width=512, height=512)
+    return replace(rollout, spec=replace(rollout.spec, camera=camera))
 
 
 def inside_share(camera: Camera, points: Floats, width: int, height: int) -> float:

@@ -237,6 +237,7 @@ WORDS_THAT_CLAIM: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\b(stays?|remains?|unmoved|untouched)\b", ("stayed", "everything else")),
     (r"\bone after (the other|another)\b|\bin turn\b|\bchain\b", ("in turn",)),
     (r"\b(remov|tak(e|es|ing) away|takes? out|pulls? out)", ("removed",)),
+    (r"\b(break|breaks|breaking|shatter|smash|broken)|\bto pieces\b", ("broke",)),
     (r"\bupright\b", ("ended upright",)),
     (r"\bon (its|their) sides?\b", ("on its side",)),
     (r"\bupside down\b", ("upside down",)),

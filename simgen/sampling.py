@@ -4,7 +4,7 @@ A scene gets one `Draw` and takes all its randomness from it, so that a sample i
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -235,6 +235,58 @@ class Draw:
                     break
         return placed[len(bodies) :]
 
+    def still_life(
+        self,
+        count: int,
+        *,
+        view: Framing,
+        first_id: int = 1,
+        role: str = "bystander",
+        taken: Sequence[tuple[float, float, float]] = (),
+        size_m: tuple[float, float] = (0.06, 0.26),
+        kinds: Collection[str] = (),
+        without: Collection[str] = (),
+        **overrides: Any,
+    ) -> list[Body]:
+        """Up to `count` things that stand close together and hide little of each other as the camera sees them.
+
+        `taken` are discs (x, y, radius) that are kept free. They stay where they are (`static`) unless told otherwise.
+        """
+        overrides = {"static": True} | overrides
+        placed: list[Body] = []
+        discs = list(taken)
+        toward = direction(view.azimuth_rad)[:2]
+        across = np.array([-toward[1], toward[0]])
+        for _ in range(count):
+            try:
+                asset = self.object(
+                    kinds=kinds,
+                    without={*without, *(b.asset for b in placed)},
+                    size_m=size_m,
+                    where=lambda _, shape: shape.support().tip_angle_rad > 0.15,
+                )
+            except NothingFits:
+                break
+            radius = self.footprint_m(asset)
+            gap = self.uniform((0.008, 0.04))
+            sideways, ahead = self.rng.normal(0.0, 0.11, size=(60, 1)), self.rng.normal(0.0, 0.07, size=(60, 1))
+            spots = sideways * across + ahead * toward
+            free = [
+                spot
+                for spot in spots
+                if all(
+                    np.hypot(*(spot - d[:2])) > radius + d[2] + gap
+                    and abs((spot - d[:2]) @ across) > 0.75 * (radius + d[2])
+                    for d in discs
+                )
+            ]
+            if not free:
+                continue
+            spot = min(free, key=lambda s: float(np.hypot(*s)))
+            discs.append((float(spot[0]), float(spot[1]), radius))
+            placed.append(self.body(asset, first_id + len(placed), role=role, at=spot, **overrides))
+        return placed
+
     def ramp(
         self, surface: SurfaceAsset, *, heading_rad: float, slope_rad: float, length_m: float, width_m: float
     ) -> Ramp:
@@ -292,6 +344,19 @@ class Draw:
             rotation_rad=self.angle(),
             friction=surface.friction,
             restitution=surface.restitution,
+        )
+
+    def pale_stage(self, kinds: Sequence[str] = ("sweep", "sweep", "floor")) -> Stage:
+        """A stage on which light shows as it is: white or grey paper, or a light surface of little colour."""
+        drawn = self.stage(kinds)
+        tone = self.choice((0.74, 0.66, 0.55, 0.42))
+        wall = vec3(tone * np.array(self.choice(((1.0, 1.0, 1.0), (1.0, 0.98, 0.94), (0.96, 0.98, 1.0)))))
+        if drawn.kind == "sweep" and self.chance(0.65):
+            return replace(drawn, surface="", color=wall)
+        pale = [s for s in self.catalog.surfaces if _is_pale(s)] or list(self.catalog.surfaces)
+        surface = self.choice(pale)
+        return replace(
+            drawn, surface=ref(surface), friction=surface.friction, restitution=surface.restitution, color=wall
         )
 
     def environment(self) -> Environment:
@@ -397,3 +462,8 @@ def top_m(body: Body, shape: Shape) -> float:
 
 def _reach_m(body: Body) -> float:
     return float(np.linalg.norm(np.array(body.size_m[:2]) * body.scale) / 2)
+
+
+def _is_pale(surface: SurfaceAsset) -> bool:
+    color = surface.material.base_color
+    return min(color) > 0.2 and max(color) < 1.6 * min(color)

@@ -305,6 +305,8 @@ class Stage:
     rotation_rad: float = 0.0
     friction: float = 0.7
     restitution: float = 0.3
+    color: tuple[float, ...] = ()
+    """Linear RGB of the paper of a sweep that has no surface, or of a room's walls; none: drawn with the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,7 +389,21 @@ class Remove:
     kind: Literal["remove"] = "remove"
 
 
-Event = Push | Release | Remove
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A body that gives way to its pieces, from this instant on, at the first blow that is hard enough. They take over
+    its pose and velocity as these were before the blow, which then falls to them."""
+
+    time_s: float
+    body: int
+    into: tuple[int, ...]
+    """Ids of the pieces: bodies whose `parent` it is, placed where they are in it at the start."""
+    min_impulse_ns: float
+    """Sum of the normal impulses of one step that it takes."""
+    kind: Literal["break"] = "break"
+
+
+Event = Push | Release | Remove | Break
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

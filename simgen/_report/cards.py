@@ -183,7 +183,7 @@ def line_percent(sample: Sample) -> int:
     if both.sum() > 0.6 * max(start.sum(), end.sum()):
         # What changes where it is: half of it as it was, half as it is then.
         middle = float((both * np.arange(len(both))).sum() / both.sum())
-        return int(np.clip(round(100 * middle / len(both)), 10, 90))
+        return int(min(max(100 * middle / len(both), 10.0), 90.0))
     return 96
 
 

@@ -28,7 +28,7 @@ from simgen.engine import passes
 from simgen.engine.blender import bmesh, bpy, cycles
 from simgen.engine.dress import Wardrobe, blender_mesh, set_materials
 from simgen.engine.kubric_import import kb
-from simgen.engine.materials import emission
+from simgen.engine.materials import CLEAR, emission
 from simgen.engine.stages import (
     LIGHT_WIDTH,
     Probe,
@@ -45,7 +45,7 @@ from simgen.engine.stages import (
 from simgen.engine.world import Generated, World
 from simgen.errors import EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
-from simgen.types import STAGE_ID, Box, Camera, Frame, Light, Rollout
+from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout
 
 Quality = Literal["preview", "fast", "standard", "high"]
 Image = NDArray[np.float32]
@@ -70,6 +70,7 @@ QUALITIES: dict[str, Sampling] = {
 METER_WIDTH = 128
 """Pixels across the picture that light and sizes are measured in."""
 METER = Sampling(2, "FAST", "NONE")
+IDS_ONLY = Sampling(1, "FAST", "NONE")
 FEW_LIGHTS = 2
 """Up to so many lamps, choosing among them well takes longer than it saves: 8 % of a picture's time."""
 BORDER_MARGIN_PX = 24
@@ -333,6 +334,8 @@ class Renderer:
         self._wardrobe = Wardrobe(catalog)
         self._sky: WorldNodes | None = None
         self._loaded: Camera | None = None
+        self._panes: dict[int, Any] = {}
+        """Bodies that one looks through: what is behind them is what is there."""
         _register_engine()
         self._shoot: Shoot = _shoot_in_memory
         problem = self._self_test()
@@ -364,6 +367,7 @@ class Renderer:
         _set_bounces(scene.cycles, clear=self._wardrobe.clear)
         scene.cycles.use_light_tree = len(spec.lights) > FEW_LIGHTS
         scene.cycles.seed = spec.render_seed % 2**31
+        self._panes = {body.id: self._things[body.id] for body in spec.bodies if _is_pane(body)}
         self._loaded = replace(camera, exposure_ev=0.0)
 
     def load_scene(self, scene: Any) -> None:
@@ -372,7 +376,7 @@ class Renderer:
         CyclesView(scene)
         bpy.context.scene.cycles.use_light_tree = True
         _set_bounces(bpy.context.scene.cycles, clear=True)
-        self._things, self._loaded = {}, None
+        self._things, self._loaded, self._panes = {}, None, {}
 
     def snapshot(self, exposure_ev: float = 0.0) -> Frame:
         """The loaded scene with everything where it is now."""
@@ -427,16 +431,29 @@ class Renderer:
     def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> Look:
         """One render of the picture, or of a box in it."""
         taken = self._passes(width, height, sampling, box)
+        ids = np.rint(taken["IndexOB"][..., 0]).astype(np.uint8)
+        if np.isin(ids, list(self._panes)).any():
+            ids = self._seen_through(ids, width, height, box)
         depth = taken["Depth"][..., 0]
         # Cycles writes 1e10 where a ray meets nothing.
         depth = np.where(depth < 1e9, depth, np.inf).astype(np.float32)
         return Look(
             light=np.ascontiguousarray(taken["Combined"][..., :3]),
-            ids=np.rint(taken["IndexOB"][..., 0]).astype(np.uint8),
+            ids=ids,
             depth_m=depth,
             normals=passes.unit_normals(taken["Normal"], depth),
             samples_per_pixel=sampling.samples,
         )
+
+    def _seen_through(self, ids: NDArray[np.uint8], width: int, height: int, box: Box | None) -> NDArray[np.uint8]:
+        """Instance ids with those of what stands behind clear glass or in clear water; the glass where nothing does."""
+        shown = [thing for thing in self._panes.values() if not thing.hide_render]
+        for thing in shown:
+            thing.hide_render = True
+        behind = np.rint(self._passes(width, height, IDS_ONLY, box)["IndexOB"][..., 0]).astype(np.uint8)
+        for thing in shown:
+            thing.hide_render = False
+        return np.where(np.isin(ids, list(self._panes)) & (behind != STAGE_ID), behind, ids)
 
     def _passes(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> dict[str, Image]:
         """The passes of one render, [h, w, channels] of the box."""
@@ -666,11 +683,17 @@ def _lamps(scene: Any, view: CyclesView) -> list[Any]:
     return [asset.linked_objects[view] for asset in scene.assets if isinstance(asset, lights)]
 
 
+def _is_pane(body: Body) -> bool:
+    """Clear all over and not what the event acts upon."""
+    worn = [material for _, material in body.materials] or ([body.material] if body.material else [])
+    return body.role != "actor" and bool(worn) and all(m.template in CLEAR and m.roughness < 0.1 for m in worn)
+
+
 def _set_sampling(scene: Any, sampling: Sampling, threads: int) -> None:
     settings = scene.cycles
     settings.samples = sampling.samples
     settings.use_adaptive_sampling = False
-    settings.use_denoising = True
+    settings.use_denoising = sampling.samples > 1
     settings.denoiser = "OPENIMAGEDENOISE"
     settings.denoising_quality = sampling.denoiser
     settings.denoising_prefilter = sampling.prefilter

@@ -5,6 +5,7 @@ inertias, events between steps, states and contacts at every step. The world is 
 Bullet's save and restore is not deterministic with compound shapes.
 """
 
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,14 +18,15 @@ from simgen import models
 from simgen.assets import Catalog
 from simgen.engine.kubric_import import KubricPyBullet, register_physical_object_setters
 from simgen.engine.world import Generated, World, build_world, convex_parts
-from simgen.geometry import quat_conjugate, quat_rotate, vec3
+from simgen.geometry import quat_conjugate, quat_multiply, quat_rotate, vec3
 from simgen.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
 from simgen.types import (
     Body,
+    Break,
     Contact,
+    Event,
     Floats,
     PoseTrack,
-    Push,
     Release,
     Remove,
     Rollout,
@@ -112,20 +114,28 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         self.body_id = {index: body_id for body_id, index in self.index.items()}
         self.inertia = {body.id: _inertia(body, world.catalog) for body in self.spec.bodies if not body.static}
         for body in self.spec.bodies:
-            dynamics: dict[str, Any] = {
-                "linearDamping": 0.0,
-                "angularDamping": 0.0,
-                "rollingFriction": body.rolling_resistance_m,
-                "spinningFriction": body.rolling_resistance_m,
-            }
-            if not body.static:
-                # Setting the mass, as Kubric does, replaces the inertia by that of the bounding box; setting the
-                # inertia alone makes the mass zero. So both, after Kubric.
-                dynamics["mass"] = body.mass_kg
-                dynamics["localInertiaDiagonal"] = self.inertia[body.id]
-            self.bullet.changeDynamics(self.index[body.id], -1, **dynamics)
+            self._tune(body)
         self.present = {body.id for body in self.spec.bodies}
         self.free = [body for body in self.spec.bodies if not body.static]
+        self.armed: list[Break] = []
+        for event in self.spec.events:
+            if isinstance(event, Break):
+                self._leave(event.into)
+
+    def _tune(self, body: Body) -> None:
+        """What Kubric does not set of a body that has entered."""
+        dynamics: dict[str, Any] = {
+            "linearDamping": 0.0,
+            "angularDamping": 0.0,
+            "rollingFriction": body.rolling_resistance_m,
+            "spinningFriction": body.rolling_resistance_m,
+        }
+        if not body.static:
+            # Setting the mass, as Kubric does, replaces the inertia by that of the bounding box; setting the
+            # inertia alone makes the mass zero. So both, after Kubric.
+            dynamics["mass"] = body.mass_kg
+            dynamics["localInertiaDiagonal"] = self.inertia[body.id]
+        self.bullet.changeDynamics(self.index[body.id], -1, **dynamics)
 
     def rollout(self) -> Rollout:
         spec = self.spec
@@ -162,6 +172,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             self.bullet.stepSimulation()
             self._hold(held)
             contacts += self._touch(touches, now_s, step_s)
+            self._break(history.states[-1], step_s)
         contacts += [_closed(pair, touch) for pair, touch in touches.items()]
         return self._assemble(history, contacts, work_j, self._speed(settling) if settling.states else 0.0)
 
@@ -173,14 +184,66 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             self.bullet.resetBasePositionAndOrientation(self.index[body_id], body.position_m, (x, y, z, w))
             self.bullet.resetBaseVelocity(self.index[body_id], (0, 0, 0), (0, 0, 0))
 
-    def _apply(self, event: Push | Release | Remove, held: set[int]) -> float:
+    def _break(self, before: Floats, step_s: float) -> None:
+        """Let a body that has just taken too hard a blow go to pieces.
+
+        The blow was a trial: everything goes back to where it was `before` this step, with the pieces in the place of
+        the body, so that no momentum is lost or gained. The step itself passes without a movement.
+        """
+        for event in list(self.armed):
+            blow_ns = sum(point[9] * step_s for point in self.bullet.getContactPoints(self.index[event.body]))
+            if blow_ns < event.min_impulse_ns:
+                continue
+            self.armed.remove(event)
+            for body, row in zip(self.spec.bodies, before, strict=True):
+                if body.id in self.present and not body.static:
+                    self._put(body.id, row)
+            whole = before[self.spec.bodies.index(self.spec.body(event.body))]
+            self._leave((event.body,))
+            for piece in event.into:
+                self.index[piece] = _add_generated(self, self.world.assets[piece])
+                self.body_id[self.index[piece]] = piece
+                body = self.spec.body(piece)
+                self._tune(body)
+                self.bullet.changeDynamics(
+                    self.index[piece], -1, lateralFriction=body.friction, restitution=body.restitution
+                )
+                self._put(piece, self._carried(body, whole))
+                self.present.add(piece)
+
+    def _put(self, body_id: int, row: Floats) -> None:
+        """Set pose and velocities."""
+        w, x, y, z = row[3:7]
+        self.bullet.resetBasePositionAndOrientation(self.index[body_id], row[:3], (x, y, z, w))
+        self.bullet.resetBaseVelocity(self.index[body_id], row[7:10], row[10:13])
+
+    def _leave(self, bodies: Iterable[int]) -> None:
+        for body_id in bodies:
+            self.bullet.removeBody(self.index[body_id])
+            self.body_id.pop(self.index.pop(body_id))
+            self.present.discard(body_id)
+
+    def _carried(self, piece: Body, whole: Floats) -> Floats:
+        """The state [13] of a piece of a body in that state: v = V + ω × r."""
+        parent = self.spec.body(piece.parent)
+        back = quat_conjugate(parent.quaternion)
+        place = quat_rotate(back, np.asarray(piece.position_m) - np.asarray(parent.position_m))
+        arm = quat_rotate(whole[3:7], place)
+        turned = quat_multiply(whole[3:7], quat_multiply(back, piece.quaternion))
+        velocity = whole[7:10] + np.cross(whole[10:13], arm)
+        return np.concatenate([whole[:3] + arm, turned, velocity, whole[10:13]])
+
+    def _apply(self, event: Event, held: set[int]) -> float:
         """Carry out an event; the energy in joules that it put in."""
         if isinstance(event, Release):
             held.discard(event.body)
             return 0.0
+        if isinstance(event, Break):
+            self.armed.append(event)
+            return 0.0
         if isinstance(event, Remove):
-            self.bullet.removeBody(self.index[event.body])
-            self.present.discard(event.body)
+            held.discard(event.body)
+            self._leave((event.body,))
             return 0.0
         # An impulse changes the velocities at once: v += J/m, ω += I⁻¹ (r × J).
         before = self._kinetic(event.body)
@@ -204,14 +267,18 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         return float(0.5 * mass_kg * velocity @ velocity + 0.5 * np.array(self.inertia[body_id]) @ local**2)
 
     def _record(self, history: _History) -> None:
-        rows = np.zeros((len(self.spec.bodies), 13))
+        rows, pieces = np.zeros((len(self.spec.bodies), 13)), []
         for row, body in zip(rows, self.spec.bodies, strict=True):
             if body.id in self.present:
                 position, orientation = self.get_position_and_rotation(self.index[body.id])
                 velocity, spin = self.bullet.getBaseVelocity(self.index[body.id])
                 row[:] = (*position, *orientation, *velocity, *spin)
+            elif body.parent in self.present:
+                pieces.append((row, body))
             else:
                 row[:7] = history.states[-1][self.spec.bodies.index(body), :7]
+        for row, body in pieces:
+            row[:] = self._carried(body, rows[self.spec.bodies.index(self.spec.body(body.parent))])
         history.states.append(rows)
         history.visible.append([body.id in self.present for body in self.spec.bodies])
         history.penetration_m.append(max((-p[8] for p in self.bullet.getContactPoints()), default=0.0))
@@ -296,10 +363,19 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
 def _add_generated(self: Any, thing: Generated) -> int:
     """A body of convex hulls, entered the way Kubric enters its own."""
     scale = thing.scale[0]
-    shape = self._physics_client.createCollisionShapeArray(
-        shapeTypes=[pybullet.GEOM_MESH] * len(convex_parts(thing.mesh)),
-        vertices=[(scale * part).tolist() for part in convex_parts(thing.mesh)],
-    )
+    parts = [scale * part for part in convex_parts(thing.mesh)]
+    if len(parts) == 1:
+        shape = self._physics_client.createCollisionShape(pybullet.GEOM_MESH, vertices=parts[0].tolist())
+    else:
+        # Of several hulls Bullet makes one shape only from a file with a group for each.
+        with tempfile.NamedTemporaryFile("w", suffix=".obj") as file:
+            for k, part in enumerate(parts):
+                file.write(f"o part{k}\n" + "".join(f"v {x:.9g} {y:.9g} {z:.9g}\n" for x, y, z in part))
+                # One fan through all points: Bullet takes the hull, whatever the faces.
+                corners = range(1 + sum(map(len, parts[:k])), 1 + sum(map(len, parts[: k + 1])))
+                file.write("".join(f"f {corners[0]} {b} {b + 1}\n" for b in corners[1:-1]))
+            file.flush()
+            shape = self._physics_client.createCollisionShape(pybullet.GEOM_MESH, fileName=file.name)
     w, x, y, z = thing.quaternion
     index: int = self._physics_client.createMultiBody(
         0.0 if thing.static else thing.mass, shape, -1, thing.position, (x, y, z, w), useMaximalCoordinates=True
@@ -330,7 +406,11 @@ def _inertia(body: Body, catalog: Catalog) -> tuple[float, float, float]:
     if body.shape == "box":
         return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)
     if body.model is not None:
-        low, high = models.bounds_m(models.build(body.model))
+        mesh = models.build(body.model)
+        principal = models.moments_m5(mesh)
+        if principal is not None:
+            return vec3(principal * body.mass_kg / models.volume_m3(mesh) * body.scale**2)
+        low, high = models.bounds_m(mesh)
         x, y, z = (high - low) * body.scale
         return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)
     inertial = ElementTree.parse(catalog.urdf_path(body.asset)).getroot().find("link/inertial")

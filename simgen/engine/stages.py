@@ -17,7 +17,7 @@ from simgen.assets import Catalog
 from simgen.engine.blender import bpy
 from simgen.engine.materials import build_material, emission
 from simgen.engine.passes import LUMINANCE
-from simgen.geometry import direction
+from simgen.geometry import direction, vec3
 from simgen.types import STAGE_ID, Camera, Environment, Floats, Material, SceneSpec, Stage, Vec3
 
 TABLE_THICKNESS_M = 0.035
@@ -120,7 +120,8 @@ def _floor(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Gener
     aim, distance_m = np.array(camera.look_at_m), _look_distance_m(camera)
     away = aim - camera.position_m
     half = float(np.clip(1.0 + 2.0 * distance_m + draw.uniform(0.0, 1.0), 1.8, 6.0))
-    paint = build_material(Material(base_color=WALL_PAINTS[int(draw.integers(len(WALL_PAINTS)))], roughness=0.85), None)
+    drawn = WALL_PAINTS[int(draw.integers(len(WALL_PAINTS)))]
+    paint = build_material(Material(base_color=vec3(stage.color or drawn), roughness=0.85), None)
     white = build_material(Material(base_color=(0.75, 0.74, 0.72), roughness=0.4), None)
     height, thickness = SKIRTING_M
     for quarter in range(4):
@@ -151,7 +152,8 @@ def _floor(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Gener
 
 def _sweep(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Generator) -> None:
     """A studio's seamless background: the floor goes over into a backdrop across the line of sight."""
-    surface = _surface(stage, catalog, stage.rotation_rad, PAPERS[int(draw.integers(len(PAPERS)))])
+    drawn = PAPERS[int(draw.integers(len(PAPERS)))]
+    surface = _surface(stage, catalog, stage.rotation_rad, vec3(stage.color or drawn))
     aim, distance_m = np.array(camera.look_at_m), _look_distance_m(camera)
     away = aim[:2] - np.array(camera.position_m)[:2]
     turn = float(np.arctan2(away[1], away[0])) + float(draw.uniform(-0.2, 0.2))

@@ -73,6 +73,22 @@ def volume_m3(mesh: Mesh) -> float:
     return float(np.linalg.det(corners).sum() / 6)
 
 
+def moments_m5(mesh: Mesh) -> Floats | None:
+    """Moments of inertia [3] about the body's own axes through its centre of mass, at density 1, of closed surfaces;
+    None where they enclose nothing (Tonon 2004)."""
+    corners = mesh.vertices_m[mesh.triangles]
+    sixth = np.linalg.det(corners) / 6
+    volume = float(sixth.sum())
+    if volume < 1e-9:
+        return None
+    corners = corners - (sixth[:, None] * corners.sum(axis=1)).sum(axis=0) / (4 * volume)
+    sixth = np.linalg.det(corners) / 6
+    squares = (corners**2).sum(axis=1) + corners.sum(axis=1) ** 2
+    second = (sixth[:, None] * squares).sum(axis=0) / 20
+    result: Floats = second.sum() - second
+    return result if (result > 0).all() else None
+
+
 def bounds_m(mesh: Mesh) -> tuple[Floats, Floats]:
     """Lowest and highest corner of the box around a mesh, in its own axes."""
     points = mesh.vertices_m

@@ -37,7 +37,7 @@ LAYERS = [
         "palette",
         "fields",
     },
-    {"recipe", "plan", "store", "record", "assets", "sampling", "lamps", "framing", "language", "judge"},
+    {"recipe", "plan", "store", "record", "assets", "sampling", "lamps", "greenhouse", "framing", "language", "judge"},
     {
         *("shards", "dataset", "status", "card", "report", "preview", "_report", "forecast", "describe", "progress"),
         "catalogue",
@@ -58,6 +58,8 @@ OWNERS = {
     "webdataset": {"shards", "train"},
     "fsspec": {"archives", "assets", "shards", "train"},
     "coacd": {"pack", "meshes"},
+    "manifold3d": {"solvers"},
+    "warp": {"solvers"},
     "rich": {"progress", "cli", "train"},
     "click": {"cli", "assets_cli"},
     "torch": {"train"},
@@ -70,6 +72,8 @@ OWNERS = {
 HEAVY = {
     "ray",
     "bpy",
+    "manifold3d",
+    "warp",
     "torch",
     "kubric",
     "pybullet",

@@ -1,0 +1,231 @@
+"""A strip clamped at one end, or lying on two bearers, sags under a weight that is put on it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simgen import models, palette
+from simgen.geometry import direction, quat, quat_from_axis_angle, quat_rotate, vec3
+from simgen.models.strips import bent_line
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.solvers import beams
+from simgen.types import Body, Material, Quantity, Rollout, SceneSpec, Truth
+
+YOUNG_PA = {"wooden": 11e9, "steel": 200e9, "plastic": 3.1e9, "aluminium": 69e9}
+"""Beech along the grain (Wood Handbook, 2021), spring steel, acrylic, 6061."""
+BREAKS_AT = {"wooden": 0.008, "steel": 0.006, "plastic": 0.025, "aluminium": 0.004}
+"""Strain at which it would break or stay bent."""
+SUBSTANCE = {"wooden": "wood", "steel": "metal", "plastic": "plastic", "aluminium": "metal"}
+COLORS = {
+    "red": "#b4282a",
+    "blue": "#2458a6",
+    "yellow": "#e3b31f",
+    "green": "#2f8247",
+    "orange": "#d8731f",
+    "white": "#e9e7e1",
+}
+GRAVITY_MPS2 = 9.81
+
+
+@register("bending")
+@dataclass(frozen=True, kw_only=True)
+class Bending(Scene):
+    """A weight is hung on the free end of a clamped strip, or set on the middle of one that lies on two bearers."""
+
+    clamped_probability: float = 0.6
+    tip_drop: Range = (0.16, 0.38)
+    """Of the free end, in free lengths, for which the thickness is chosen."""
+    middle_drop: Range = (0.05, 0.1)
+    """Of the middle, in spans."""
+
+    law = "elasticity of bending"
+    types = (25,)
+    quantities = ("deflection", "load", "strip_volume")
+    subject_size = (0.015, 0.45)
+    brightness = (0.2, 0.64)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        facing = draw.angle()
+        view = replace(
+            draw.view(elevation_deg=(10.0, 26.0), margin=(0.1, 0.2)), azimuth_rad=facing + draw.uniform((-0.5, 0.5))
+        )
+        turn = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi / 2 + draw.choice((0.0, np.pi))))
+        bodies, inputs = (self._clamped if draw.chance(self.clamped_probability) else self._laid)(draw, turn, facing)
+        return draw.spec(
+            self.name, bodies, camera=view, stage=draw.stage(("table", "table", "sweep")), duration_s=3.0,
+            inputs=tuple(inputs.items()),
+        )  # fmt: skip
+
+    def _clamped(self, draw: Draw, turn: tuple[float, ...], facing: float) -> tuple[list[Body], dict[str, float]]:
+        stuff, name, material, ink = _strip(draw)
+        length, width = draw.uniform((0.17, 0.25)), draw.uniform((0.022, 0.034))
+        ratio = 3.0 * draw.uniform(self.tip_drop)
+        label, metal, density = draw.choice(WEIGHTS)
+        radius, tall = draw.uniform((0.016, 0.024)), draw.uniform((0.026, 0.042))
+        mass = density * np.pi * radius**2 * tall
+        thickness = (12 * mass * GRAVITY_MPS2 * length**2 / (YOUNG_PA[stuff] * width * ratio)) ** (1 / 3)
+        loop, beyond = 0.022, 0.014
+        height = length * min(ratio / 3, 0.45) + tall + loop + draw.uniform((0.03, 0.06))
+        depth = 0.06
+        clamp = draw.model(
+            models.make("bench_clamp", height_m=height, width_m=width + 0.05, depth_m=depth, gap_m=thickness), 250,
+            role="prop", label="clamp", substance="wood", quaternion=turn,
+            materials=(("block", draw.choice(BLOCKS)), ("plate", palette.metal("#6d7278", roughness=0.4)), ("steel", palette.metal())),
+        )  # fmt: skip
+        sizes = {
+            "length_m": length,
+            "before_m": depth + 0.012,
+            "beyond_m": beyond,
+            "width_m": width,
+            "thickness_m": thickness,
+        }
+        ruler = draw.model(
+            models.make("strip", variant="cantilever", marks=float(ink is not None), **sizes), 1, role="actor",
+            label=f"{name} ruler" if ink else f"{name} strip", substance=SUBSTANCE[stuff], quaternion=turn,
+            position_m=(0.0, 0.0, height + thickness / 2), materials=(("strip", material), ("ink", ink or material)),
+        )  # fmt: skip
+        # The loop of its wire lies across the strip.
+        spun = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi))
+        at = quat_rotate(turn, (length * draw.uniform((0.5, 0.9)), 0.0, 0.0)) + 0.085 * direction(facing)
+        weight = draw.model(
+            models.make("hanger_weight", radius_m=radius, height_m=tall, loop_x=width / 2, loop_m=loop), 2,
+            role="affected", label=label, substance="metal", at=at, quaternion=spun, mass_kg=mass,
+            materials=(("weight", metal), ("steel", palette.metal())),
+        )  # fmt: skip
+        hung = tall + loop
+        return [ruler, weight, clamp], {"young_pa": YOUNG_PA[stuff], "hung_m": hung, "breaks_at": BREAKS_AT[stuff]}
+
+    def _laid(self, draw: Draw, turn: tuple[float, ...], facing: float) -> tuple[list[Body], dict[str, float]]:
+        stuff, name, material, _ = _strip(draw)
+        span, width = draw.uniform((0.24, 0.34)), draw.uniform((0.045, 0.065))
+        ratio = 48.0 * draw.uniform(self.middle_drop)
+        if draw.chance(0.5):
+            load = draw.body(
+                draw.object(size_m=(0.06, 0.16), where=lambda a, s: a.mass_kg > 0.12 and s.support().tip_angle_rad > 0.3),
+                2, role="affected", static=True,
+            )  # fmt: skip
+        else:
+            label, metal, density = draw.choice(WEIGHTS)
+            radius, tall = draw.uniform((0.024, 0.034)), draw.uniform((0.04, 0.06))
+            load = draw.model(
+                models.make("hook_weight", radius_m=radius, height_m=tall), 2, role="affected", label=label,
+                substance="metal", materials=(("weight", metal), ("steel", palette.metal())),
+                mass_kg=density * np.pi * radius**2 * tall,
+            )  # fmt: skip
+        thickness = (12 * load.mass_kg * GRAVITY_MPS2 * span**2 / (YOUNG_PA[stuff] * width * ratio)) ** (1 / 3)
+        height = span * ratio / 48 + draw.uniform((0.025, 0.05))
+        props = draw.model(
+            models.make("bearers", span_m=span, height_m=height, width_m=width + 0.03), 250, role="prop", label="bearers",
+            substance="wood", quaternion=turn, materials=(("block", draw.choice(BLOCKS)), ("steel", palette.metal())),
+        )  # fmt: skip
+        sizes = {"length_m": span, "beyond_m": draw.uniform((0.025, 0.045)), "width_m": width, "thickness_m": thickness}
+        strip = draw.model(
+            models.make("strip", variant="supported", **sizes), 1, role="actor", label=f"{name} strip",
+            substance=SUBSTANCE[stuff], quaternion=turn, position_m=(0.0, 0.0, height + thickness / 2),
+            materials=(("strip", material), ("ink", material)),
+        )  # fmt: skip
+        reach = float(np.linalg.norm(np.array(load.size_m[:2]))) / 2
+        place = (width / 2 + reach + 0.03) * direction(facing) + draw.uniform((-0.3, 0.3)) * span * quat_rotate(
+            turn, (1.0, 0.0, 0.0)
+        )
+        stands = load.position_m[2]
+        load = replace(load, position_m=vec3([*place[:2], stands]))
+        return [strip, load, props], {"young_pa": YOUNG_PA[stuff], "hung_m": stands, "breaks_at": BREAKS_AT[stuff]}
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        strip, load = spec.body(1), spec.body(2)
+        assert strip.model is not None
+        number = dict(strip.model.numbers)
+        clamped = strip.model.variant == "cantilever"
+        length, thick = number["length_m"], number["thickness_m"]
+        stiffness = spec.input("young_pa") * beams.rectangle_m4(number["width_m"], thick)
+        newtons = load.mass_kg * GRAVITY_MPS2
+        ratio = newtons * length**2 / stiffness
+        after = strip.model.but(load_ratio=ratio)
+        before_mesh, after_mesh = models.build(strip.model), models.build(after)
+        way, line, slope = bent_line(
+            strip.model.variant, length, number.get("before_m", 0.0), number["beyond_m"], ratio
+        )
+        x, z = (float(np.interp(length if clamped else 0.0, way, line[:, k])) for k in (0, 1))
+        top = strip.position_m[2] + z + thick / 2
+        at = quat_rotate(strip.quaternion, (x, 0.0, 0.0))
+        if clamped:
+            place = vec3([*at[:2], top - spec.input("hung_m")])
+            strain = float(np.abs(np.gradient(slope, way))[1:-1].max()) * thick / 2
+        else:
+            # It stands on the edges of its foot, the strip being hollow under it.
+            foot = 0.35 * float(min(load.size_m[:2]))
+            top = strip.position_m[2] + thick / 2 + float(np.interp(foot, line[:, 0], line[:, 1]))
+            place = vec3([*at[:2], top + spec.input("hung_m")])
+            strain = float(np.abs(np.gradient(slope, way))[2:-2].max()) * thick / 2
+        volumes = [models.volume_m3(replace(m, surfaces=m.surfaces[:1])) * 1e6 for m in (before_mesh, after_mesh)]
+        quantities = (
+            Quantity(name="deflection", start=0.0, end=-z, unit="m", provenance="solved"),
+            Quantity(name="load", start=0.0, end=newtons, unit="N", provenance="derived"),
+            Quantity(
+                name="strip_volume", start=volumes[0], end=volumes[1], unit="ml", provenance="derived", conserved=0.01
+            ),
+        )
+        truth = (Truth(name="largest_strain", value=strain, unit="1", provenance="solved"),)
+        done = rollout.reshaped(strip.id, before_mesh, after_mesh).posed(load.id, place, load.quaternion)
+        return done.then(quantities=quantities, truth=truth)
+
+    def reject(self, rollout: Rollout) -> str | None:
+        strain = next(t.value for t in rollout.truth if t.name == "largest_strain")
+        if strain > rollout.spec.input("breaks_at"):
+            return f"it would break or stay bent: strain {strain:.4f}"
+        load = rollout.poses(2).position_m[rollout.end_index, 2]
+        return "the weight would stand on the table" if load < 0.004 else None
+
+    phrases = Phrases(
+        superficial=(
+            "[Put|Place|Set] {affected} on {actor}.",
+            "Let {actor} carry {affected}.",
+            "[Let|Make] {affected} [bend|weigh on] {actor}.",
+            "[Bend|Load] {actor} with {affected}.",
+        ),
+        intermediate=(
+            "[Put|Place] {affected} on {actor} so that it [bends|sags|gives] under the [weight|load].",
+            "[Bend|Load] {actor} with {affected}: its weight makes {actor} [bend|sag] by {deflection.end}.",
+            "[Let|Make] {affected} weigh on {actor}, which [bends|curves] under the load of {load.end}.",
+        ),
+        explicit=(
+            "{affected} [weighs|is put] on {actor}, which was straight and now [sags|bends] by {deflection.end} under "
+            "{load.end}<, while (everything else stays) nothing else [moves|changes]>.",
+            "Loaded with {affected}, the straight {actor.label} [becomes|turns into] a curve: where the load of "
+            "{load.end} acts it is {deflection.end} lower<, and (everything else stays) nothing else [moves|changes]>.",
+            "{actor} carries {affected} at the end and is bent by it: it gives way by {deflection.end} under {load.end}"
+            "<; (everything else stays) nothing else [moves|changes]>.",
+        ),
+    )
+
+
+WEIGHTS = (
+    ("brass weight", palette.metal("#c9a24a", roughness=0.25), 8500.0),
+    ("steel weight", palette.metal("#b9bcc0", roughness=0.3), 7850.0),
+    ("copper weight", palette.metal("#b87048", roughness=0.25), 8900.0),
+    ("black weight", palette.plastic("#26282c", roughness=0.4), 7200.0),
+    ("red weight", palette.plastic("#a51d1d", roughness=0.3), 7200.0),
+)
+"""Painted ones are of cast iron."""
+BLOCKS = (
+    palette.wood("#b98a57", "#86572c", seed=3), palette.wood("#8a5a34", "#5b3a20", seed=4), palette.wood("#d3b184", "#a9824f", seed=5),
+    palette.metal("#84888d", roughness=0.45), palette.plastic("#33373d", roughness=0.5), palette.concrete(seed=2),
+)  # fmt: skip
+
+
+def _strip(draw: Draw) -> tuple[str, str, Material, Material | None]:
+    """What it is of, what it is called, its material and that of the marks of a ruler."""
+    stuff = draw.choice(("wooden", "wooden", "steel", "plastic", "plastic", "aluminium"))
+    ink = palette.plastic("#1b1b1b", roughness=0.6)
+    marked = ink if draw.chance(0.7) else None
+    if stuff == "wooden":
+        shades = draw.choice((("#c99a5f", "#9a6a36"), ("#dcb986", "#b98d55"), ("#9a6b40", "#6d4726")))
+        return stuff, stuff, palette.wood(*shades, seed=draw.seed()), marked
+    if stuff == "plastic":
+        color = draw.choice(sorted(COLORS))
+        return stuff, f"{color} plastic", palette.plastic(COLORS[color], roughness=0.25), marked
+    shade = "#a9adb2" if stuff == "steel" else "#c8cacc"
+    return stuff, stuff, palette.metal(shade, roughness=0.32, brushed=0.02, seed=draw.seed()), marked

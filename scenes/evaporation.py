@@ -1,0 +1,124 @@
+"""What is in a glass, a beaker, a dish or a cup dries up: its level sinks and a ring is left on the wall."""
+
+from dataclasses import dataclass
+from dataclasses import replace as but
+
+from simgen import palette
+from simgen.models import make
+from simgen.models.coldware import hollow
+from simgen.models.ice import WATER_KGPM3
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Material, Quantity, Rollout, SceneSpec
+
+VESSELS = (
+    ("tumbler", "drinking glass", (0.034, 0.04), (2.2, 2.8), 0.0024, "glass"),
+    ("straight", "glass jar", (0.036, 0.045), (1.7, 2.2), 0.0026, "glass"),
+    ("beaker", "glass beaker", (0.036, 0.045), (1.9, 2.4), 0.002, "glass"),
+    ("cup", "cup", (0.04, 0.046), (1.55, 1.8), 0.004, "ceramic"),
+    ("bowl", "glass bowl", (0.055, 0.07), (0.6, 0.75), 0.003, "glass"),
+    ("bowl", "bowl", (0.055, 0.07), (0.6, 0.75), 0.004, "ceramic"),
+)
+"""Variant, name, radius of the rim in metres, height against it, wall in metres, substance."""
+LIQUIDS = (
+    ("water", "#f2f9fb", "#e8e6df"),
+    ("blue water", "#8fcdf0", "#4f9dcb"),
+    ("green water", "#a5e0b4", "#5aa46c"),
+    ("pink water", "#f3a8bf", "#cc6a8d"),
+    ("tea", "#d9924a", "#8a5526"),
+    ("orange water", "#f5b56a", "#cf8534"),
+)
+"""Name, colour of the liquid and of the ring it leaves."""
+DAILY_KGPM2 = 2.4
+"""Water that a still surface at room temperature gives off in a day: about 0.1 kg/m²/h (ASHRAE, pools at rest)."""
+
+
+@register("evaporation")
+@dataclass(frozen=True, kw_only=True)
+class Evaporation(Scene):
+    """The level of a liquid sinks as it goes into the air."""
+
+    filled: Range = (0.68, 0.86)
+    left: Range = (0.0, 0.5)
+    """Share of the liquid that is left; below a tenth all of it goes."""
+
+    subject_size = (0.03, 0.5)
+    law = "evaporation from a free surface"
+    types = (41,)
+    quantities = ("level", "liquid_mass", "days")
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        variant, label, radius, slender, wall, substance = draw.choice(VESSELS)
+        name, tint, ring = draw.choice(
+            LIQUIDS[1:] if substance == "glass" else (LIQUIDS[1], LIQUIDS[4], LIQUIDS[4], LIQUIDS[2])
+        )
+        flat = variant in ("bowl", "cup")
+        view = draw.view(elevation_deg=(38.0, 54.0) if flat else (8.0, 24.0), margin=(0.12, 0.28))
+        wide = draw.uniform(radius)
+        numbers = {"radius_m": wide, "height_m": wide * draw.uniform(slender), "wall_m": wall}
+        full = hollow(variant, **numbers).volume_m3(draw.uniform(self.filled) * numbers["height_m"])
+        turn = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((0.7, 2.0))
+        white = palette.ceramic(draw.color("#f1eee6", "#e7ecee", "#efe3cf", "#dfe7e0"))
+        vessel = draw.model(
+            make("cold_vessel", variant=variant, handle=float(variant == "cup"), **numbers), 2, role="prop", label=label,
+            substance=substance, yaw_rad=turn, material=palette.glass() if substance == "glass" else white,
+        )  # fmt: skip
+        crust = Material(template="principled", base_color=palette.colour(ring), roughness=0.8)
+        liquid = draw.model(
+            make("contents", variant=variant, seed=draw.seed(), volume_m3=full, **numbers), 1, role="actor", label=name,
+            substance="water", materials=(("fill", palette.liquid(tint)), ("stain", crust)),
+        )  # fmt: skip
+        liquid = but(liquid, position_m=(0.0, 0.0, 0.0), mass_kg=full * WATER_KGPM3)
+        bodies = [liquid, vessel, *draw.bystanders([vessel], draw.integer((0, 2)), view=view)]
+        stage = draw.pale_stage(("sweep", "table")) if substance == "glass" else draw.stage(("table", "floor"))
+        return draw.spec(
+            self.name, bodies, camera=view, stage=stage, duration_s=0.05, end_state="steady",
+            inputs=(("left", draw.uniform(self.left)),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        body = spec.body(1)
+        assert body.model is not None
+        number = body.model.number
+        inside = hollow(body.model.variant, number("radius_m"), number("height_m"), number("wall_m"))
+        full = number("volume_m3")
+        rest = full * max(spec.input("left"), 0.1)
+        after = mesh_of(but(body, model=body.model.but(volume_m3=rest, stain_m3=full)))
+        levels = [inside.level_m(volume) for volume in (full, rest)]
+        surface = float(inside.area_m2()[-1])
+        days = (full - rest) * WATER_KGPM3 / (surface * DAILY_KGPM2)
+        floor = float(inside.height_m[0])
+        return rollout.reshaped(1, mesh_of(body), after).then(
+            quantities=(
+                Quantity(name="level", start=levels[0] - floor, end=levels[1] - floor, unit="m",
+                         provenance="derived"),
+                Quantity(name="liquid_mass", start=1000 * full * WATER_KGPM3, end=1000 * rest * WATER_KGPM3, unit="g",
+                         provenance="prescribed"),
+                Quantity(name="days", start=0.0, end=days, unit="days", provenance="derived"),
+            )
+        )  # fmt: skip
+
+    phrases = Phrases(
+        superficial=(
+            "Let [most|much] of {actor} [evaporate|dry up].",
+            "Let {actor} in the {props.label} [evaporate|dry up].",
+            "[Make {actor} dry up|Have {actor} evaporate|Dry up {actor}], [all but a rest|leaving a little of it].",
+        ),
+        intermediate=(
+            "Let {actor} [evaporate|dry up], so that [its level sinks|it stands lower] and a [ring|dried rim] marks where "
+            "it stood.",
+            "Leave {actor} to dry up until the level is [lower|well below where it was] and "
+            "[a ring is left on the wall|a dried ring clings to the wall].",
+            "[Over many days|With time] {actor} goes into the air: its level [sinks|is lower] and a [ring|thin ring] "
+            "[marks the old one|is left].",
+        ),
+        explicit=(
+            "{actor} [evaporates|dries up] from {liquid_mass.start} to {liquid_mass.end}: its level in the {props.label} "
+            "[sinks|is lower]< from {level.start} to {level.end} above the floor>, and [a ring is left|a "
+            "dried ring is left] on the wall where it stood; (everything else stays) nothing else changes.",
+            "[Much|A large part] of {actor} is gone into the air, {liquid_mass.end} of {liquid_mass.start} are left; its "
+            "surface lies [lower|far lower]< at {level.end}>, and a [dried ring|ring of residue] on the wall of the "
+            "{props.label} [shows|marks] the old level.",
+        ),
+    )

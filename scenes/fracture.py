@@ -1,0 +1,110 @@
+"""Something brittle is let go, or is knocked off a block, and shatters."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simgen import models
+from simgen.geometry import direction, quat_conjugate, quat_rotate, vec3
+from simgen.models import fragments
+from simgen.models.vessels import KINDS, clothing, wall_mm
+from simgen.sampling import Draw, tilted
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Body, Break, Floats, Quantity, Release, Rollout, SceneSpec
+
+CRISP = ("cookie", "chocolate", "tile")
+COUNTS = ((9.0, "a few"), (16.0, "a dozen or so"), (28.0, "about two dozen"), (99.0, "dozens of"))
+"""Number of pieces, and what one calls it."""
+
+
+@register("fracture")
+@dataclass(frozen=True, kw_only=True)
+class Fracture(Scene):
+    """A vase, a pot, a plate or a glass falls and breaks into shards."""
+
+    height_m: Range = (0.08, 0.22)
+    """Of its lowest point above the stage."""
+    cells: tuple[int, int] = (12, 30)
+    few: tuple[int, int] = (4, 9)
+    """Pieces of what breaks like a cookie."""
+    tilt_deg: Range = (0.0, 70.0)
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "brittle fracture"
+    types = (28, 13)
+    claims = ("actor broke", "actor dropped")
+    quantities = ("fragments", "mass")
+    subject_size = (0.04, 0.45)
+    changed_share = 0.75
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, stage = draw.view(elevation_deg=(16.0, 34.0), margin=(0.06, 0.14)), draw.stage()
+        kind = draw.choice(KINDS)
+        label, substance, material, slots = clothing(kind, draw.rng)
+        wall = wall_mm(kind) * draw.uniform((0.9, 1.15))
+        whole = models.make("vessel", variant=kind, seed=draw.seed(), wall_mm=wall, scale=draw.uniform((0.85, 1.1)))
+        axis = draw.angle()
+        lean = tilted((np.cos(axis), np.sin(axis), 0.0), np.radians(draw.uniform(self.tilt_deg)))
+        actor = draw.model(
+            whole, 1, role="actor", label=label, substance=substance, static=False, material=material,
+            materials=tuple(slots.items()), quaternion=lean, restitution=0.2,
+        )  # fmt: skip
+        low = quat_rotate(lean, models.build(whole).vertices_m)
+        lowest = low[low[:, 2].argmin()]
+        actor = replace(actor, position_m=(0.0, 0.0, draw.uniform(self.height_m) - float(lowest[2])))
+        shards = self.shards(draw, actor, quat_rotate(quat_conjugate(lean), lowest))
+        give = Break(time_s=0.0, body=1, into=tuple(b.id for b in shards), min_impulse_ns=0.3 * actor.mass_kg)
+        spread = [vec3(r * direction(a)) for r in (0.2, 0.35) for a in np.arange(0, 6.2, 0.7)]
+        around = draw.bystanders([actor], draw.integer(self.num_bystanders), view=view, clear=spread)
+        around = [replace(body, id=200 + k) for k, body in enumerate(around)]
+        return draw.spec(
+            self.name, [actor, *shards, *around], stage=stage, camera=view, duration_s=6.0,
+            events=(Release(time_s=0.0, body=1), give),
+        )  # fmt: skip
+
+    def shards(self, draw: Draw, whole: Body, blow_m: Floats) -> list[Body]:
+        assert whole.model is not None
+        glassy, crisp = whole.substance == "glass", whole.model.variant in CRISP
+        crack = fragments.cracked(
+            whole.model, cells=draw.integer(self.few if crisp else self.cells), seed=draw.seed(), blow_m=blow_m,
+            dense=draw.uniform((1.4, 2.6)), reach_m=0.7 * max(whole.size_m),
+            rough_m=0.0 if glassy else draw.uniform((0.002, 0.005)),
+        )  # fmt: skip
+        return fragments.bodies(whole, crack, first_id=2, restitution=0.25, rolling_resistance_m=0.003)
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        whole = rollout.spec.body(1)
+        pieces = [
+            body for body in rollout.spec.bodies if body.parent == 1 and rollout.visible(body.id, rollout.end_index)
+        ]
+        count = Quantity(
+            name="fragments", start=1.0, end=float(max(len(pieces), 1)), unit="bodies", provenance="prescribed",
+            words=COUNTS,
+        )  # fmt: skip
+        mass = sum(body.mass_kg for body in pieces) if pieces else whole.mass_kg
+        kept = Quantity(
+            name="mass", start=whole.mass_kg, end=mass, unit="kg", provenance="derived", conserved=0.001
+        )  # fmt: skip
+        return rollout.then(quantities=(count, kept))
+
+    phrases = Phrases(
+        superficial=(
+            "[Drop|Let go of] {actor} [and let it break|so that it breaks].",
+            "[Break|Smash|Shatter] {actor} by [dropping it|letting it fall].",
+            "Let {actor} fall and [shatter|smash|break].",
+        ),
+        intermediate=(
+            "[Drop|Let go of] {actor} so that it [falls|drops]< {drop height}> onto {stage} and "
+            "[shatters|breaks|smashes] into {fragments.end word} pieces.",
+            "[Let|Make] {actor} [fall|drop] onto {stage}, where the [blow|impact] [breaks it into|shatters it into] "
+            "{fragments.end word} pieces.",
+        ),
+        explicit=(
+            "{actor} [falls|drops]< {drop height}>, [breaks|shatters] on {stage}, and {fragments.end word} "
+            "[shards|pieces] lie [scattered|spread] [where it struck|around the place where it landed]<; "
+            "(everything else stays) everything else stays where it is>.",
+            "Once let go, {actor} [falls|drops]< {drop height}> onto {stage} and [shatters|smashes|breaks apart]: "
+            "{fragments.end word} pieces lie [around|about], their broken edges showing<; (everything else stays) "
+            "nothing else moves>.",
+        ),
+    )

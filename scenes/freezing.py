@@ -1,0 +1,143 @@
+"""Water in a glass, a dish, a bowl or an ice tray freezes: it turns cloudy and white, rises and domes."""
+
+from dataclasses import dataclass
+from dataclasses import replace as but
+
+from simgen import palette
+from simgen.models import make
+from simgen.models.coldware import hollow
+from simgen.models.ice import ICE_KGPM3, WATER_KGPM3
+from simgen.sampling import Draw, ref
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Layer, Material, Pattern, Quantity, Rollout, SceneSpec
+
+VESSELS = (
+    ("tumbler", "drinking glass", (0.034, 0.04), (2.2, 2.8), 0.0026, "glass"),
+    ("beaker", "glass beaker", (0.036, 0.045), (1.9, 2.4), 0.002, "glass"),
+    ("bowl", "bowl", (0.055, 0.075), (0.6, 0.75), 0.004, "ceramic"),
+    ("bowl", "glass bowl", (0.055, 0.07), (0.6, 0.75), 0.003, "glass"),
+    ("dish", "dish", (0.05, 0.065), (0.36, 0.48), 0.0028, "ceramic"),
+    ("tray", "ice cube tray", (0.0155, 0.018), (1.5, 1.75), 0.002, "rubber"),
+    ("tray", "ice cube tray", (0.0155, 0.018), (1.5, 1.75), 0.002, "plastic"),
+)
+"""Variant, name, radius of the rim in metres, height against it, wall in metres, substance."""
+
+
+@register("freezing")
+@dataclass(frozen=True, kw_only=True)
+class Freezing(Scene):
+    """The water in a vessel becomes ice of the same mass."""
+
+    filled: Range = (0.55, 0.8)
+    """Level of the water against the height of the vessel."""
+
+    law = "phase change with conservation of mass"
+    types = (42,)
+    quantities = ("mass", "volume", "level")
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        variant, label, radius, slender, wall, substance = draw.choice(VESSELS)
+        flat = variant in ("tray", "dish", "bowl")
+        view = draw.view(elevation_deg=(34.0, 55.0) if flat else (14.0, 30.0), margin=(0.12, 0.3))
+        wide = draw.uniform(radius)
+        numbers = {"radius_m": wide, "height_m": wide * draw.uniform(slender), "wall_m": wall}
+        inside = hollow(variant, **numbers)
+        # Room for the ice above the water.
+        level = (draw.uniform((0.82, 0.87)) if variant == "tray" else draw.uniform(self.filled)) * numbers["height_m"]
+        water_m3 = inside.volume_m3(max(level, 2.2 * wall)) * (10 if variant == "tray" else 1)
+        turn = draw.angle()
+        vessel = draw.model(
+            make("cold_vessel", variant=variant, **numbers), 2, role="prop", label=label, substance=substance,
+            yaw_rad=turn, material=_stuff(draw, substance),
+        )  # fmt: skip
+        seed = draw.seed()
+        fill = make("contents", variant=variant, seed=draw.seed(), volume_m3=water_m3, **numbers)
+        water = draw.model(
+            fill, 1, role="actor", label="water", substance="water", yaw_rad=turn, on_m=0.0,
+            materials=(("fill", palette.liquid()), ("core", palette.plastic("#f2f7fa", roughness=0.7))),
+        )  # fmt: skip
+        # A model is put on its lowest point: the contents belong above the floor of the vessel.
+        water = but(water, position_m=(0.0, 0.0, 0.0), mass_kg=water_m3 * WATER_KGPM3)
+        inputs = {"cloudy": draw.uniform((0.4, 0.58)), "bubbles": draw.uniform((250.0, 700.0)), "seed": float(seed)}
+        inputs["dome"] = draw.uniform((0.05, 0.11))
+        bodies = [water, vessel, *draw.bystanders([vessel], draw.integer((0, 1)), view=view)]
+        chosen = [s for s in draw.catalog.surfaces if s.id not in ("white_marble", "white_tiles", "brown_paper")]
+        stage = but(draw.stage(("table", "table", "floor")), surface=ref(draw.choice(chosen)))
+        return draw.spec(
+            self.name, bodies, camera=view, stage=stage, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
+            lights=draw.lights(view) or draw.lights(view),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        body = spec.body(1)
+        assert body.model is not None
+        number = body.model.number
+        water_m3 = number("volume_m3")
+        ice_m3 = water_m3 * WATER_KGPM3 / ICE_KGPM3
+        frozen = body.model.but(
+            volume_m3=ice_m3, dome_m=spec.input("dome") * number("radius_m"), bubbles=spec.input("bubbles")
+        )
+        after = mesh_of(but(body, model=frozen))
+        cloudy, seed = spec.input("cloudy"), int(spec.input("seed"))
+        # Air in the ice throws light back, most of it in the middle.
+        air = Layer(
+            top=palette.plastic("#eef4f8", roughness=0.3),
+            field="clear",
+            level=cloudy,
+            softness=1.5,
+            rough=0.2,
+            rough_m=0.012,
+        )
+        rough = Pattern(amount=0.0, scale_m=0.012, bump_m=0.00015, roughness=0.12, seed=seed)
+        white = but(palette.ice(cloudy=0.1, seed=seed), patterns=(rough,), layers=(air,))
+        before = dict(body.materials)["fill"]
+        inside = hollow(body.model.variant, number("radius_m"), number("height_m"), number("wall_m"))
+        cells = 10 if body.model.variant == "tray" else 1
+        levels = [inside.level_m(volume / cells) for volume in (water_m3, ice_m3)]
+        return (
+            rollout.reshaped(1, mesh_of(body), after)
+            .resurfaced(1, white, before=before, slot="fill")
+            .then(
+                quantities=(
+                    Quantity(name="mass", start=1000 * water_m3 * WATER_KGPM3, end=1000 * ice_m3 * ICE_KGPM3, unit="g",
+                             provenance="derived", conserved=0.01),
+                    Quantity(name="volume", start=1e6 * water_m3, end=1e6 * ice_m3, unit="cm³", provenance="solved"),
+                    Quantity(name="level", start=levels[0], end=levels[1], unit="m", provenance="solved"),
+                )
+            )
+        )  # fmt: skip
+
+    phrases = Phrases(
+        superficial=(
+            "Freeze {actor} in the {props.label}.",
+            "[Turn {actor} in the {props.label} to ice|Turn {actor} into ice].",
+            "Let {actor} [in the {props.label} freeze|freeze|freeze solid|turn to ice].",
+            "[Cool {actor} until it freezes|Cool {actor} until it is ice].",
+        ),
+        intermediate=(
+            "Freeze {actor} in the {props.label}, so that it turns [cloudy and white|into cloudy ice].",
+            "[Cool|Chill] {actor} in the {props.label} until it is [solid ice|frozen through]; [the ice takes more room than the "
+            "water did|it swells a little as it freezes].",
+            "Let {actor} freeze to [cloudy|whitish] ice [that bulges in the middle|with a slightly domed top].",
+        ),
+        explicit=(
+            "{actor} in the {props.label} [freezes|turns to ice]: it is no longer clear but [cloudy and white with "
+            "trapped bubbles|whitish and full of small bubbles], and its top [bulges|is slightly domed]; (everything else "
+            "stays) nothing else changes.",
+            "The clear {actor.label} becomes [white|cloudy] ice of the same mass and [a tenth|about a tenth] more volume, "
+            "so that it stands [a little higher|slightly higher] in the {props.label} and [bulges|domes] in the middle.",
+            "{mass.start} of water in the {props.label} [freeze|turn] to [cloudy ice|ice that is white with air]; its "
+            "surface, flat before, is [rounded|domed] and (everything else stays) nothing else moves.",
+        ),
+    )
+
+
+def _stuff(draw: Draw, substance: str) -> Material:
+    if substance == "glass":
+        return palette.glass()
+    if substance == "ceramic":
+        return palette.ceramic(draw.color("#34495e", "#7a3b2e", "#2f5d50", "#e9e4d8", "#3b3f46", "#c28f3a"))
+    if substance == "rubber":
+        return palette.rubber(draw.color("#2e6fa7", "#c8453b", "#3f9a74", "#7d5ba6", "#33373c", "#e08a3c"))
+    return palette.plastic(draw.color("#2b7bb9", "#d95a4e", "#4aa88a", "#44474c"))

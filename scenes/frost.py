@@ -1,0 +1,144 @@
+"""Frost grows over a thing: white, granular, with needles that stand off its edges and top."""
+
+from dataclasses import dataclass
+from dataclasses import replace as but
+
+import numpy as np
+
+from simgen import palette
+from simgen.fields import covered_m2, field_values
+from simgen.models import make
+from simgen.models.scatter import needles, sown
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Field, Floats, Layer, Material, Mesh, Quantity, Rollout, SceneSpec, Surface
+
+
+@register("frost")
+@dataclass(frozen=True, kw_only=True)
+class Frost(Scene):
+    """Water vapour settles as ice on a cold thing, first where it faces the sky."""
+
+    grown: Range = (0.42, 0.68)
+    """Share of the surface under frost at the end."""
+    needle_m: Range = (0.0025, 0.0045)
+    """Length of the longest needles."""
+    needles_per_m2: float = 420000.0
+
+    subject_size = (0.03, 0.5)
+    law = "deposition of water vapour"
+    types = (40,)
+    quantities = ("frosted_share", "frosted_area")
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view = draw.view(elevation_deg=(12.0, 34.0), margin=(0.08, 0.2))
+        chosen = draw.object(
+            size_m=(0.05, 0.3),
+            where=lambda a, shape: not a.label.startswith("white") and shape.support().tip_angle_rad > 0.12,
+        )
+        scale = min(1.0, 0.16 / max(chosen.size_m))
+        size = scale * max(chosen.size_m)
+        rime = Field(
+            name="rime", seed=draw.seed(), wave_m=draw.uniform((0.25, 0.5)) * max(chosen.size_m), octaves=5,
+            facing=(0.0, 0.0, draw.uniform((0.5, 1.0))), lean=(0.0, 0.0, draw.uniform((0.2, 0.9))),
+        )  # fmt: skip
+        cold = draw.body(chosen, 1, role="actor", static=True, fields=(rime,), scale=scale)
+        fur = draw.model(
+            make("puddle", volume_m3=1e-8, contact_deg=60.0), 2, role="affected", label="frost", substance="ice", parent=1,
+            position_m=cold.position_m, quaternion=cold.quaternion, material=_crystal(draw.seed()),
+        )  # fmt: skip
+        inputs = {"seed": float(draw.seed()), "grown": draw.uniform(self.grown)}
+        inputs["needle_m"] = draw.uniform(self.needle_m) * min(1.0, size / 0.1)
+        bodies = [cold, fur]
+        bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view)
+        return draw.spec(
+            self.name, bodies, camera=view, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items())
+        )
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        cold, grown, seed = spec.body(1), spec.input("grown"), int(spec.input("seed"))
+        rng = np.random.default_rng(seed)
+        skin = mesh_of(cold)
+        fur = Mesh(surfaces=(self._fur(skin, cold.fields[0], cold.scale, grown, spec.input("needle_m"), rng),))
+        bare, rimed = (
+            Material(
+                template="own",
+                layers=(
+                    Layer(
+                        top=_crystal(seed),
+                        field="rime",
+                        level=level,
+                        softness=0.5,
+                        rough=0.3,
+                        rough_m=0.0045,
+                        thickness_m=0.0004,
+                    ),
+                ),
+            )
+            for level in (0.0, grown)
+        )
+        area = covered_m2(cold.fields[0], skin, grown) * cold.scale**2
+        return (
+            rollout.resurfaced(1, rimed, before=bare)
+            .reshaped(2, mesh_of(spec.body(2)), fur)
+            .shown(2, start=False, end=True)
+            .then(
+                quantities=(
+                    Quantity(name="frosted_share", start=0.0, end=grown, unit="1", provenance="prescribed"),
+                    Quantity(name="frosted_area", start=0.0, end=1e4 * area, unit="cm²", provenance="derived"),
+                )
+            )
+        )
+
+    def _fur(
+        self, skin: Mesh, rime: Field, scale: float, grown: float, longest_m: float, rng: np.random.Generator
+    ) -> Surface:
+        """Needles where there is frost, the longer the earlier it came."""
+        corners = scale * skin.vertices_m[skin.triangles]
+        area = float(
+            np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
+        )
+        count = int(np.clip(self.needles_per_m2 * area, 2000, 22000))
+        points, normals = sown(skin, count, rng)
+        level = _nearest(field_values(rime, skin), skin, points)
+        keep = level < grown
+        age = (grown - level[keep]) / grown
+        lengths = longest_m * (0.25 + 0.75 * np.sqrt(age)) * rng.uniform(0.35, 1.0, keep.sum())
+        return needles(points[keep] * scale, normals[keep], lengths, rng)
+
+    phrases = Phrases(
+        superficial=(
+            "[Cover {actor} with|Have {actor} covered in] [frost|hoarfrost|rime|white frost].",
+            "Let [frost|hoarfrost] [grow over|form on|cover] {actor}.",
+        ),
+        intermediate=(
+            "Let [water vapour|moisture from the air] [freeze|gather as ice] on {actor}, so that [white frost|a white rime] "
+            "[covers|lies on] {frosted_share.end} of it.",
+            "[Frost grows|Let frost grow] over {actor}: [white crystals cover|a white crust of ice crystals covers] "
+            "[{frosted_share.end} of its surface|the larger part of it].",
+        ),
+        explicit=(
+            "{actor}, [bare|clean] before, is white with frost on {frosted_share.end} of its surface, [most of all on "
+            "top|thickest on top]: [small needles of ice stand on it|fine ice crystals bristle from it]; (everything else "
+            "stays) nothing else changes.",
+            "[White ice crystals|Crystals of frost] [have grown|are] on {frosted_share.end} of {actor}; between them its own "
+            "[colour|surface] still shows, and (everything else stays) nothing else [moves|is different].",
+        ),
+    )
+
+
+def _crystal(seed: int) -> Material:
+    white = palette.frost(seed=seed)
+    return but(white, subsurface=0.0, roughness=0.45)
+
+
+def _nearest(values: Floats, mesh: Mesh, points: Floats) -> Floats:
+    """A number known at vertices, at other points of the skin: that of the nearest vertex, in boxes of a few mm."""
+    found = np.empty(len(points))
+    vertices = mesh.vertices_m
+    for first in range(0, len(points), 400):
+        part = points[first : first + 400]
+        squared = (part**2).sum(1)[:, None] - 2 * part @ vertices.T + (vertices**2).sum(1)[None]
+        found[first : first + 400] = values[squared.argmin(axis=1)]
+    return found

@@ -1,0 +1,125 @@
+"""Fruit ripens: it turns from green to the colour of its sort, and a banana gets its brown spots."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simgen import models, palette
+from simgen.models.fruit import SORTS, dressing
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Scene, register
+from simgen.types import Body, Layer, Quantity, Rollout, SceneSpec
+
+SPOTTED = {"banana": (0.1, 0.4), "mango": (0.03, 0.1), "pear": (0.02, 0.07)}
+"""Share of the skin that brown spots cover on over-ripe fruit of a sort."""
+
+
+@register("fruit_ripening")
+@dataclass(frozen=True, kw_only=True)
+class FruitRipening(Scene):
+    """One to three fruits of one sort ripen where they lie."""
+
+    sorts: tuple[str, ...] = (
+        "banana", "banana", "banana", "apple", "tomato", "tomato", "bell pepper", "orange", "lemon", "pear",
+        "avocado", "mango", "strawberry",
+    )  # fmt: skip
+    over_ripe: float = 0.45
+    """How often fruit whose sort gets spots is over-ripe in the end."""
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "ripening"
+    types = (4,)
+    claims = ("ripeness rises",)
+    quantities = ("ripeness", "spotted_share")
+    subject_size = (0.04, 0.45)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, sort = draw.view(elevation_deg=(18.0, 48.0), margin=(0.18, 0.4)), draw.choice(self.sorts)
+        spotted = sort in SPOTTED and draw.chance(self.over_ripe)
+        start = draw.uniform((0.5, 0.75)) if spotted and draw.chance(0.5) else draw.uniform((0.0, 0.12))
+        hue, seed, yaw = draw.integer((0, 2)), draw.seed(), view.azimuth_rad + draw.uniform((-0.9, 0.9)) + np.pi / 2
+        count = draw.choice((1, 2, 3)) if sort != "strawberry" else draw.integer((2, 4))
+        size = draw.uniform(SORTS[sort].size_m)
+        fruit: list[Body] = []
+        for k in range(count):
+            made = models.make(
+                "fruit", variant=sort, seed=seed + k, size_m=size * draw.uniform((0.93, 1.05)), hue=hue, ripeness=start
+            )
+            turn = yaw + draw.uniform((-0.12, 0.12)) if sort == "banana" else draw.angle()
+            fruit.append(
+                draw.model(
+                    made,
+                    k + 1,
+                    role="actor",
+                    label=sort,
+                    substance="fruit",
+                    yaw_rad=turn,
+                    materials=dressing(sort, seed),
+                )
+            )
+        step = 0.215 * size if sort == "banana" else 0.0
+        line = yaw if step else view.azimuth_rad + draw.uniform((-0.7, 0.7))
+        bodies, along, aside = [], 0.0, np.array([-np.sin(line), np.cos(line)])
+        for k, body in enumerate(fruit):
+            radius = float(np.linalg.norm(body.size_m[:2])) / 2 * 0.82
+            along += step if step and k else radius if k else 0.0
+            at = along * aside + (0.0 if step else draw.uniform((-0.3, 0.3)) * radius) * np.array([aside[1], -aside[0]])
+            along += 0.0 if step else radius + 0.004
+            bodies.append(replace(body, position_m=(float(at[0]), float(at[1]), body.position_m[2])))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        inputs = {"ripeness": draw.uniform((0.9, 1.0))}
+        inputs["spotted_share"] = draw.uniform(SPOTTED[sort]) if spotted else 0.0
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
+        )
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        ripe, share, first = spec.input("ripeness"), spec.input("spotted_share"), spec.actor.model
+        assert first is not None
+        sort, start = SORTS[first.variant], first.number("ripeness")
+        unripe_word, ripe_word = sort.names[int(first.number("hue")) % len(sort.names)]
+        half = "dark green" if ripe_word == "dark brown" else "half ripe"
+        words = ((0.35, unripe_word), (0.82, half), (2.0, ripe_word))
+        spot = palette.but(palette.skin("#4b2c12", "#2c170a", spots=0.6, scale_m=0.003), roughness=0.55)
+        for body in spec.bodies:
+            if body.role != "actor" or body.model is None:
+                continue
+            after = models.build(body.model.but(ripeness=ripe))
+            rollout = rollout.reshaped(body.id, mesh_of(body), after)
+            if share:
+                skin = dict(body.materials)["skin"]
+                layer = Layer(top=spot, field="spots", level=share, softness=0.02, rough=0.008, rough_m=0.0015)
+                rollout = rollout.resurfaced(body.id, palette.but(skin, layers=(layer,)), before=skin, slot="skin")
+        ripeness = Quantity(
+            name="ripeness", start=start, end=ripe, unit="", provenance="prescribed", words=words
+        )  # fmt: skip
+        spots = Quantity(name="spotted_share", start=0.0, end=share, unit="1", provenance="prescribed")
+        return rollout.then(quantities=(ripeness, spots))
+
+    phrases = Phrases(
+        superficial=(
+            "[Ripen|Let nature ripen] {actor}.",
+            "[Let|Make] {actor} [ripen|get ripe|become ripe].",
+            "[Turn|Make] {actor} ripe.",
+            "Show {actor} [ripe|once ripe|after ripening].",
+        ),
+        intermediate=(
+            "(spotted_share ends below 0.01) [Ripen|Let time ripen] {actor}, so that the [skin|outside] [turns|goes] "
+            "{ripeness.end word}.",
+            "(spotted_share ends below 0.01) Let {actor} [ripen|get ripe]: the colour [changes|goes] from {ripeness.start "
+            "word} to {ripeness.end word}.",
+            "(spotted_share rises) Let {actor} [ripen|become over-ripe], so that brown spots [appear on|come out on|dot] "
+            "the {ripeness.end word} skin.",
+            "(spotted_share rises) Let time ripen {actor} until the skin is {ripeness.end word} with [dark|brown] spots "
+            "[all over|everywhere].",
+        ),
+        explicit=(
+            "{actor} {ripens/ripen}: the [skin|outside] [turns|changes] from {ripeness.start word} to {ripeness.end word}<, "
+            "and (spotted_share rises) brown spots cover {spotted_share.end} of it>; (everything else stays) everything "
+            "else [stays as it is|stays the same].",
+            "[After ripening|Once ripe], {actor} {is/are} {ripeness.end word} [instead of|and no longer] "
+            "{ripeness.start word}<, with brown spots (spotted_share rises) on {spotted_share.end} of the skin>; "
+            "(everything else stays) nothing else [changes|is different].",
+        ),
+    )

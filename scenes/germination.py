@@ -1,0 +1,90 @@
+"""Seeds in a small pot sprout: a stem lifts two seed leaves out of the soil."""
+
+from dataclasses import dataclass
+
+from simgen import models, palette
+from simgen.models.plant import POT_COLORS, dressing
+from simgen.models.sprout import SEEDS, height_m
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Quantity, Rollout, SceneSpec
+
+
+@register("germination")
+@dataclass(frozen=True, kw_only=True)
+class Germination(Scene):
+    """One to four seeds, seen from near."""
+
+    seeds: tuple[str, ...] = tuple(SEEDS)
+    end: Range = (0.82, 1.0)
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "germination"
+    types = (5,)
+    claims = ("sprout_height rises",)
+    quantities = ("growth", "sprout_height", "num_seeds", "sprouts")
+    subject_size = (0.08, 0.6)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, kind = draw.view(elevation_deg=(24.0, 44.0), margin=(0.04, 0.12)), draw.choice(self.seeds)
+        small = kind in ("pea", "radish")
+        count = draw.integer((3, 7)) if small else draw.choice((1, 2, 3, 4))
+        radius = draw.uniform((0.028, 0.034)) if small or count == 1 else draw.uniform((0.036, 0.046))
+        seed = draw.seed()
+        made = models.make(
+            "sprout", variant=kind, seed=seed, growth=0.0, count=count, hue=draw.integer((0, 3)),
+            pot=draw.integer((0, 4)), pot_radius_m=radius, pot_height_m=radius * draw.uniform((1.0, 1.3)),
+        )  # fmt: skip
+        table = dict(dressing("basil", draw.choice(("terracotta", *POT_COLORS)), seed))
+        table["seed"] = palette.but(table["stem"], roughness=0.4)
+        pot = draw.model(
+            made, 1, role="actor", label="small pot", substance="plant", yaw_rad=draw.angle(), materials=tuple(table.items()),
+        )  # fmt: skip
+        bodies = [pot, *draw.bystanders([pot], draw.integer(self.num_bystanders), view=view)]
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
+            inputs=(("growth", draw.uniform(self.end)),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        body = rollout.spec.actor
+        assert body.model is not None
+        after = body.model.but(growth=rollout.spec.input("growth"))
+        growth = Quantity(name="growth", start=0.0, end=after.number("growth"), unit="", provenance="prescribed")
+        height = Quantity(
+            name="sprout_height", start=height_m(body.model), end=height_m(after), unit="m", provenance="derived"
+        )
+        kind, count = SEEDS[body.model.variant].label, body.model.number("count")
+        seed = kind if kind.endswith("seed") else f"{kind} seed"
+        seeds = Quantity(
+            name="num_seeds", start=count, end=count, unit="", provenance="derived",
+            words=((1.5, seed), (99.0, f"{seed}s")),
+        )  # fmt: skip
+        sprouts = Quantity(
+            name="sprouts", start=0.0, end=count, unit="", provenance="prescribed",
+            words=((0.5, "no sprout"), (1.5, "a green sprout"), (99.0, "green sprouts")),
+        )  # fmt: skip
+        changed = rollout.reshaped(body.id, mesh_of(body), models.build(after))
+        return changed.then(quantities=(growth, height, seeds, sprouts))
+
+    phrases = Phrases(
+        superficial=(
+            "[Let|Make] the {num_seeds.end word} in {actor} [sprout|germinate].",
+            "[Grow|Raise] {sprouts.end word} from the {num_seeds.end word} in {actor}.",
+            "[Show|Picture] the {num_seeds.end word} in {actor} after [sprouting|germination].",
+        ),
+        intermediate=(
+            "Let the {num_seeds.end word} in {actor} [sprout|germinate], with {sprouts.end word} and [open|green] seed leaves "
+            "[coming up|rising] out of the soil.",
+            "[Let|Make] the {num_seeds.end word} in {actor} [germinate|sprout]: the coat splits, and up [come|grow] {sprouts.end word} "
+            "with [green|open] seed leaves.",
+        ),
+        explicit=(
+            "(num_seeds ends below 1.5) The {num_seeds.end word} in {actor} has [sprouted|germinated]: a [pale|thin] stem "
+            "of {sprout_height.end} [carries|holds] two open seed leaves, the empty coat lies beside it, and "
+            "(everything else stays) nothing else [changes|is different].",
+            "(num_seeds ends above 1.5) The {num_seeds.end word} in {actor} have [sprouted|germinated]: [pale|thin] stems "
+            "of up to {sprout_height.end} each [carry|hold] two open seed leaves, the empty coats lie beside them, and "
+            "(everything else stays) nothing else [changes|is different].",
+        ),
+    )

@@ -1,0 +1,151 @@
+"""Ice on a table melts, in part or all of it, to a puddle of the same mass."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simgen import models, palette
+from simgen.models import make
+from simgen.models.ice import ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
+from simgen.sampling import Draw, ref
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Body, Floats, Mesh, Model, Quantity, Rollout, SceneSpec, Vec3
+
+PIECES = (
+    ("cube", "ice cube", (0.03, 0.042), (0.85, 1.05)),
+    ("cube", "ice cube", (0.03, 0.042), (0.85, 1.05)),
+    ("block", "block of ice", (0.045, 0.06), (0.55, 0.75)),
+    ("ball", "ice ball", (0.04, 0.055), (1.0, 1.0)),
+    ("cylinder", "ice cylinder", (0.035, 0.045), (0.8, 1.1)),
+    ("star", "ice star", (0.055, 0.07), (0.35, 0.45)),
+    ("heart", "ice heart", (0.05, 0.065), (0.35, 0.5)),
+)
+"""Variant, name, width in metres, height against width."""
+DARK = ("dark_slate", "walnut_staves", "blue_boards", "green_tiles", "oak_planks")
+
+
+@register("ice_melt")
+@dataclass(frozen=True, kw_only=True)
+class IceMelt(Scene):
+    """One piece of ice, or up to three cubes, become a puddle; sometimes a rest of the ice still stands in it."""
+
+    melted: Range = (0.55, 0.85)
+    """Share of the ice that is gone where some of it is left."""
+    whole_probability: float = 0.5
+    """How often all of it melts."""
+    contact_deg: Range = (45.0, 68.0)
+
+    law = "latent heat and conservation of mass"
+    types = (43,)
+    quantities = ("total_mass", "ice_mass", "water_mass")
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        variant, label, size, height = draw.choice(PIECES)
+        view = draw.view(elevation_deg=(17.0, 34.0), margin=(0.08, 0.2))
+        melted = 1.0 if draw.chance(self.whole_probability) else draw.uniform(self.melted)
+        made = make(
+            "ice_piece", variant=variant, seed=draw.seed(), size_m=draw.uniform(size), height=draw.uniform(height),
+            bubbles=draw.uniform((90.0, 420.0)),
+        )  # fmt: skip
+        spots = _spots(draw, made.number("size_m")) if variant == "cube" else [(0.0, 0.0, 0.0)]
+        clear = palette.ice(cloudy=draw.uniform((0.03, 0.16)), seed=draw.seed())
+        air = palette.plastic("#f4f9fb", roughness=0.6)
+        ice = [
+            draw.model(
+                replace(made, seed=made.seed + k), k + 1, role="actor", label=label, substance="ice", at=spot[:2],
+                yaw_rad=draw.angle(), material=clear, materials=(("core", air),),
+            )
+            for k, spot in enumerate(spots)
+        ]  # fmt: skip
+        water = draw.model(
+            make("puddle", seed=draw.seed(), volume_m3=1e-5, contact_deg=draw.uniform(self.contact_deg),
+                 uneven=draw.uniform((0.1, 0.22)), stretch=draw.uniform((0.85, 1.2))),
+            9, role="affected", label="puddle", substance="water", parent=1, on_m=-0.0001, yaw_rad=draw.angle(),
+            at=np.mean(spots, axis=0)[:2], material=palette.liquid("#e4eff2"),
+        )  # fmt: skip
+        stage = draw.stage(("table", "table", "floor"))
+        chosen = [s for s in draw.catalog.surfaces if s.id in DARK]
+        return draw.spec(
+            self.name, [*ice, water], camera=view, stage=replace(stage, surface=ref(draw.choice(chosen))),
+            lights=draw.lights(view) or draw.lights(view), duration_s=0.05, end_state="steady", inputs=(("melted", melted),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec, melted = rollout.spec, rollout.spec.input("melted")
+        ice = [body for body in spec.bodies if body.role == "actor"]
+        puddle = spec.body(9)
+        assert puddle.model is not None
+        whole = [mesh_of(body) for body in ice]
+        left = [models.build(_model(body).but(melted=melted)) for body in ice] if melted < 1.0 else []
+        before, after = (sum(solid_m3(mesh) for mesh in meshes) * ICE_KGPM3 for meshes in (whole, left))
+        # What of the ice stands in the water takes room in it.
+        deep = puddle_thickness_m(puddle.model.number("contact_deg"))
+        under = sum(_below_m3(mesh, deep) for mesh in left)
+        wet = models.build(puddle.model.but(volume_m3=(before - after) / WATER_KGPM3 + under))
+        water_kg = (models.volume_m3(wet) - under) * WATER_KGPM3
+        for body, mesh, k in zip(ice, whole, range(len(ice)), strict=True):
+            rollout = (
+                rollout.reshaped(body.id, mesh, left[k]) if left else rollout.shown(body.id, start=True, end=False)
+            )
+        grams = [1000 * float(mass) for mass in (before, after, water_kg)]
+        return (
+            rollout.reshaped(9, mesh_of(puddle), wet)
+            .shown(9, start=False, end=True)
+            .then(
+                quantities=(
+                    Quantity(name="total_mass", start=grams[0], end=grams[1] + grams[2], unit="g", provenance="derived",
+                             conserved=0.01),
+                    Quantity(name="ice_mass", start=grams[0], end=grams[1], unit="g", provenance="prescribed"),
+                    Quantity(name="water_mass", start=0.0, end=grams[2], unit="g", provenance="derived"),
+                )
+            )
+        )  # fmt: skip
+
+    phrases = Phrases(
+        superficial=(
+            "[Melt|Thaw] {actor}.",
+            "Let {actor} [melt|thaw|turn to water].",
+            "[Make {actor} melt|Have {actor} melt|Warm {actor} until {it melts/they melt}].",
+            "(ice_mass ends below 0.1) [Turn|Melt] {actor} into [a puddle|water].",
+        ),
+        intermediate=(
+            "(ice_mass ends below 0.1) Let {actor} melt [completely|entirely] into a [flat|thin|shallow] puddle of water.",
+            "(ice_mass ends below 0.1) Warm {actor} until [all the ice has|all of the ice has] turned into [a puddle of "
+            "clear water|clear water that spreads out].",
+            "(ice_mass ends above 0.1) Let {actor} melt [partly|most of the way], so that [what is left is smaller and "
+            "rounder|the rest is small and round] and [stands|sits] in a puddle of water.",
+            "(ice_mass ends above 0.1) [Thaw|Melt] {actor} until only [a small rounded piece|a small rounded rest] of "
+            "{it/each} is left in [the meltwater|a puddle of meltwater].",
+        ),
+        explicit=(
+            "(ice_mass ends below 0.1) {actor} {melts/melt} away: in {its/their} place a flat clear puddle lies on {stage}, "
+            "[{water_mass.end} of water, as much as there was ice|of the same mass, {water_mass.end}].",
+            "(ice_mass ends below 0.1) All of the ice, {ice_mass.start}, [melts|turns to water] and spreads on {stage} as a "
+            "[thin clear puddle|flat puddle] [with a rounded rim|that keeps a rounded rim]; no ice is left.",
+            "(ice_mass ends above 0.1) {actor} {melts/melt} from {ice_mass.start} to {ice_mass.end} of ice: the edges are "
+            "gone, [a smaller rounded rest|a small rounded rest] stands in a clear puddle of {water_mass.end} of water.",
+            "(ice_mass ends above 0.1) [Most of the|Much of the] ice turns to water, {water_mass.end} of it, and spreads as "
+            "a [clear|thin clear] puddle on {stage}; the ice in its middle is [small and round|rounded and much smaller].",
+        ),
+    )
+
+
+def _spots(draw: Draw, size_m: float) -> list[Vec3]:
+    """One, two or three places that are a little apart."""
+    count = draw.choice((1, 1, 2, 3))
+    turn = draw.angle()
+    apart = 0.0 if count == 1 else size_m * (0.85 if count == 2 else 1.0) * draw.uniform((1.0, 1.15))
+    angles = [turn + 2 * np.pi * k / count for k in range(count)]
+    return [(float(apart * np.cos(a)), float(apart * np.sin(a)), 0.0) for a in angles]
+
+
+def _model(body: Body) -> Model:
+    assert body.model is not None
+    return body.model
+
+
+def _below_m3(mesh: Mesh, height_m: float) -> float:
+    """Volume of a solid below a height, by slices through its section areas (its foot is nearly straight there)."""
+    points: Floats = mesh.vertices_m.copy()
+    points[:, 2] = np.minimum(points[:, 2], height_m)
+    return models.volume_m3(Mesh(surfaces=(replace(mesh.surfaces[0], vertices_m=points),)))

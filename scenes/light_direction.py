@@ -1,0 +1,115 @@
+"""The light comes from another side: shadows swing and change their length."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simgen.framing import framed
+from simgen.geometry import direction, vec3
+from simgen.lamps import dim_room
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.solvers.optics import shadow_length
+from simgen.types import Framing, Light, Quantity, Rollout, SceneSpec, Vec3
+
+SIDES = ((-157.5, "towards the back"), (-112.5, "to the left and to the back"), (-67.5, "to the left"),
+         (-22.5, "to the left and to the front"), (22.5, "towards the front"), (67.5, "to the right and to the front"),
+         (112.5, "to the right"), (157.5, "to the right and to the back"), (181.0, "towards the back"))  # fmt: skip
+"""Where a shadow points, in degrees from the way to the camera, growing to the right of the picture."""
+AIM_M = (0.0, 0.0, 0.05)
+
+
+@register("light_direction")
+@dataclass(frozen=True, kw_only=True)
+class LightDirection(Scene):
+    """The sun, or a lamp as far off, goes from one side of a few things to another; its disc may be a wide one."""
+
+    swing_deg: Range = (75.0, 170.0)
+    elevation_deg: Range = (16.0, 58.0)
+    pale_probability: float = 0.6
+    """How often the ground is white or grey; else it is any."""
+    num_things: tuple[int, int] = (3, 4)
+
+    law = "rectilinear propagation of light"
+    types = (32,)
+    quantities = ("light_azimuth", "light_elevation", "shadow_direction", "shadow_length")
+    changed_share = 1.0
+    subject_size = (0.06, 0.5)
+    brightness = (0.15, 0.75)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view = draw.view(elevation_deg=(18.0, 36.0), margin=(0.1, 0.22))
+        things = draw.still_life(draw.integer(self.num_things), view=view)
+        first = draw.choice((-1.0, 1.0)) * draw.uniform((28.0, 130.0))
+        swing = -np.sign(first) * draw.uniform(self.swing_deg)
+        second = (first + swing + 180.0) % 360.0 - 180.0
+        elevations = [draw.uniform(self.elevation_deg) for _ in range(2)]
+        inputs = {"azimuth_start": first, "azimuth_end": second, "azimuth_view": view.azimuth_rad}
+        inputs |= {"elevation_start": elevations[0], "elevation_end": elevations[1]}
+        warm = draw.uniform((0.0, 1.0))
+        color = vec3(np.array([1.0, 0.9, 0.76]) * warm + np.array([0.97, 0.98, 1.0]) * (1 - warm))
+        light = Light(
+            kind="sun", name="lamp", look_at_m=AIM_M, color=color, position_m=_place(view, first, elevations[0]),
+            angle_rad=draw.choice((0.0093, 0.0093, 0.03)), power=draw.uniform((5.0, 7.5)),
+        )  # fmt: skip
+        if draw.chance(self.pale_probability):
+            stage, room = draw.pale_stage(), dim_room(draw, (0.2, 0.4))
+        else:
+            stage, room = draw.stage(), replace(draw.environment(), strength=draw.uniform((0.3, 0.5)))
+        return draw.spec(
+            self.name, things, stage=stage, camera=view, lights=(light,), environment=room, duration_s=0.05,
+            end_state="steady",
+            inputs=tuple(inputs.items()),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        assert isinstance(spec.camera, Framing)
+        azimuth, elevation = (
+            [spec.input(f"{what}_{w}") for w in ("start", "end")] for what in ("azimuth", "elevation")
+        )
+        place = _place(spec.camera, azimuth[1], elevation[1])
+        after = replace(spec.light("lamp"), position_m=place)
+        shadow = [(a + 360.0) % 360.0 - 180.0 for a in azimuth]
+        long = [float(shadow_length(np.radians(e))) for e in elevation]
+        quantities = (
+            Quantity(name="light_azimuth", start=azimuth[0], end=azimuth[1], unit="deg", provenance="prescribed"),
+            Quantity(name="light_elevation", start=elevation[0], end=elevation[1], unit="deg", provenance="prescribed"),
+            Quantity(name="shadow_direction", start=shadow[0], end=shadow[1], unit="deg", provenance="solved",
+                     words=SIDES),
+            Quantity(name="shadow_length", start=long[0], end=long[1], unit="heights", provenance="solved"),
+        )  # fmt: skip
+        return framed(rollout.relit(after), mesh_of).then(quantities=quantities)
+
+    phrases = Phrases(
+        superficial=(
+            "[Move|Shift] the light from {light.start side} to {light.end side}.",
+            "[Let|Make] the light come from {light.end side}[| instead].",
+            "Light the [scene|things] from {light.end side}[| instead].",
+        ),
+        intermediate=(
+            "[Move|Shift] the light from {light.start side} to {light.end side} so that the shadows [swing round and "
+            "point|point] {shadow_direction.end word}.",
+            "[Let|Make] the light come from {light.end side}, so that [all shadows|the shadows] [lie|point] "
+            "{shadow_direction.end word}.",
+            "(shadow_length rises) Let the light come from {light.end side} and from lower, so that the shadows "
+            "[get longer and|are longer and] point {shadow_direction.end word}.",
+            "(shadow_length falls) Let the light come from {light.end side} and from higher up, so that the shadows "
+            "[get shorter and|are shorter and] point {shadow_direction.end word}.",
+        ),
+        explicit=(
+            "The light comes from {light.end side} instead of {light.start side}: the [shadows|cast shadows], which "
+            "pointed {shadow_direction.start word}, now point {shadow_direction.end word}<, [are longer (shadow_length "
+            "rises)|are shorter (shadow_length falls)]>, the lit sides of things [change|swap], and (everything else "
+            "stays) nothing else [moves|changes place].",
+            "With the light now from {light.end side}, [about {light_elevation.end} above the ground|standing "
+            "{light_elevation.end} high], every shadow points {shadow_direction.end word}, the sides that face "
+            "{light.end side} are bright, and (everything else stays) nothing else [moves|changes place].",
+        ),
+    )
+
+
+def _place(view: Framing, azimuth_deg: float, elevation_deg: float) -> Vec3:
+    """Where the light stands: `azimuth_deg` to the right of the camera as seen from it."""
+    toward = direction(view.azimuth_rad + np.radians(azimuth_deg), np.radians(elevation_deg))
+    return vec3(5.0 * toward + np.array(AIM_M))

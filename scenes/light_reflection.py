@@ -1,0 +1,183 @@
+"""A mirror is turned until things are seen in it, or a metal surface is polished until it mirrors what stands on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen import models, palette
+from simgen.framing import framed
+from simgen.geometry import direction, quat, quat_from_axis_angle, quat_rotate
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.solvers.optics import mirror_image_m, mirror_normal, seen_in_mirror
+from simgen.types import Body, Camera, Framing, Quantity, Rollout, SceneSpec
+
+METALS = (("#b9bcc0", "steel"), ("#c9a24d", "brass"), ("#b8714c", "copper"), ("#c9cbcd", "silver"))
+FRAMES = ("#26282b", "#ece9e2", "#7a2f2a", "#31506b", "#6b4426", "#b08d57")
+
+
+@register("light_reflection")
+@dataclass(frozen=True, kw_only=True)
+class LightReflection(Scene):
+    """What a mirror or a polished surface shows appears or goes away."""
+
+    mirror_probability: float = 0.5
+    turn_deg: Range = (24.0, 40.0)
+    dull: Range = (0.5, 0.7)
+    """Roughness of an unpolished surface."""
+    appear_probability: float = 0.7
+    """How often the image appears rather than goes away."""
+    shown: float = 0.6
+    """Least share of the things that the turned mirror must show."""
+
+    law = "law of reflection"
+    types = (36,)
+    quantities = ("mirror_turn", "reflected_share", "surface_roughness", "image_distance")
+    subject_size = (0.03, 0.7)
+    changed_share = 0.8
+    contrast = 3.0
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        mirror, appears = draw.chance(self.mirror_probability), draw.chance(self.appear_probability)
+        view = draw.view(elevation_deg=(8.0, 17.0) if mirror else (10.0, 22.0), margin=(0.06, 0.14))
+        if mirror:
+            bodies, inputs = _before_mirror(draw, view, draw.uniform(self.turn_deg), appears)
+        else:
+            rough = [draw.uniform(self.dull), draw.uniform((0.02, 0.05))]
+            bodies = _with_metal(draw, view, rough[0] if appears else rough[1])
+            inputs = {"roughness_end": rough[1] if appears else rough[0]}
+        return draw.spec(self.name, bodies, camera=view, duration_s=0.05, end_state="steady",
+                         inputs=tuple(inputs.items()))  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        actor = rollout.spec.actor
+        assert actor.model is not None
+        things = [body.id for body in rollout.spec.bodies if body.id != actor.id]
+        turn, share, rough, far = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
+        if actor.model.name == "mirror":
+            turn[1] = rollout.spec.input("turn_deg")
+            yaw = quat_from_axis_angle((0, 0, 1), rollout.spec.input("yaw_end"))
+            rollout = framed(rollout.posed(actor.id, actor.position_m, quat(yaw)), mesh_of, also=things)
+            camera = rollout.spec.camera
+            assert isinstance(camera, Camera)
+            cloud = np.concatenate(
+                [
+                    np.array(b.position_m) + quat_rotate(b.quaternion, mesh_of(b).vertices_m * b.scale)
+                    for b in rollout.spec.bodies
+                    if b.id in things
+                ]
+            )
+            size = (actor.model.number("width_m") - 0.03, actor.model.number("height_m") - 0.05)
+            middle = np.array(actor.position_m) + np.array([0.0, 0.0, actor.model.number("height_m") / 2])
+            for k, index in enumerate((rollout.start_index, rollout.end_index)):
+                normal = quat_rotate(rollout.poses(actor.id).quaternion[index], np.array([1.0, 0.0, 0.0]))
+                share[k] = seen_in_mirror(cloud, camera.position_m, middle, normal, size)
+                image = mirror_image_m(cloud.mean(axis=0), middle, normal)
+                far[k] = float(np.linalg.norm(image - camera.position_m))
+        else:
+            before = dict(actor.materials)["surface"]
+            rough = [before.roughness, rollout.spec.input("roughness_end")]
+            after = palette.but(before, roughness=rough[1])
+            rollout = framed(rollout.resurfaced(actor.id, after, before=before, slot="surface"), mesh_of, also=things)
+        rows = (("mirror_turn", turn, "deg", "prescribed"), ("reflected_share", share, "1", "solved"),
+                ("surface_roughness", rough, "1", "prescribed"), ("image_distance", far, "m", "solved"))  # fmt: skip
+        quantities = tuple(
+            Quantity(name=name, start=values[0], end=values[1], unit=unit, provenance=source)  # type: ignore[arg-type]
+            for name, values, unit, source in rows
+        )
+        return rollout.then(quantities=quantities)
+
+    def reject(self, rollout: Rollout) -> str | None:
+        share = rollout.quantity("reflected_share")
+        low, high = sorted((share.start, share.end))
+        if rollout.quantity("mirror_turn").end and not (low < 0.1 and high > self.shown):
+            return f"the mirror shows {low:.0%} and {high:.0%} of the things"
+        return None
+
+    phrases = Phrases(
+        superficial=(
+            "(reflected_share rises) [Turn|Rotate|Swivel] {actor} so that it shows {bystanders}.",
+            "(reflected_share rises) [Turn|Rotate|Swivel] {actor} towards {bystanders}.",
+            "(reflected_share falls) [Turn|Rotate|Swivel] {actor} away from {bystanders}.",
+            "(reflected_share falls) [Turn|Rotate|Swivel] {actor} so that it no longer shows {bystanders}.",
+            "(surface_roughness falls) [Polish|Buff] {actor}[| until it shines| to a mirror finish].",
+            "(surface_roughness falls) Make {actor} [shiny|glossy|mirror-like].",
+            "(surface_roughness rises) Make {actor} [matt|dull|brushed and dull].",
+            "(surface_roughness rises) [Dull|Roughen] {actor}[| until it no longer shines].",
+        ),
+        intermediate=(
+            "(reflected_share rises) [Turn|Rotate|Swivel] {actor} until the reflection of {bystanders} [appears|can be "
+            "seen] in it.",
+            "(reflected_share falls) [Turn|Rotate|Swivel] {actor} until the reflection of {bystanders} [is gone|has "
+            "left it].",
+            "(surface_roughness falls) [Polish|Buff] {actor} so that it [mirrors|reflects] {bystanders} [sharply|"
+            "clearly].",
+            "(surface_roughness rises) [Dull|Roughen] {actor} so that the [mirror images|reflections] of {bystanders} "
+            "[blur away|are lost].",
+        ),
+        explicit=(
+            "(reflected_share rises) {actor} is [turned|rotated] by {mirror_turn.change} about the vertical: light from "
+            "{bystanders} now reaches the eye by way of the mirror, which shows {it/them} from the [back|other "
+            "side], and (everything else stays) nothing else [moves|changes place].",
+            "(reflected_share falls) {actor} is [turned|rotated] by {mirror_turn.change} about the vertical: it now "
+            "reflects [another part of the room|the empty side of the room] and {bystanders} [can no longer be seen in "
+            "it|{has/have} left the mirror], and (everything else stays) nothing else [moves|changes place].",
+            "(surface_roughness falls) {actor} is polished smooth: in place of a [dull sheen|blurred sheen] it shows "
+            "sharp mirror images of {bystanders} and the room, and (everything else stays) nothing else "
+            "[moves|changes place].",
+            "(surface_roughness rises) {actor} is [matt|dull]: its rough surface scatters the light and shows only a "
+            "[soft sheen|blurred glow] in place of {bystanders}, and (everything else stays) nothing else "
+            "[moves|changes place].",
+        ),
+    )
+
+
+def _before_mirror(draw: Draw, view: Framing, turn_deg: float, appears: bool) -> tuple[list[Body], dict[str, float]]:
+    """A standing mirror that faces the camera more or less, and a thing or two before it and to one side."""
+    toward = direction(view.azimuth_rad)
+    across = np.array([-toward[1], toward[0], 0.0])
+    side = draw.choice((-1.0, 1.0))
+    things = draw.still_life(draw.integer((1, 2)), view=view, first_id=2, role="bystander", size_m=(0.07, 0.2))
+    reach = max(float(np.hypot(*t.position_m[:2])) + float(np.hypot(*t.size_m[:2])) / 2 for t in things)
+    width, height = draw.uniform((0.24, 0.32)), draw.uniform((0.28, 0.38))
+    place = -(0.5 * width + 0.35 * reach + draw.uniform((0.0, 0.03))) * toward
+    place = place + side * (reach + draw.uniform((0.08, 0.13))) * across
+    eye = 1.1 * toward + [0.0, 0.0, 0.3]
+    normal = mirror_normal([*place[:2], 0.0], [*eye[:2], 0.0], (0.0, 0.0, 0.0))
+    shown = float(np.arctan2(normal[1], normal[0]))
+    # Away from the things: the mirror then looks past them on the far side.
+    sense = np.sign(np.cross(normal, -place)[2])
+    averted = shown - sense * np.radians(turn_deg)
+    start, end = (averted, shown) if appears else (shown, averted)
+    paint = draw.choice(FRAMES)
+    frame = palette.metal("#b08d57", roughness=0.3) if draw.chance(0.25) else palette.ceramic(paint, roughness=0.35)
+    variant = draw.choice(("rect", "rect", "round"))
+    mirror = draw.model(
+        models.make("mirror", variant=variant, width_m=width, height_m=height), 1, role="actor",
+        label="round mirror" if variant == "round" else "mirror", substance="glass", at=place[:2], yaw_rad=start,
+        materials=(("mirror", palette.mirror()), ("frame", frame), ("back", palette.plastic("#8a6a48", roughness=0.6))),
+    )  # fmt: skip
+    return [mirror, *things], {"yaw_end": end, "turn_deg": turn_deg}
+
+
+def _with_metal(draw: Draw, view: Framing, roughness: float) -> list[Body]:
+    """A piece of metal with things on it or around it."""
+    variant = draw.choice(("slab", "slab", "disc", "ball", "vase"))
+    paint, metal = draw.choice(METALS)
+    flat = variant in ("slab", "disc")
+    width = draw.uniform({"slab": (0.36, 0.46), "disc": (0.36, 0.46), "ball": (0.14, 0.2)}.get(variant, (0.11, 0.15)))
+    height = draw.uniform((0.012, 0.02)) if flat else width * (1.0 if variant == "ball" else draw.uniform((1.6, 2.1)))
+    made = models.make("smooth_piece", variant=variant, width_m=width, depth_m=width * draw.uniform((0.7, 1.0)),
+                       height_m=height)  # fmt: skip
+    noun = {"slab": "plate", "disc": "round plate", "ball": "ball", "vase": "vase"}[variant]
+    label = f"round {metal} plate" if variant == "disc" else f"{metal} {noun}"
+    piece = draw.model(made, 1, role="actor", label=label, substance="metal", yaw_rad=view.azimuth_rad,
+                       materials=(("surface", palette.metal(paint, roughness=roughness)),))  # fmt: skip
+    taken = [] if flat else [(0.0, 0.0, width / 2)]
+    things = draw.still_life(
+        draw.integer((2, 3)), view=view, first_id=2, role="bystander", taken=taken, size_m=(0.05, 0.16),
+        on_m=height if flat else 0.0,
+    )  # fmt: skip
+    if flat:
+        things = [t for t in things if np.hypot(*t.position_m[:2]) + np.hypot(*t.size_m[:2]) / 2 < 0.55 * width]
+    return [piece, *things]

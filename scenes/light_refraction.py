@@ -1,0 +1,169 @@
+"""Water is poured into a glass, or out of it: what stands in it looks bent, what is behind it looks turned around."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen import models, palette
+from simgen.framing import framed
+from simgen.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
+from simgen.models.glassware import content_m3, leaning
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.solvers.optics import magnification, round_focus_m, snell_rad
+from simgen.types import Body, Framing, Model, Quantity, Rollout, SceneSpec
+
+PAINTS = (("#e0b020", "yellow"), ("#b3261e", "red"), ("#1f6f8b", "blue"), ("#2f7d4f", "green"), ("#d9662b", "orange"))
+PRINTS = (("arrow", "an arrow"), ("letter", "a letter F"), ("halves", "two coloured fields"))
+
+
+@register("light_refraction")
+@dataclass(frozen=True, kw_only=True)
+class LightRefraction(Scene):
+    """A glass with a pencil, a straw, a spoon or a brush in it, or with a printed card behind it, is filled or emptied."""
+
+    level: Range = (0.55, 0.78)
+    """Of the water, in heights of the glass."""
+    card_probability: float = 0.35
+    fill_probability: float = 0.65
+    """How often water comes in rather than out."""
+    num_others: tuple[int, int] = (0, 2)
+
+    law = "Snell's law of refraction"
+    types = (37,)
+    quantities = ("water_level", "water_volume", "sight_bend", "magnification")
+    subject_size = (0.03, 0.6)
+    contrast = 1.5
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        behind = draw.chance(self.card_probability)
+        view = draw.view(elevation_deg=(5.0, 11.0) if behind else (9.0, 20.0), margin=(0.12, 0.22))
+        height, radius = draw.uniform((0.105, 0.135)), draw.uniform((0.033, 0.041))
+        full = draw.uniform(self.level) * height if not behind else 0.86 * height
+        made = models.make(
+            "drinking_glass", variant="tumbler", height_m=height, radius_m=radius,
+            taper=draw.uniform((0.93, 1.0)) if behind else draw.uniform((0.8, 0.97)), wall_m=0.0018,
+            floor_m=draw.uniform((0.005, 0.010)), level_m=0.0,
+        )  # fmt: skip
+        fill = draw.chance(self.fill_probability)
+        start, end = (0.0, full) if fill else (full, 0.0)
+        glass = draw.model(
+            made.but(level_m=start), 1, role="actor", label="glass", substance="glass", yaw_rad=draw.angle(),
+            materials=(("glass", palette.glass()), ("liquid", palette.liquid())),
+        )  # fmt: skip
+        away = -direction(view.azimuth_rad)
+        gap = radius * draw.uniform((3.0, 3.8)) if behind else 0.0
+        second = _card(draw, made, view, gap) if behind else _stick(draw, made, view)
+        side = 0.13 if behind else float(np.hypot(*second.position_m[:2])) + 0.04
+        taken = [(0.0, 0.0, max(radius, side)), (*(away * gap)[:2], 0.12)] if behind else [(0.0, 0.0, side)]
+        others = draw.still_life(draw.integer(self.num_others) * (not behind), view=view, first_id=3, role="prop",
+                                 taken=taken, size_m=(0.05, 0.14))  # fmt: skip
+        stage = draw.pale_stage(("sweep", "sweep", "floor")) if draw.chance(0.7) else draw.stage()
+        return draw.spec(
+            self.name, [glass, second, *others], stage=stage, camera=view, duration_s=0.05, end_state="steady",
+            inputs=(("level_end", end), ("card_m", gap), ("elevation", view.elevation_rad)),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec = rollout.spec
+        made = spec.actor.model
+        assert made is not None
+        levels = [made.number("level_m"), spec.input("level_end")]
+        incidence = np.pi / 2 - spec.input("elevation")
+        bend = float(np.degrees(incidence - snell_rad(incidence, palette.IOR["air"], palette.IOR["water"])))
+        image = 1.0
+        if spec.input("card_m"):
+            image = magnification(round_focus_m(made.number("radius_m"), palette.IOR["water"]), spec.input("card_m"))
+        volume = [1e6 * content_m3(made, level) for level in levels]
+        images = [image if level else 1.0 for level in levels]
+        bends = [bend if level else 0.0 for level in levels]
+        quantities = (
+            Quantity(name="water_level", start=levels[0], end=levels[1], unit="m", provenance="prescribed"),
+            Quantity(name="water_volume", start=volume[0], end=volume[1], unit="ml", provenance="derived"),
+            Quantity(name="sight_bend", start=bends[0], end=bends[1], unit="deg", provenance="solved"),
+            Quantity(name="magnification", start=images[0], end=images[1], unit="1", provenance="solved"),
+        )
+        before, after = (models.build(made.but(level_m=level)) for level in levels)
+        return framed(rollout.reshaped(spec.actor.id, before, after), mesh_of, also=(2,)).then(quantities=quantities)
+
+    phrases = Phrases(
+        superficial=(
+            "(water_level rises) [Fill {actor} with water|Pour water into {actor}|Put water into {actor}].",
+            "(water_level rises) Let there be [{water_volume.end} of|clear] water in {actor}.",
+            "(water_level falls) [Empty {actor}|Pour the water out of {actor}|Pour out the water in {actor}].",
+            "(water_level falls) Let there be no [more |]water in {actor}.",
+        ),
+        intermediate=(
+            "(water_level rises; magnification ends above 0.9) [Fill {actor} with water|Pour water into {actor}] so "
+            "that {bystanders} [looks|seems] [bent|kinked] at the [surface of the water|water line].",
+            "(water_level rises; magnification ends below 0) [Fill {actor} with water|Pour water into {actor}] so "
+            "that it works as a lens and shows {bystanders} behind it [turned around|the wrong way round].",
+            "(water_level falls; magnification starts above 0.9) [Empty {actor}|Pour the water out of {actor}] so that "
+            "{bystanders} [looks|seems] straight again[| all the way].",
+            "(water_level falls; magnification starts below 0) [Empty {actor}|Pour the water out of {actor}] so that "
+            "{bystanders} is seen through it the right way round[| again].",
+        ),
+        explicit=(
+            "(water_level rises; magnification ends above 0.9) [Clear|{water_volume.end} of clear] water stands in "
+            "{actor}, {water_level.end} deep: light is refracted at its [surface|border], so the part of {bystanders} "
+            "below the water line is [shifted|displaced] and looks wider, while (everything else stays) nothing else "
+            "moves.",
+            "(water_level rises; magnification ends below 0) [Clear|{water_volume.end} of clear] water stands in "
+            "{actor}, which now acts as a round lens: through it the print on {bystanders} appears with left and right "
+            "[swapped|exchanged], while (everything else stays) nothing else moves.",
+            "(water_level falls; magnification starts above 0.9) {actor} is [empty|without water], so nothing "
+            "[refracts|bends] the light on its way from {bystanders}: [it looks straight|it is seen in one straight "
+            "piece] through the glass wall, while (everything else stays) nothing else moves.",
+            "(water_level falls; magnification starts below 0) {actor} is [empty|without water] and no longer a lens: "
+            "through it the print on {bystanders} appears [the right way round|as it really is], while (everything "
+            "else stays) nothing else moves.",
+        ),
+    )
+
+
+def _stick(draw: Draw, made: Model, view: Framing) -> Body:
+    """Something that stands in the glass and leans on its rim, across the line of sight."""
+    kind = draw.choice(("pencil", "pencil", "straw", "spoon", "brush"))
+    thick = {"pencil": 0.0038, "straw": 0.0036, "spoon": 0.0034, "brush": 0.0042}[kind]
+    # Behind the middle and to one side of it: there the water, a round lens, displaces it most.
+    away, side = view.azimuth_rad + np.pi, draw.choice((-1.0, 1.0))
+    foot, way = leaning(
+        made, thick, foot_rad=away + side * draw.uniform((-0.6, 0.1)), rim_rad=away + side * draw.uniform((1.1, 1.6)),
+        inset_m=0.012 if kind == "spoon" else 0.0,
+    )  # fmt: skip
+    reach = made.number("height_m") / way[2]
+    paint, name = draw.choice(PAINTS)
+    table = {
+        "paint": palette.plastic(paint, roughness=0.3), "wood": palette.wood("#d9b585", "#c79d68"),
+        "lead": palette.plastic("#2b2b2d"), "metal": palette.metal("#c4c2bd", roughness=0.2),
+        "rubber": palette.rubber("#d98a83"), "second": palette.plastic("#f2f0ea", roughness=0.3),
+        "hair": palette.rubber("#5b3a22"),
+    }  # fmt: skip
+    yaw = quat_from_axis_angle((0, 0, 1), float(np.arctan2(way[1], way[0])))
+    tilt = quat_from_axis_angle((0, 1, 0), float(np.arccos(way[2])))
+    own = quat_from_axis_angle((0, 0, 1), np.pi / 2 if kind == "spoon" else draw.angle())
+    label = {"pencil": f"{name} pencil", "straw": f"{name} straw", "spoon": "metal spoon", "brush": f"{name} brush"}
+    return draw.model(
+        models.make("stick", variant=kind, length_m=reach * draw.uniform((1.3, 1.6)), radius_m=thick), 2,
+        role="bystander", label=label[kind], substance="metal" if kind == "spoon" else "wood",
+        position_m=vec3(foot), quaternion=quat(quat_multiply(quat_multiply(yaw, tilt), own)),
+        materials=tuple(table.items()),
+    )  # fmt: skip
+
+
+def _card(draw: Draw, made: Model, view: Framing, gap_m: float) -> Body:
+    """A printed card behind the glass, its print where the line of sight through the glass meets it."""
+    variant, name = draw.choice(PRINTS)
+    lift = max(0.52 * made.number("height_m") - gap_m * float(np.tan(view.elevation_rad)), 0.045)
+    size = made.number("radius_m") * (0.9 if variant == "halves" else 0.82)
+    # Two that nobody takes for each other.
+    (ink, _), (other, _) = draw.choice((PAINTS[:2], PAINTS[1:3], PAINTS[2::2], PAINTS[::3], PAINTS[:3:2]))
+    ink, other = draw.choice(((ink, other), (other, ink)))
+    table = {"card": palette.paper("#f4f1e8"), "ink": palette.plastic(ink, roughness=0.6),
+             "second": palette.plastic(other, roughness=0.6), "foot": palette.wood()}  # fmt: skip
+    return draw.model(
+        models.make("card", variant=variant, width_m=draw.uniform((0.17, 0.22)), height_m=lift + size + 0.03,
+                    lift_m=lift + 0.004, print_m=size),
+        2, role="bystander", label=f"card with {name}", substance="paper", at=-gap_m * direction(view.azimuth_rad),
+        yaw_rad=view.azimuth_rad, materials=tuple(table.items()),
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Buds of a mature plant open into flowers."""
+
+from dataclasses import dataclass
+
+from simgen import models
+from simgen.greenhouse import SPECIES, in_a_row, potted
+from simgen.models.plant import measure
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Quantity, Rollout, SceneSpec
+
+
+@register("mature_to_flower")
+@dataclass(frozen=True, kw_only=True)
+class MatureToFlower(Scene):
+    """One to three plants of one species come into bloom."""
+
+    species: tuple[str, ...] = ("sunflower", "daisy", "tulip", "poppy", "primrose")
+    start: Range = (0.72, 0.8)
+    end: Range = (0.97, 1.0)
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "growth"
+    types = (6,)
+    claims = ("bloom rises",)
+    quantities = ("growth", "bloom", "flower_color")
+    subject_size = (0.05, 0.5)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, variant = draw.view(elevation_deg=(10.0, 36.0), margin=(0.08, 0.18)), draw.choice(self.species)
+        growth = draw.uniform(self.start)
+        plants = [
+            potted(draw, k + 1, variant, facing_rad=view.azimuth_rad, growth=growth)
+            for k in range(draw.choice((1, 1, 1, 2, 2, 3)))
+        ]
+        bodies = in_a_row(draw, plants, view, (0.04, 0.08))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
+            inputs=(("growth", draw.uniform(self.end)),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        end = rollout.spec.input("growth")
+        actors = [(body, body.model) for body in rollout.spec.bodies if body.role == "actor" and body.model is not None]
+        for body, made in actors:
+            rollout = rollout.reshaped(body.id, mesh_of(body), models.build(made.but(growth=end)))
+        first = actors[0][1]
+        flowering = SPECIES[first.variant].flowering
+        assert flowering is not None
+        hues = {int(made.number("hue")) % len(flowering.colors) for _, made in actors}
+        color = "colourful" if len(hues) > 1 else flowering.names[hues.pop()]
+        before, after = measure(first), measure(first.but(growth=end))
+        return rollout.then(
+            quantities=(
+                Quantity(name="growth", start=first.number("growth"), end=end, unit="", provenance="prescribed"),
+                Quantity(name="bloom", start=before.bloom, end=after.bloom, unit="1", provenance="prescribed"),
+                Quantity(
+                    name="flower_color", start=0.0, end=1.0, unit="", provenance="prescribed",
+                    words=((0.5, "green"), (2.0, color)),
+                ),
+            )
+        )  # fmt: skip
+
+    phrases = Phrases(
+        superficial=(
+            "[Let|Make] {actor} [bloom|flower|come into flower|blossom].",
+            "Bring {actor} into [bloom|flower].",
+            "Open the [flowers|buds] of {actor}.",
+            "[Show|Picture] {actor} in [full bloom|full flower].",
+        ),
+        intermediate=(
+            "[Let|Make] {actor} [bloom|flower], so that the [green|closed] buds open into {flower_color.end word} "
+            "flowers.",
+            "Let the buds of {actor} [open|unfold]: {flower_color.end word} petals [spread out|unfold].",
+            "Bring {actor} into bloom, with {flower_color.end word} [petals|flowers] where the buds were.",
+        ),
+        explicit=(
+            "The [closed|green] buds of {actor} have opened: wide {flower_color.end word} flowers [stand|are] in their "
+            "place, the petals spread out; (everything else stays) everything else [stays as it is|stays the same].",
+            "{actor} [now {is/are} in full bloom|{is/are} now in full flower]: every [bud|closed bud] has become an open "
+            "{flower_color.end word} flower, and (everything else stays) nothing else [changes|is different].",
+        ),
+    )

@@ -1,0 +1,82 @@
+"""Moss grows on a stone, a brick, a clay pot, a log or a roof tile."""
+
+from dataclasses import dataclass
+
+from simgen import models
+from simgen.models.overgrown import GROUNDS, covered_m2, dressing, host_area_m2
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Quantity, Rollout, SceneSpec
+
+SIZE_M = {"stone": (0.12, 0.18), "boulder": (0.25, 0.4), "brick": (0.2, 0.24), "clay pot": (0.13, 0.2),
+          "log": (0.22, 0.34), "roof tile": (0.28, 0.36)}  # fmt: skip
+
+
+@register("moss_growth")
+@dataclass(frozen=True, kw_only=True)
+class MossGrowth(Scene):
+    """Something that lies in a damp garden for years."""
+
+    grounds: tuple[str, ...] = GROUNDS
+    covered: Range = (0.3, 0.62)
+    """Share of the surface under moss in the end; it grows where the surface looks up."""
+    begun: float = 0.35
+    """How often there is a little moss from the start."""
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "moss growth"
+    types = (11,)
+    claims = ("mossy_share rises",)
+    quantities = ("mossy_share", "mossy_area")
+    subject_size = (0.05, 0.5)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view = draw.view(elevation_deg=(18.0, 42.0), margin=(0.12, 0.25))
+        ground, seed = draw.choice(self.grounds), draw.seed()
+        level = draw.uniform((0.02, 0.08)) if draw.chance(self.begun) else 0.0
+        made = models.make(
+            "mossy",
+            variant=ground,
+            seed=seed,
+            level=level,
+            size_m=draw.uniform(SIZE_M[ground]),
+            kind=draw.integer((0, 2)),
+        )
+        turn = view.azimuth_rad + draw.uniform((0.5, 2.6))
+        thing = draw.model(
+            made, 1, role="actor", label=ground, substance="stone", yaw_rad=turn, materials=dressing(ground, seed)
+        )
+        bodies = [thing, *draw.bystanders([thing], draw.integer(self.num_bystanders), view=view)]
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
+            inputs=(("level", draw.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot") else 1.0)),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        body = rollout.spec.actor
+        assert body.model is not None
+        after = body.model.but(level=rollout.spec.input("level"))
+        area, small, large = host_area_m2(body.model), covered_m2(body.model), covered_m2(after)
+        share = Quantity(name="mossy_share", start=small / area, end=large / area, unit="1", provenance="derived")
+        cover = Quantity(name="mossy_area", start=small, end=large, unit="m2", provenance="derived")
+        return rollout.reshaped(body.id, mesh_of(body), models.build(after)).then(quantities=(share, cover))
+
+    phrases = Phrases(
+        superficial=(
+            "[Let|Make] moss grow on {actor}.",
+            "[Cover|Overgrow] {actor} with [moss|green moss].",
+            "[Let|Make] {actor} [become|get] [mossy|overgrown with moss].",
+        ),
+        intermediate=(
+            "Let [moss|green moss] grow [on|over] {actor}, so that a [thick|soft] green carpet "
+            "[covers|spreads over] the surfaces that look up.",
+            "[Make|Let] {actor} [become mossy|get mossy] with the years: thick green moss [spreads over|covers] the top.",
+            "Grow a [thick|soft] carpet of moss on the upper side of {actor}.",
+        ),
+        explicit=(
+            "{actor} is overgrown: [thick|soft] green moss covers {mossy_share.end} of the surface, mostly the parts that "
+            "face up; (everything else stays) everything else [stays as it is|stays the same].",
+            "[Thick|Soft] green moss has grown on {actor} and covers {mossy_share.end} of it, [thickest|densest] on top, "
+            "and (everything else stays) nothing else [changes|is different].",
+        ),
+    )

@@ -1,0 +1,128 @@
+"""Spots or mildew spread over the leaves of a plant, or go away again after treatment."""
+
+from dataclasses import dataclass, replace
+
+from simgen import palette
+from simgen.greenhouse import in_a_row, potted
+from simgen.models.plant import measure
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Layer, Material, Quantity, Rollout, SceneSpec
+
+DISEASES = ("brown spots", "white mildew patches", "orange rust spots")
+
+
+@register("plant_disease")
+@dataclass(frozen=True, kw_only=True)
+class PlantDisease(Scene):
+    """The leaves of one or two potted plants fall ill or recover."""
+
+    species: tuple[str, ...] = (
+        "basil", "sunflower", "tomato", "rubber plant", "rubber plant", "peace lily", "primrose", "pilea", "daisy",
+    )  # fmt: skip
+    ill: Range = (0.2, 0.45)
+    """Share of the leaves' area that is covered when ill."""
+    recovers: float = 0.45
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "plant disease"
+    types = (9, 8)
+    quantities = ("lesion_share", "lesion_area", "disease")
+    subject_size = (0.05, 0.5)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, variant = draw.view(elevation_deg=(16.0, 42.0), margin=(0.06, 0.14)), draw.choice(self.species)
+        disease, ill, rest = draw.integer((0, 2)), draw.uniform(self.ill), draw.uniform((0.0, 0.02))
+        start, end = (ill, rest) if draw.chance(self.recovers) else (rest, ill)
+        plants = [
+            potted(draw, k + 1, variant, growth=draw.uniform((0.68, 0.77)), spotted=1.0)
+            for k in range(draw.choice((1, 1, 2)))
+        ]
+        plants = [
+            replace(
+                body, materials=tuple((s, _sick(m, disease, start) if s == "leaf" else m) for s, m in body.materials)
+            )
+            for body in plants
+        ]
+        bodies = in_a_row(draw, plants, view, (0.05, 0.09))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        inputs = {"disease": float(disease), "start": start, "end": end}
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
+        )
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        spec, first = rollout.spec, rollout.spec.actor.model
+        assert first is not None
+        start, end, disease = spec.input("start"), spec.input("end"), int(spec.input("disease"))
+        for body in spec.bodies:
+            if body.role == "actor":
+                before = dict(body.materials)["leaf"]
+                after = _sick(palette.but(before, layers=()), disease, end)
+                rollout = rollout.resurfaced(body.id, after, before=before, slot="leaf")
+        area = measure(first).leaf_area_m2
+        share = Quantity(name="lesion_share", start=start, end=end, unit="1", provenance="prescribed")
+        cover = Quantity(name="lesion_area", start=start * area, end=end * area, unit="m2", provenance="derived")
+        name = Quantity(
+            name="disease", start=disease, end=disease, unit="", provenance="prescribed",
+            words=tuple((k + 0.5, word) for k, word in enumerate(DISEASES)),
+        )  # fmt: skip
+        return rollout.then(quantities=(share, cover, name))
+
+    def shows(self, rollout: Rollout) -> tuple[int, ...]:
+        share = rollout.quantity("lesion_share")
+        return (9,) if share.end > share.start else (8,)
+
+    phrases = Phrases(
+        superficial=(
+            "(lesion_share rises) [Let|Make] {actor} [get sick|become diseased].",
+            "(lesion_share rises) [Infect|Cover] the leaves of {actor} with {disease.end word}.",
+            "(lesion_share rises) [Let|Make] {disease.end word} spread [on|over] the leaves of {actor}.",
+            "(lesion_share falls) [Cure|Heal] {actor}[| of {its/their} {disease.end word}].",
+            "(lesion_share falls) [Let|Make] {actor} [recover|become healthy again|get well].",
+            "(lesion_share falls) Free the leaves of {actor} from {disease.end word}.",
+        ),
+        intermediate=(
+            "(lesion_share rises) [Let|Make] {actor} [get sick|become diseased], so that {disease.end word} [spread|grow] "
+            "over the green leaves.",
+            "(lesion_share rises) Let a disease [attack|spread on] {actor}: {disease.end word} [cover|appear on] the "
+            "leaves.",
+            "(lesion_share falls) [Cure|Heal] {actor}, so that the {disease.end word} on the leaves "
+            "[go|disappear] and they are [green|clean and green] again.",
+            "(lesion_share falls) Let {actor} [recover|get well]: the leaves [lose|get rid of] the {disease.end word} and "
+            "are [healthy|green] again.",
+        ),
+        explicit=(
+            "(lesion_share rises) {actor} {is/are} ill: {disease.end word} cover {lesion_share.end} of the leaves, which "
+            "were [clean|healthy] and green before; (everything else stays) everything else [stays as it is|stays the "
+            "same].",
+            "(lesion_share rises) [Patches|Areas] of disease have spread on {actor}: {lesion_share.end} of the leaf area "
+            "carries {disease.end word}, and (everything else stays) nothing else [changes|is different].",
+            "(lesion_share falls) {actor} {is/are} healthy again: the leaves, {lesion_share.start} of which carried "
+            "{disease.end word}, are [green|clean] all over; (everything else stays) everything else [stays as it "
+            "is|stays the same].",
+            "(lesion_share falls) The disease on {actor} is gone: no more {disease.end word} on {lesion_share.start} of "
+            "the leaf area, but [clean|healthy] green leaves, and (everything else stays) nothing else [changes|is "
+            "different].",
+        ),
+    )
+
+
+def _sick(leaf: Material, disease: int, level: float) -> Material:
+    """Leaves with that share of them ill."""
+    if disease == 1:
+        powder = palette.but(palette.leaf("#e4e6dd", "#d3d8c8"), roughness=1.0)
+        width = 0.1 * min(1.0, 6 * level)
+        layer = Layer(top=powder, field="lesion", level=level, softness=width, rough=0.01, rough_m=0.0025)
+        return palette.but(leaf, layers=(layer,))
+    outer, inner = (
+        (("#a3a046", "#b0ad55"), ("#8a5a2c", "#5f3a1a")),
+        (),
+        (("#8fa344", "#a3b055"), ("#c9701f", "#96490f")),
+    )[disease]
+    halo = Layer(top=palette.leaf(*outer), field="lesion", level=level, softness=0.05 * min(1.0, 6 * level))
+    core = Layer(
+        top=palette.but(palette.leaf(*inner), roughness=0.85), field="lesion", level=0.68 * level,
+        softness=0.02 * min(1.0, 6 * level), rough=0.004, rough_m=0.002,
+    )  # fmt: skip
+    return palette.but(leaf, layers=(halo, core))

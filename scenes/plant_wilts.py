@@ -1,0 +1,80 @@
+"""A living plant withers and dies: the stem bends, the leaves hang, shrivel and turn brown."""
+
+from dataclasses import dataclass
+
+from simgen import models
+from simgen.greenhouse import in_a_row, potted
+from simgen.models.plant import measure
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Quantity, Rollout, SceneSpec
+
+
+@register("plant_wilts")
+@dataclass(frozen=True, kw_only=True)
+class PlantWilts(Scene):
+    """A potted plant, alone or beside others of its kind, gets no water any more."""
+
+    species: tuple[str, ...] = (
+        "basil", "basil", "sunflower", "tomato", "rubber plant", "pilea", "peace lily", "peace lily", "primrose",
+        "daisy", "tulip", "poppy",
+    )  # fmt: skip
+    wilt: Range = (0.7, 1.0)
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "loss of turgor"
+    types = (12,)
+    claims = ("wilt rises", "height falls")
+    quantities = ("wilt", "height", "leaf_area")
+    subject_size = (0.05, 0.5)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, variant = draw.view(elevation_deg=(10.0, 34.0), margin=(0.08, 0.18)), draw.choice(self.species)
+        growth = draw.uniform((0.68, 0.76)) if draw.chance(0.5) else draw.uniform((0.96, 1.0))
+        plants = [
+            potted(draw, k + 1, variant, facing_rad=view.azimuth_rad, growth=growth)
+            for k in range(draw.choice((1, 1, 1, 2)))
+        ]
+        bodies = in_a_row(draw, plants, view, (0.08, 0.12))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
+            inputs=(("wilt", draw.uniform(self.wilt)),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        wilt, first = rollout.spec.input("wilt"), rollout.spec.actor.model
+        assert first is not None
+        for body in rollout.spec.bodies:
+            if body.role == "actor" and body.model is not None:
+                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(wilt=wilt)))
+        fresh, dead = measure(first), measure(first.but(wilt=wilt))
+        return rollout.then(
+            quantities=(
+                Quantity(name="wilt", start=0.0, end=wilt, unit="1", provenance="prescribed"),
+                Quantity(name="height", start=fresh.height_m, end=dead.height_m, unit="m", provenance="derived"),
+                Quantity(
+                    name="leaf_area", start=fresh.leaf_area_m2, end=dead.leaf_area_m2, unit="m2", provenance="derived"
+                ),
+            )
+        )
+
+    phrases = Phrases(
+        superficial=(
+            "[Let|Make] {actor} [wilt|wither|die|dry out].",
+            "[Show|Picture] {actor} [dead|withered|dried up].",
+            "Let {actor} [die of thirst|go without water|wither away].",
+        ),
+        intermediate=(
+            "[Let|Make] {actor} [wither|die], so that the leaves [droop|hang limp] and [turn brown|go brown].",
+            "Let {actor} dry out: the leaves [shrivel|curl up], turn yellow and brown, and [hang limp|droop].",
+            "[Let|Make] {actor} wilt [for lack of|without] water, until the leaves [sag|droop] and are brown.",
+        ),
+        explicit=(
+            "{actor} {is/are} dead: the leaves [hang limp|droop], shrivelled and brown, and the plant [has sunk|sags] from "
+            "{height.start} to {height.end} in height; (everything else stays) everything else [stays as it is|stays "
+            "the same].",
+            "{actor} {has/have} withered: [bent stems|limp stems] and [shrivelled|curled], yellow and brown leaves [hang "
+            "low|hang] where green ones stood, and (everything else stays) nothing else [changes|is different].",
+        ),
+    )

@@ -1,0 +1,84 @@
+"""A seedling grows into a mature plant, in its pot."""
+
+from dataclasses import dataclass
+
+from simgen import models
+from simgen.greenhouse import in_a_row, potted
+from simgen.models.plant import measure
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Quantity, Rollout, SceneSpec
+
+
+@register("seedling_to_mature")
+@dataclass(frozen=True, kw_only=True)
+class SeedlingToMature(Scene):
+    """One to three seedlings of one species grow up."""
+
+    species: tuple[str, ...] = (
+        "basil", "sunflower", "tomato", "rubber plant", "pilea", "peace lily", "primrose", "daisy", "tulip", "poppy",
+    )  # fmt: skip
+    start: Range = (0.13, 0.24)
+    end: Range = (0.7, 0.77)
+    num_bystanders: tuple[int, int] = (0, 1)
+
+    law = "growth"
+    types = (7,)
+    claims = ("height rises", "leaves rises")
+    quantities = ("growth", "height", "leaves")
+    subject_size = (0.04, 0.5)
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        view, variant = draw.view(elevation_deg=(10.0, 32.0), margin=(0.1, 0.2)), draw.choice(self.species)
+        count = draw.choice((1, 1, 1, 2, 2, 3))
+        growth = draw.uniform(self.start)
+        if variant == "tulip":
+            # Its few leaves come early.
+            growth = 0.1 + 0.3 * (growth - self.start[0])
+        plants = [potted(draw, k + 1, variant, growth=growth) for k in range(count)]
+        bodies = in_a_row(draw, plants, view, (0.05, 0.08))
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        return draw.spec(
+            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
+            inputs=(("growth", draw.uniform(self.end)),),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        first = rollout.spec.actor.model
+        assert first is not None
+        end = rollout.spec.input("growth")
+        for body in rollout.spec.bodies:
+            if body.role == "actor" and body.model is not None:
+                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(growth=end)))
+        small, large = measure(first), measure(first.but(growth=end))
+        return rollout.then(
+            quantities=(
+                Quantity(name="growth", start=first.number("growth"), end=end, unit="", provenance="prescribed"),
+                Quantity(name="height", start=small.height_m, end=large.height_m, unit="m", provenance="derived"),
+                Quantity(name="leaves", start=small.num_leaves, end=large.num_leaves, unit="", provenance="derived"),
+            )
+        )
+
+    phrases = Phrases(
+        superficial=(
+            "[Let|Make] {actor} grow[| up].",
+            "Grow {actor} [to full size|until {it is/they are} mature].",
+            "[Let|Make] {actor} [mature|become {a mature plant/mature plants}].",
+            "[Show|Picture] {actor} [fully grown|when fully grown|as {a mature plant/mature plants}].",
+        ),
+        intermediate=(
+            "Let {actor} grow from {a small seedling/small seedlings} into {a mature plant/mature plants} with [more and "
+            "larger|many large] leaves.",
+            "[Let|Make] {actor} grow [up|until {it is/they are} mature], so that {it gets/they get} [taller|higher] and "
+            "many leaves [unfold|come out].",
+            "Grow {actor} to {height.times} the height, with [many more|more and larger] leaves.",
+        ),
+        explicit=(
+            "{actor} {grows/grow} from {height.start} to {height.end} in height and {is/are} now {a mature plant/mature "
+            "plants} with [many more|more and much larger] leaves; (everything else stays) everything else [stays as it "
+            "is|stays the same].",
+            "{actor} {is/are} fully grown: the [stem|plant] that was {height.start} high [reaches|is now] {height.end} "
+            "and [carries|has] many large leaves, while the {pot/pots} and (everything else stays) everything else "
+            "[stay as they were|stay the same].",
+        ),
+    )

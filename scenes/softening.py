@@ -1,0 +1,256 @@
+"""A block of butter, chocolate or wax gets warm, yields to its own weight and slumps."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simgen import models, palette
+from simgen.geometry import quat, quat_from_axis_angle
+from simgen.models import soft
+from simgen.sampling import Draw
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Floats, Material, Mesh, Quantity, Rollout, SceneSpec, Truth
+
+PARTICLES = 5200
+GRAVITY_MPS2 = 9.81
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuff:
+    """Its yield stress falls with warmth by an exponential law between two handbook points."""
+
+    label: str
+    density_kgpm3: float
+    cold: tuple[float, float]
+    """°C, Pa"""
+    warm: tuple[float, float]
+    color: str
+    glossy: str
+
+
+STUFFS = (
+    Stuff(
+        label="block of butter",
+        density_kgpm3=911.0,
+        cold=(8.0, 3.0e4),
+        warm=(30.0, 40.0),
+        color="#ecd27c",
+        glossy="#e9c453",
+    ),
+    Stuff(
+        label="block of chocolate",
+        density_kgpm3=1250.0,
+        cold=(18.0, 8.0e4),
+        warm=(34.0, 20.0),
+        color="#54301c",
+        glossy="#4a2613",
+    ),
+    Stuff(
+        label="block of white chocolate",
+        density_kgpm3=1250.0,
+        cold=(18.0, 7.0e4),
+        warm=(32.0, 20.0),
+        color="#ecdfc0",
+        glossy="#e8d4a4",
+    ),
+    Stuff(
+        label="block of red wax",
+        density_kgpm3=900.0,
+        cold=(20.0, 1.0e5),
+        warm=(55.0, 30.0),
+        color="#a8262b",
+        glossy="#9c1a20",
+    ),
+    Stuff(
+        label="block of green wax",
+        density_kgpm3=900.0,
+        cold=(20.0, 1.0e5),
+        warm=(55.0, 30.0),
+        color="#3d7a4c",
+        glossy="#2f6c3f",
+    ),
+    Stuff(
+        label="block of beeswax",
+        density_kgpm3=960.0,
+        cold=(20.0, 1.0e5),
+        warm=(60.0, 30.0),
+        color="#d9a441",
+        glossy="#d1952c",
+    ),
+    Stuff(
+        label="block of soft cheese",
+        density_kgpm3=1050.0,
+        cold=(6.0, 2.0e4),
+        warm=(60.0, 40.0),
+        color="#e9b24c",
+        glossy="#e6a32f",
+    ),
+)
+"""Butter: 100 kPa to 1 kPa between 10 and 25 °C (Rohm 1993), here of a soft one. Chocolate, wax and cheese are set to
+yield just below their melting points of 34, 55 to 62 and about 60 °C; the law between the points is the scene's own."""
+
+
+@register("softening")
+@dataclass(frozen=True, kw_only=True)
+class Softening(Scene):
+    """A sharp-edged block on a board gets so warm that it yields to its own weight: it slumps and spreads, rounded."""
+
+    yield_share: Range = (0.03, 0.075)
+    """Yield stress at the end over the pressure of its own height."""
+
+    law = "yield stress falling with temperature"
+    types = (15,)
+    quantities = ("temperature", "yield_stress", "body_height", "body_width", "body_volume")
+    subject_size = (0.05, 0.5)
+    brightness = (0.27, 0.66)
+    changed_share = 0.75
+
+    def sample(self, draw: Draw) -> SceneSpec:
+        facing = draw.angle()
+        view = replace(draw.view(elevation_deg=(12.0, 30.0), margin=(0.16, 0.28)), azimuth_rad=facing)
+        stuff = draw.integer((0, len(STUFFS) - 1))
+        one = STUFFS[stuff]
+        kind = draw.choice(("box", "box", "cylinder"))
+        tall = draw.uniform((0.042, 0.06))
+        size = (
+            (draw.uniform((0.05, 0.085)), draw.uniform((0.042, 0.052)), tall) if kind == "box" else (0.055, 0.055, tall)
+        )
+        board = draw.uniform((0.009, 0.016))
+        thing = draw.choice(("board", "dish"))
+        under = draw.model(
+            models.make("board", variant=thing, x_m=0.24, y_m=0.19, height_m=board), 250, role="prop", label=thing,
+            substance="wood" if thing == "board" else "ceramic", material=_board(draw, thing),
+            yaw_rad=facing + draw.uniform((-0.4, 0.4)) + np.pi / 2,
+        )  # fmt: skip
+        turn = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi / 2 + draw.uniform((-0.7, 0.7))))
+        block = draw.model(
+            models.make("soft_body", variant=kind, x_m=size[0], y_m=size[1], z_m=size[2], round_m=0.0022), 1, role="actor",
+            label=one.label.replace("block", "stump") if kind == "cylinder" else one.label, substance="butter",
+            material=_skin(one, 0.0), position_m=(0.0, 0.0, board), quaternion=turn,
+        )  # fmt: skip
+        pressure = one.density_kgpm3 * GRAVITY_MPS2 * tall
+        inputs = {"stuff": float(stuff), "yield_pa": draw.uniform(self.yield_share) * pressure}
+        return draw.spec(
+            self.name, [block, under], camera=view, duration_s=600.0, stage=draw.stage(("table", "table", "sweep")),
+            end_state="steady", inputs=tuple(inputs.items()),
+        )  # fmt: skip
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        from simgen.solvers import mpm
+
+        spec = rollout.spec
+        body, one, yields = spec.body(1), STUFFS[int(spec.input("stuff"))], spec.input("yield_pa")
+        assert body.model is not None
+        number = dict(body.model.numbers)
+        size = np.array([number["x_m"], number["y_m"], number["z_m"]])
+        before = models.build(body.model)
+        volume = models.volume_m3(before)
+        spacing = float((volume / PARTICLES) ** (1 / 3))
+        kind = body.model.variant
+        rest = mpm.lattice(
+            lambda p: soft.inside(kind, size, p), np.array([-size[0] / 2, -size[1] / 2, 0.0]), size / [2, 2, 1], spacing
+        )
+        pressure = one.density_kgpm3 * GRAVITY_MPS2 * float(size[2])
+        # Stiff enough that its weight alone would hardly show; where it comes to stand is a matter of the yield stress.
+        shear = 14.0 * pressure
+        stuff = mpm.Substance(
+            density_kgpm3=one.density_kgpm3, shear_pa=shear, bulk_pa=4.0 * shear, yield_pa=yields, viscosity_pas=0.012 * shear / 2,
+            damping_ps=1.0, friction=0.35,
+        )  # fmt: skip
+        done = mpm.deform(rest, spacing, stuff, duration_s=0.6)
+        points = mpm.carried(rest, done, before.vertices_m, spacing)
+        points[:, 2] = np.maximum(points[:, 2] - np.percentile(points[:, 2], 2.0), 0.0)
+        off = models.volume_m3(_with(before, points)) / (volume * float(done.volume_ratio.mean())) - 1.0
+        # What flows has no corners: its surface is evened out, which takes volume that its width gives back.
+        points = soft.rounded_off(points, before.triangles, 150)
+        kept = volume * float(done.volume_ratio.mean())
+        points *= (kept / models.volume_m3(_with(before, points))) ** (1 / 3)
+        after = _with(before, points)
+        warmth = [_temperature(one, y) for y in (one.cold[1], yields)]
+        quantities = (
+            Quantity(name="temperature", start=warmth[0], end=warmth[1], unit="°C", provenance="prescribed"),
+            Quantity(name="yield_stress", start=one.cold[1], end=yields, unit="Pa", provenance="prescribed"),
+            Quantity(
+                name="body_height", start=float(size[2]), end=float(np.ptp(after.vertices_m[:, 2])), unit="m", provenance="solved"
+            ),
+            Quantity(
+                name="body_width", start=float(size[0]), end=float(np.ptp(after.vertices_m[:, 0])), unit="m", provenance="solved"
+            ),
+            Quantity(
+                name="body_volume", start=volume * 1e6, end=models.volume_m3(after) * 1e6, unit="ml", provenance="derived",
+                conserved=0.03,
+            ),
+        )  # fmt: skip
+        truth = (
+            Truth(name="solver_volume_ratio", value=float(done.volume_ratio.mean()), unit="1", provenance="solved"),
+            Truth(name="skin_volume_error", value=off, unit="1", provenance="derived"),
+            Truth(name="solver_speed", value=done.speed_mps, unit="m/s", provenance="solved"),
+            Truth(name="solver_density_ratio", value=done.largest_density_ratio, unit="1", provenance="solved"),
+        )
+        changed = rollout.reshaped(body.id, before, after).resurfaced(body.id, _skin(one, 1.0), before=_skin(one, 0.0))
+        return changed.then(quantities=quantities, truth=truth)
+
+    def reject(self, rollout: Rollout) -> str | None:
+        truth = {t.name: t.value for t in rollout.truth}
+        if truth["solver_speed"] > 0.02:
+            return f"still flowing at {truth['solver_speed']:.3f} m/s"
+        if truth["solver_density_ratio"] > 1.6 or abs(truth["skin_volume_error"]) > 0.1:
+            return "the solver or its skin went astray"
+        q = rollout.quantity("body_height")
+        return None if 0.2 < q.end / q.start < 0.8 else f"ends at {q.end / q.start:.2f} of its height"
+
+    phrases = Phrases(
+        superficial=(
+            "[Warm|Heat] {actor} until it is soft.",
+            "[Soften|Warm] {actor}.",
+            "[Let|Make] {actor} [soften|get soft].",
+            "[Let|Make] {actor} [slump|sag] in the warmth.",
+        ),
+        intermediate=(
+            "[Warm|Heat] {actor} so that it [softens|becomes soft] and [slumps|sags] under its own weight.",
+            "[Soften|Warm] {actor} until it can no longer hold its shape and [spreads|gives way].",
+            "[Let|Make] {actor} [get warm|grow warm]: it softens, its [edges round off|corners get round] and it sags.",
+        ),
+        explicit=(
+            "{actor} is warmed to {temperature.end} and [softens|becomes soft]: it slumps under its own weight from "
+            "{body_height.start} to {body_height.end} in height, spreads and gets round edges<, and (everything else "
+            "stays) nothing else [moves|changes]>.",
+            "At {temperature.end} {actor} is too soft to carry itself; its sharp edges are gone, and it is "
+            "{body_height.end} high and {body_width.end} wide<; (everything else stays) nothing else [moves|changes]>.",
+            "The warmth [softens|weakens] {actor}, which sags to a low, [glossy|shining] lump {body_height.end} high<, while "
+            "(everything else stays) nothing else [moves|changes]>.",
+        ),
+    )
+
+
+def _temperature(one: Stuff, yield_pa: float) -> float:
+    """At which it has that yield stress: the logarithm falls in a straight line."""
+    (cold, stiff), (warm, weak) = one.cold, one.warm
+    return float(cold + (warm - cold) * np.log(stiff / yield_pa) / np.log(stiff / weak))
+
+
+def _skin(one: Stuff, warmth: float) -> Material:
+    hex_color = one.glossy if warmth else one.color
+    made = palette.soft(hex_color, roughness=0.3 if warmth else 0.5, subsurface_m=0.006)
+    return palette.but(made, coat=0.12 * warmth, subsurface=0.3 if "#5" in one.color else 0.6)
+
+
+def _with(before: Mesh, points: Floats) -> Mesh:
+    offset, surfaces = 0, []
+    for surface in before.surfaces:
+        count = len(surface.vertices_m)
+        surfaces.append(replace(surface, vertices_m=points[offset : offset + count]))
+        offset += count
+    return Mesh(surfaces=tuple(surfaces))
+
+
+def _board(draw: Draw, thing: str) -> Material:
+    if thing == "dish":
+        return palette.ceramic(draw.color("#e9e7e1", "#dfe6ea", "#4f6d86", "#6c7f5b", "#2f3338"))
+    return draw.choice(
+        (
+            palette.wood("#c59a66", "#91653a", seed=draw.seed()),
+            palette.wood("#8c5d38", "#5e3c22", seed=draw.seed()),
+            palette.stone("#6f7072", "#4a4b4d", seed=draw.seed()),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Solvers: arrays in, arrays out, SI units. Each imports its heavy library itself."""

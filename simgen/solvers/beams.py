@@ -1,0 +1,86 @@
+"""Slender bars: how far they bend under a load (the elastica, solved), and what torque twists them."""
+
+import math
+
+import numpy as np
+
+from simgen.types import Floats
+
+
+def cantilever(load_ratio: float, *, num: int = 120) -> tuple[Floats, Floats, Floats]:
+    """A bar clamped level at one end with a weight on the other: how far out, how far below, and at what angle its
+    points are, at even distances along it, in bar lengths and radians.
+
+    `load_ratio` is P L² / (E I). Solves φ'' = -(P L² / E I) cos φ, φ(0) = 0, φ'(1) = 0 (Euler's elastica) by shooting.
+    """
+    low, high = 0.0, max(load_ratio, 1e-12)
+    for _ in range(48):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _bent(load_ratio, middle, num)[-1, 1] < 0 else (low, middle)
+    states = _bent(load_ratio, (low + high) / 2, num)
+    return states[:, 2], states[:, 3], states[:, 0]
+
+
+def _bent(load_ratio: float, curvature: float, num: int) -> Floats:
+    """States (angle, curvature, out, below) along a bar that starts with a curvature, by Runge and Kutta."""
+    h = 1.0 / num
+
+    def rate(angle: float, bend: float) -> tuple[float, float, float, float]:
+        return bend, -load_ratio * math.cos(angle), math.cos(angle), math.sin(angle)
+
+    rows = [(0.0, curvature, 0.0, 0.0)]
+    for _ in range(num):
+        now = rows[-1]
+        a = rate(now[0], now[1])
+        b = rate(now[0] + h / 2 * a[0], now[1] + h / 2 * a[1])
+        c = rate(now[0] + h / 2 * b[0], now[1] + h / 2 * b[1])
+        d = rate(now[0] + h * c[0], now[1] + h * c[1])
+        steps = [h / 6 * (a[k] + 2 * b[k] + 2 * c[k] + d[k]) for k in range(4)]
+        rows.append((now[0] + steps[0], now[1] + steps[1], now[2] + steps[2], now[3] + steps[3]))
+    return np.array(rows)
+
+
+def supported(load_ratio: float, *, num: int = 120) -> tuple[float, Floats, Floats, Floats]:
+    """A bar that lies on two supports a span apart with a weight in its middle, `load_ratio` being P S² / (E I): the
+    length of bar from the middle to a support, and from the middle outwards how far out and how far above the middle
+    and at what angle its points are; in spans and radians. It slides on its supports, which push straight up."""
+    half = 0.5
+    for _ in range(30):
+        out, above, angle = cantilever(load_ratio / 2 * half**2, num=num)
+        after = 0.5 / float(out[-1])
+        if abs(after - half) < 1e-10:
+            break
+        half = after
+    return half, out * half, above * half, angle
+
+
+def cantilever_deflection_m(load_n: float, length_m: float, young_pa: float, second_moment_m4: float) -> float:
+    """Of the tip, for small loads: P L³ / (3 E I)."""
+    return load_n * length_m**3 / (3 * young_pa * second_moment_m4)
+
+
+def supported_deflection_m(load_n: float, span_m: float, young_pa: float, second_moment_m4: float) -> float:
+    """Of the middle, for small loads: P S³ / (48 E I)."""
+    return load_n * span_m**3 / (48 * young_pa * second_moment_m4)
+
+
+def rectangle_m4(width_m: float, thickness_m: float) -> float:
+    """Second moment of area of a flat strip."""
+    return width_m * thickness_m**3 / 12
+
+
+def torsion_constant_m4(width_m: float, thickness_m: float) -> float:
+    """Of a solid rectangle (Saint-Venant's series)."""
+    long, short = max(width_m, thickness_m), min(width_m, thickness_m)
+    odd = np.arange(1.0, 30.0, 2.0)
+    series = float((np.tanh(odd * np.pi * long / (2 * short)) / odd**5).sum())
+    return long * short**3 * (1 / 3 - 64 / np.pi**5 * short / long * series)
+
+
+def circle_torsion_m4(radius_m: float) -> float:
+    return float(np.pi * radius_m**4 / 2)
+
+
+def torque_nm(shear_pa: float, constant_m4: float, angle_rad: float, length_m: float) -> float:
+    """G J φ / L."""
+    return shear_pa * constant_m4 * angle_rad / length_m
