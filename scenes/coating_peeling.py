@@ -1,13 +1,13 @@
 """Paint comes off: flakes are gone, what is left curls up at its edges, and the old ground shows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from simgen import models, palette
 from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Material, Quantity, Rollout, SceneSpec
+from simgen.types import Material, Pattern, Quantity, Rollout, SceneSpec
 
 PAINTS = {
     "white": "#e6e2d6", "red": "#a5332b", "green": "#4d7d57", "blue": "#3d6a9b", "turquoise": "#5fa8a3",
@@ -78,10 +78,12 @@ class CoatingPeeling(Scene):
         """What lies under the paint, and what is not painted."""
         if kind == "wood":
             light, dark = draw.choice((("#a98a68", "#6f573f"), ("#8f8375", "#5f564c"), ("#b08a5a", "#7c5a36")))
-            wood = palette.but(palette.wood(light, dark, seed=seed), roughness=0.8)
             # Boards stand on end.
-            grain = tuple(replace(p, stretch=(1.0, 1.0, 14.0)) for p in wood.patterns) if upright else wood.patterns
-            wood = replace(wood, patterns=grain)
+            along = (1.0, 1.0, 16.0) if upright else (16.0, 1.0, 1.0)
+            grain = Pattern(
+                color=palette.colour(dark), amount=0.8, scale_m=0.007, stretch=along, bump_m=0.0002, seed=seed
+            )
+            wood = Material(template="wood", base_color=palette.colour(light), roughness=0.8, patterns=(grain,))
             return wood, wood
         if kind == "plaster":
             plaster = palette.concrete(draw.color("#b7ab98", "#a89e90", "#c2b49a"), seed=seed)

@@ -33,7 +33,7 @@ class Condensation(Scene):
     contact_deg: Range = (50.0, 66.0)
     largest_m: Range = (0.0024, 0.0036)
     """Radius of the largest drops; above that they run."""
-    glass_probability: float = 0.75
+    glass_probability: float = 0.85
     """How often it is a glass with a drink and not an object of the catalogue."""
 
     subject_size = (0.03, 0.5)
@@ -49,7 +49,7 @@ class Condensation(Scene):
         else:
             chosen = draw.object(
                 size_m=(0.06, 0.24),
-                where=lambda a, shape: a.substance in ("metal", "glass") and a.size_m[2] > 0.9 * a.size_m[0],
+                where=lambda a, shape: a.substance == "glass" and a.size_m[2] > 0.9 * a.size_m[0],
             )
             scale = min(1.0, 0.15 / max(chosen.size_m))
             haze = Field(name="haze", seed=draw.seed(), wave_m=0.05)
@@ -72,7 +72,7 @@ class Condensation(Scene):
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         cold, contact = spec.body(1), spec.input("contact_deg")
-        rng = np.random.default_rng(int(spec.input("seed")))
+        rng = spec.rng("seed")
         skin = _scaled(mesh_of(cold), cold.scale)
         points, normals, radii = _grown(skin, spec.input("top_m"), spec.input("largest_m"), spec.input("covered"), rng)
         film = Mesh(surfaces=(drops(points, normals, radii, contact, rng),))
@@ -122,12 +122,12 @@ def _iced(draw: Draw) -> list[Body]:
     tint, name = draw.choice(DRINKS)
     turn = draw.angle()
     glass = draw.model(
-        make("cold_vessel", variant=variant, **numbers), 1, role="actor", label=f"glass of {name}", substance="glass",
+        make("cold_vessel", variant=variant).but(**numbers), 1, role="actor", label=f"glass of {name}", substance="glass",
         yaw_rad=turn, materials=(("wall", palette.glass()),), fields=(Field(name="haze", seed=draw.seed(), wave_m=0.05),),
     )  # fmt: skip
     volume = shape.volume_m3(level)
     drink = draw.model(
-        make("contents", variant=variant, volume_m3=volume, **numbers), 3, role="prop", label=name, substance="water",
+        make("contents", variant=variant, volume_m3=volume).but(**numbers), 3, role="prop", label=name, substance="water",
         material=palette.liquid(tint), position_m=(0.0, 0.0, 0.0), mass_kg=volume * WATER_KGPM3,
     )  # fmt: skip
     ice = []
@@ -183,5 +183,5 @@ def _grown(
     radii = np.sort(largest_m * (0.17 + 0.83 * rng.random(len(places)) ** 2.4))[::-1]
     # No drop is wider than the bend of what it sits on allows.
     keep = apart(places, radii)
-    keep &= np.cumsum(np.where(keep, np.pi * radii**2, 0.0)) <= covered * area
+    keep = keep & (np.cumsum(np.where(keep, np.pi * radii**2, 0.0)) <= covered * area)
     return places[keep], normals[keep], radii[keep]

@@ -60,7 +60,7 @@ class Evaporation(Scene):
         turn = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((0.7, 2.0))
         white = palette.ceramic(draw.color("#f1eee6", "#e7ecee", "#efe3cf", "#dfe7e0"))
         vessel = draw.model(
-            make("cold_vessel", variant=variant, handle=float(variant == "cup"), **numbers), 2, role="prop", label=label,
+            make("cold_vessel", variant=variant, handle=float(variant == "cup")).but(**numbers), 2, role="prop", label=label,
             substance=substance, yaw_rad=turn, material=palette.glass() if substance == "glass" else white,
         )  # fmt: skip
         crust = Material(template="principled", base_color=palette.colour(ring), roughness=0.8)

@@ -47,7 +47,7 @@ class Freezing(Scene):
         water_m3 = inside.volume_m3(max(level, 2.2 * wall)) * (10 if variant == "tray" else 1)
         turn = draw.angle()
         vessel = draw.model(
-            make("cold_vessel", variant=variant, **numbers), 2, role="prop", label=label, substance=substance,
+            make("cold_vessel", variant=variant).but(**numbers), 2, role="prop", label=label, substance=substance,
             yaw_rad=turn, material=_stuff(draw, substance),
         )  # fmt: skip
         seed = draw.seed()

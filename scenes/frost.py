@@ -58,7 +58,7 @@ class Frost(Scene):
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         cold, grown, seed = spec.body(1), spec.input("grown"), int(spec.input("seed"))
-        rng = np.random.default_rng(seed)
+        rng = spec.rng("seed")
         skin = mesh_of(cold)
         fur = Mesh(surfaces=(self._fur(skin, cold.fields[0], cold.scale, grown, spec.input("needle_m"), rng),))
         bare, rimed = (

@@ -47,7 +47,9 @@ class Occlusion(Scene):
         ahead = reach + draw.uniform((0.01, 0.05))
         aside = draw.choice((-1.0, 1.0))
         actor = draw.body(before, 1, role="actor", static=True)
-        wanted = draw.uniform((self.hidden[0] + 0.1, self.hidden[1] - 0.1))
+        # Of what comes into sight enough was seen before to know what it is.
+        cover = draw.chance(self.cover_probability)
+        wanted = draw.uniform((self.hidden[0] + 0.1, self.hidden[1] - 0.1 if cover else 0.5))
         spots = [ahead * toward + share * reach * aside * across for share in np.linspace(0.0, 0.9, 10)]
         beside = aside * (reach + draw.uniform((0.03, 0.09))) * across + draw.uniform((-0.1, 0.8)) * ahead * toward
         clouds = [_cloud(draw, body) for body in (target, actor)]
@@ -57,7 +59,6 @@ class Occlusion(Scene):
             outlines = [project(camera, cloud, PIXELS, PIXELS)[0] for cloud in (clouds[0], clouds[1] + spot)]
             hides.append(hidden_share(*(_fan(outline) for outline in outlines), width=PIXELS, height=PIXELS))
         front = spots[int(np.argmin(np.abs(np.array(hides) - wanted)))]
-        cover = draw.chance(self.cover_probability)
         start, end = (beside, front) if cover else (front, beside)
         actor = replace(actor, position_m=vec3([*start[:2], actor.position_m[2]]))
         taken = [(*p[:2], draw.footprint_m(o)) for p, o in ((front, before), (beside, before), ((0.0, 0.0), hidden))]

@@ -115,11 +115,8 @@ def _sick(leaf: Material, disease: int, level: float) -> Material:
         width = 0.1 * min(1.0, 6 * level)
         layer = Layer(top=powder, field="lesion", level=level, softness=width, rough=0.01, rough_m=0.0025)
         return palette.but(leaf, layers=(layer,))
-    outer, inner = (
-        (("#a3a046", "#b0ad55"), ("#8a5a2c", "#5f3a1a")),
-        (),
-        (("#8fa344", "#a3b055"), ("#c9701f", "#96490f")),
-    )[disease]
+    spot, rust = (("#a3a046", "#b0ad55"), ("#8a5a2c", "#5f3a1a")), (("#8fa344", "#a3b055"), ("#c9701f", "#96490f"))
+    outer, inner = spot if disease == 0 else rust
     halo = Layer(top=palette.leaf(*outer), field="lesion", level=level, softness=0.05 * min(1.0, 6 * level))
     core = Layer(
         top=palette.but(palette.leaf(*inner), roughness=0.85), field="lesion", level=0.68 * level,

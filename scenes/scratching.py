@@ -8,7 +8,7 @@ from simgen import models, palette
 from simgen.models.scratched import groove_m2
 from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Scene, register
-from simgen.types import Material, Quantity, Rollout, SceneSpec
+from simgen.types import Material, Pattern, Quantity, Rollout, SceneSpec
 
 LACQUERS = {
     "black": "#17181a", "red": "#8e1b1e", "blue": "#1d3d78", "green": "#1f4a37", "white": "#dcdad3", "grey": "#5b6065",
@@ -48,7 +48,8 @@ class Scratching(Scene):
     subject_size = (0.08, 0.6)
 
     def sample(self, draw: Draw) -> SceneSpec:
-        name = draw.choice(tuple(THINGS))
+        shape = draw.choice(tuple(dict.fromkeys(row[0] for row in THINGS.values())))
+        name = draw.choice([name for name, row in THINGS.items() if row[0] == shape])
         variant, widths, heights, line_mm, elevation = THINGS[name]
         view = draw.view(elevation_deg=elevation, margin=(0.12, 0.26))
         word, body, groove, slots = self.look(draw, name)
@@ -83,7 +84,11 @@ class Scratching(Scene):
             )
             return word, palette.metal(color, roughness=0.3), bright, (strut,)
         if name == "wooden block":
-            dark = palette.wood(draw.color("#5e3a20", "#6d4526", "#4b2d1b"), "#37200f", seed=draw.seed())
+            grain = Pattern(
+                color=palette.colour("#37200f"), amount=0.8, scale_m=0.007, stretch=(18.0, 1.5, 1.5), seed=draw.seed()
+            )
+            brown = palette.colour(draw.color("#6e4526", "#7d5230", "#5b3822"))
+            dark = Material(template="wood", base_color=brown, patterns=(grain,))
             pale = palette.but(palette.plastic("#d3ae7e", roughness=0.8), template="wood")
             return draw.choice(("dark", "varnished")), replace(dark, roughness=0.3, coat=0.5), pale, ()
         if name == "phone":
@@ -124,12 +129,12 @@ class Scratching(Scene):
         intermediate=(
             "[Drag|Draw] something [hard|sharp] over {actor} so that {scratches.end word} [scratches|marks] [show|are "
             "left] in its surface.",
-            "[Scratch|Scuff] {actor} with something [hard|sharp], [laying bare|which lays bare] the paler material below "
+            "[Scratch|Scuff] {actor} with something [hard|sharp], [laying bare|which lays bare] the material below "
             "in {scratches.end word} thin lines.",
         ),
         explicit=(
             "The surface of {actor} is [covered with|crossed by] {scratches.end word} [thin|fine] scratches of different "
-            "length and depth, [paler|brighter] than the [rest|smooth part]; (everything else stays) nothing else changes.",
+            "length and depth, which stand out from the [rest|smooth part]; (everything else stays) nothing else changes.",
             "{scratches.end word} [scratches|score marks], [long and short|deep and shallow], run across {actor} and catch "
             "the light; its shape and [place|position] are the same.",
         ),

@@ -7,7 +7,7 @@ layer's level is the share of the surface that it covers.
 import numpy as np
 
 from simgen.builtin.noise import space_noise
-from simgen.models.forms import vertex_areas, vertex_normals
+from simgen.geometry import vertex_areas, vertex_normals
 from simgen.types import Field, Floats, Mesh
 
 

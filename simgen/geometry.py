@@ -281,3 +281,21 @@ def _inside_margin(polygon: Floats) -> float:
     lengths = np.maximum(np.linalg.norm(edges, axis=1), 1e-12)
     inward = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / lengths[:, None]
     return float((-(polygon * inward).sum(axis=1)).min())
+
+
+def vertex_normals(points: Floats, triangles: ArrayLike) -> Floats:
+    """Unit normals [N, 3], faces weighted by area."""
+    triangles = np.asarray(triangles)
+    corners = points[triangles]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.stack([np.bincount(triangles.ravel(), np.repeat(across[:, k], 3), len(points)) for k in range(3)], 1)
+    result: Floats = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-15)
+    return result
+
+
+def vertex_areas(points: Floats, triangles: ArrayLike) -> Floats:
+    """The share [N] of the surface's area, in m², that belongs to each vertex: a third of the faces around it."""
+    triangles = np.asarray(triangles)
+    corners = points[triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    return np.asarray(np.bincount(triangles.ravel(), np.repeat(area / 3, 3), len(points)), dtype=float)

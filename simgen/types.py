@@ -434,6 +434,10 @@ class SceneSpec:
     def input(self, name: str) -> float:
         return dict(self.inputs)[name]
 
+    def rng(self, name: str) -> np.random.Generator:
+        """A generator whose seed is an input: for what a law scatters at random, drawn once and for all in the spec."""
+        return np.random.default_rng(int(self.input(name)))
+
     def body(self, body_id: int) -> Body:
         return next(body for body in self.bodies if body.id == body_id)
 

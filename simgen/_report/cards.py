@@ -176,7 +176,7 @@ def line_percent(sample: Sample) -> int:
         return min(_share(start[:column], start), _share(end[column:], end))
 
     # Of two places alike the first is taken: the middle.
-    best = max((50, *range(10, 91, 2)), key=shown)
+    best: int = max((50, *range(10, 91, 2)), key=shown)
     if shown(best) > 0.8:
         return best
     both = np.minimum(start, end)

@@ -135,7 +135,8 @@ def wells_m(radius_m: float) -> Floats:
     """[N, 2] Middles of the wells of a tray."""
     step = 2 * radius_m * GAP
     x, y = (step * (np.arange(count) - (count - 1) / 2) for count in TRAY)
-    return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    middles: Floats = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    return middles
 
 
 def _tray(radius_m: float, height_m: float, wall_m: float) -> Mesh:

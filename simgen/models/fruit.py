@@ -14,8 +14,9 @@ import numpy as np
 from simgen import palette
 from simgen.builtin.profiles import smooth
 from simgen.fields import ranks
+from simgen.geometry import vertex_areas, vertex_normals
 from simgen.models import model
-from simgen.models.forms import mesh, moved, sweep, vertex_areas, vertex_normals
+from simgen.models.forms import mesh, moved, sweep
 from simgen.models.growth import (
     Ints,
     Stop,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simgen.builtin.noise import linear, rgb, space_noise
 from simgen.fields import ranks
-from simgen.models.forms import vertex_areas
+from simgen.geometry import vertex_areas
 from simgen.types import Floats, Surface
 
 Ints = NDArray[np.int64]

@@ -7,8 +7,9 @@ import numpy as np
 
 from simgen.builtin.profiles import polyline, smooth
 from simgen.builtin.solids import rounded_box
+from simgen.geometry import vertex_areas
 from simgen.models import model
-from simgen.models.forms import ball, closed, mesh, moved, sweep, turned, vertex_areas
+from simgen.models.forms import ball, closed, mesh, moved, sweep, turned
 from simgen.solvers.fracture import extrusion
 from simgen.types import Floats, Mesh, Surface
 

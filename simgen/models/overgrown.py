@@ -15,8 +15,9 @@ import numpy as np
 from simgen import palette
 from simgen.builtin.profiles import evenly, polyline
 from simgen.fields import ranks
-from simgen.models import build, make, model
-from simgen.models.forms import mesh, vertex_areas, vertex_normals
+from simgen.geometry import vertex_areas, vertex_normals
+from simgen.models import build, fruit, make, model
+from simgen.models.forms import mesh
 from simgen.models.growth import (
     Ints,
     Stop,
@@ -372,8 +373,6 @@ def _tile(rng: np.random.Generator, size_m: float) -> tuple[Floats, Ints, Floats
 
 def dressing(variant: str, seed: int) -> tuple[tuple[str, Material], ...]:
     """The materials of an overgrown thing by slot."""
-    from simgen.models import fruit
-
     fuzz = palette.but(palette.leaf("#ffffff"), color_field="tint", patterns=(), roughness=0.9)
     if variant in FRUIT:
         table = dict(fruit.dressing(variant, seed))

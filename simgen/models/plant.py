@@ -16,8 +16,9 @@ import numpy as np
 from simgen import palette
 from simgen.builtin.profiles import Corner, polyline
 from simgen.fields import ranks
+from simgen.geometry import vertex_areas
 from simgen.models import model
-from simgen.models.forms import mesh, moved, sweep, turned, vertex_areas
+from simgen.models.forms import mesh, moved, sweep, turned
 from simgen.models.growth import (
     Ints,
     Stop,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simgen.models.forms import vertex_normals
+from simgen.geometry import vertex_normals
 from simgen.types import Floats, Mesh, Surface
 
 

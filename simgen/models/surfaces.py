@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from simgen.builtin.noise import space_noise
 from simgen.builtin.profiles import Corner, polyline
 from simgen.builtin.solids import rounded_box
+from simgen.geometry import vertex_areas
 from simgen.models import model
-from simgen.models.forms import box, closed, mesh, sweep, turned, vertex_areas
+from simgen.models.forms import box, closed, mesh, sweep, turned
 from simgen.types import Floats, Mesh, Surface
 
 Carrier = tuple[tuple[Surface, ...], tuple["Patch", ...]]

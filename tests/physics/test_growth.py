@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from simgen import models
+from simgen.geometry import vertex_areas
 from simgen.models import fruit, overgrown, plant, sprout
-from simgen.models.forms import vertex_areas
 from simgen.models.growth import ramp, rings_faces, rings_flat, sheet, spread
 from simgen.types import Mesh
 

@@ -6,8 +6,9 @@ from numpy.testing import assert_allclose
 
 from simgen import models
 from simgen.fields import covered_m2
+from simgen.geometry import vertex_areas
 from simgen.models import ironware
-from simgen.models.forms import box, vertex_areas
+from simgen.models.forms import box
 from simgen.models.scratched import groove_m2
 from simgen.models.surfaces import area_m2, plane
 from simgen.types import Field, Mesh, Surface

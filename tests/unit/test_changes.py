@@ -7,6 +7,7 @@ import pytest
 
 from simgen import claims, colour, fields, judge, language, models
 from simgen.errors import UnknownName, UsageError
+from simgen.geometry import vertex_areas, vertex_normals
 from simgen.models import forms
 from simgen.taxonomy import DOMAINS, TRANSITIONS
 from simgen.types import Camera, Field, Material, Mesh, Quantity, Rollout
@@ -180,9 +181,9 @@ def test_forms_are_closed_and_face_outwards() -> None:
     assert models.volume_m3(bend) == pytest.approx(np.pi * 0.01 * np.pi / 2, rel=5e-3)
     block = forms.mesh(forms.box((0.1, 0.2, 0.3), radius_m=0.001))
     assert models.volume_m3(block) == pytest.approx(0.006, rel=1e-3)
-    areas = forms.vertex_areas(ball.vertices_m, ball.triangles)
+    areas = vertex_areas(ball.vertices_m, ball.triangles)
     assert areas.sum() == pytest.approx(4 * np.pi * 0.05**2, rel=1e-3)
-    normals = forms.vertex_normals(ball.vertices_m, ball.triangles)
+    normals = vertex_normals(ball.vertices_m, ball.triangles)
     assert (normals * ball.vertices_m).sum(axis=1).min() > 0.0499
 
 
