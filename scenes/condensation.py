@@ -19,7 +19,7 @@ GLASSES = (
     ("straight", (0.032, 0.038), (2.4, 3.2)),
     ("beaker", (0.036, 0.044), (1.8, 2.3)),
 )
-DRINKS = (("#f2a33c", "iced tea"), ("#e0563a", "red lemonade"), ("#f3c24a", "lemonade"), ("#9a4a22", "cola"),
+DRINKS = (("#f2a33c", "iced tea"), ("#e0563a", "red lemonade"), ("#f3c24a", "lemonade"),
           ("#8cc76a", "green lemonade"), ("#6fb7e6", "blue lemonade"), ("#eef6f8", "ice water"))  # fmt: skip
 
 

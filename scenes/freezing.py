@@ -28,7 +28,7 @@ VESSELS = (
 class Freezing(Scene):
     """The water in a vessel becomes ice of the same mass."""
 
-    filled: Range = (0.55, 0.8)
+    filled: Range = (0.62, 0.82)
     """Level of the water against the height of the vessel."""
 
     law = "phase change with conservation of mass"
@@ -58,7 +58,7 @@ class Freezing(Scene):
         )  # fmt: skip
         # A model is put on its lowest point: the contents belong above the floor of the vessel.
         water = but(water, position_m=(0.0, 0.0, 0.0), mass_kg=water_m3 * WATER_KGPM3)
-        inputs = {"cloudy": draw.uniform((0.4, 0.58)), "bubbles": draw.uniform((250.0, 700.0)), "seed": float(seed)}
+        inputs = {"cloudy": draw.uniform((0.3, 0.46)), "bubbles": draw.uniform((250.0, 700.0)), "seed": float(seed)}
         inputs["dome"] = draw.uniform((0.05, 0.11))
         bodies = [water, vessel, *draw.bystanders([vessel], draw.integer((0, 1)), view=view)]
         chosen = [s for s in draw.catalog.surfaces if s.id not in ("white_marble", "white_tiles", "brown_paper")]
@@ -137,7 +137,7 @@ def _stuff(draw: Draw, substance: str) -> Material:
     if substance == "glass":
         return palette.glass()
     if substance == "ceramic":
-        return palette.ceramic(draw.color("#34495e", "#7a3b2e", "#2f5d50", "#e9e4d8", "#3b3f46", "#c28f3a"))
+        return palette.ceramic(draw.color("#34495e", "#7a3b2e", "#2f5d50", "#3b3f46", "#c28f3a"))
     if substance == "rubber":
         return palette.rubber(draw.color("#2e6fa7", "#c8453b", "#3f9a74", "#7d5ba6", "#33373c", "#e08a3c"))
     return palette.plastic(draw.color("#2b7bb9", "#d95a4e", "#4aa88a", "#44474c"))

@@ -116,7 +116,7 @@ class Frost(Scene):
             "Let [water vapour|moisture from the air] [freeze|gather as ice] on {actor}, so that [white frost|a white rime] "
             "[covers|lies on] {frosted_share.end} of it.",
             "[Frost grows|Let frost grow] over {actor}: [white crystals cover|a white crust of ice crystals covers] "
-            "[{frosted_share.end} of its surface|the larger part of it].",
+            "[{frosted_share.end} of its surface|(frosted_share ends above 0.5) the larger part of it].",
         ),
         explicit=(
             "{actor}, [bare|clean] before, is white with frost on {frosted_share.end} of its surface, [most of all on "

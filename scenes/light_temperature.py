@@ -13,7 +13,7 @@ from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.types import EnvironmentTrack, Light, Quantity, Rollout, SceneSpec
 
 WARM = ((2200.0, "candle-light"), (2750.0, "warm lamplight"), (3600.0, "warm white light"),
-        (5400.0, "neutral white light"), (7000.0, "cool daylight"), (20000.0, "cold bluish light"))  # fmt: skip
+        (5400.0, "neutral white light"), (9500.0, "cool bluish daylight"), (20000.0, "cold bluish light"))  # fmt: skip
 
 
 @register("light_temperature")
@@ -22,7 +22,7 @@ class LightTemperature(Scene):
     """The light that falls on a few things, or a lamp among them, changes its colour temperature."""
 
     warm_k: Range = (2150.0, 3300.0)
-    cold_k: Range = (6600.0, 11000.0)
+    cold_k: Range = (8000.0, 15000.0)
     lamp_probability: float = 0.4
     """How often the lamp is seen."""
     num_things: tuple[int, int] = (3, 5)

@@ -13,9 +13,10 @@ from simgen.models.hotware import piece
 from simgen.models.ice import CAPILLARY_M, ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
 from simgen.models.scatter import apart, cap_m3, drops
 from simgen.solvers import heat
+from simgen.types import Floats
 
 DIFFUSIVITY = heat.STEEL.conductivity_wpmk / (heat.STEEL.density_kgpm3 * heat.STEEL.heat_jpkgk)
-SEALED: tuple[tuple[heat.Air, heat.Floats], ...] = ()
+SEALED: tuple[tuple[heat.Air, Floats], ...] = ()
 
 
 def straight(count: int, length_m: float) -> heat.Cells:
@@ -63,12 +64,11 @@ def test_the_rings_of_a_disc_hold_the_heat_of_its_volume() -> None:
 
 @pytest.mark.parametrize("variant", ["rod", "bar", "twist", "chisel", "ring", "horseshoe", "spring"])
 def test_slices_of_a_piece_have_the_volume_of_its_mesh(variant: str) -> None:
-    numbers = {"length_m": 0.15, "thickness_m": 0.012}
-    shape = piece(variant, **numbers)
+    shape = piece(variant, length_m=0.15, thickness_m=0.012)
     sliced = float(shape.section_m2.mean()) * shape.length_m
-    assert models.volume_m3(models.build(make("hot_piece", variant=variant, **numbers))) == pytest.approx(
-        sliced, rel=0.05
-    )
+    assert models.volume_m3(
+        models.build(make("hot_piece", variant=variant, length_m=0.15, thickness_m=0.012))
+    ) == pytest.approx(sliced, rel=0.05)
 
 
 @pytest.mark.parametrize("variant", ["cube", "ball", "star", "heart"])
@@ -108,8 +108,7 @@ def test_a_straight_beaker_is_a_cylinder_above_its_floor() -> None:
 
 
 def test_ice_in_a_vessel_has_a_twelfth_more_volume_than_the_water_it_was() -> None:
-    numbers = {"radius_m": 0.04, "height_m": 0.1, "wall_m": 0.002}
-    water = make("contents", variant="straight", volume_m3=2e-4, **numbers)
+    water = make("contents", variant="straight", volume_m3=2e-4, radius_m=0.04, height_m=0.1, wall_m=0.002)
     ice = water.but(volume_m3=2e-4 * WATER_KGPM3 / ICE_KGPM3, dome_m=0.003)
     ratio = models.volume_m3(models.build(ice)) / models.volume_m3(models.build(water))
     assert ratio == pytest.approx(998 / 917, rel=0.003)

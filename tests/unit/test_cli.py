@@ -185,7 +185,7 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(simgen) -> None:
     ended = simgen("generate", "--n", 10_000, "--dry-run", "--workers", 2)
     assert ended.code == 0
     assert "10000 (train 9000, test 1000) in 1000 shards of 10" in ended.out
-    assert "drop 12" in ended.out and "GB" in ended.out and " h " in ended.out
+    assert "drop " in ended.out and "hot_metal " in ended.out and "GB" in ended.out and " h " in ended.out
     assert list(Path.cwd().iterdir()) == []
 
 
