@@ -43,6 +43,7 @@ class Evaporation(Scene):
     """Share of the liquid that is left; below a tenth all of it goes."""
 
     subject_size = (0.03, 0.5)
+    changed_share = 0.8
     law = "evaporation from a free surface"
     types = (41,)
     quantities = ("level", "liquid_mass", "days")

@@ -31,6 +31,7 @@ class Freezing(Scene):
     filled: Range = (0.62, 0.82)
     """Level of the water against the height of the vessel."""
 
+    changed_share = 0.8
     law = "phase change with conservation of mass"
     types = (42,)
     quantities = ("mass", "volume", "level")

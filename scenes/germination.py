@@ -1,6 +1,6 @@
 """Seeds in a small pot sprout: a stem lifts two seed leaves out of the soil."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simgen import models, palette
 from simgen.models.plant import POT_COLORS, dressing
@@ -27,6 +27,8 @@ class Germination(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, kind = draw.view(elevation_deg=(24.0, 44.0), margin=(0.04, 0.12)), draw.choice(self.seeds)
+        # A long lens: no camera stands nearer than a hand's breadth.
+        view = replace(view, focal_length_mm=draw.uniform((55.0, 80.0)))
         small = kind in ("pea", "radish")
         count = draw.integer((3, 7)) if small else draw.choice((1, 2, 3, 4))
         radius = draw.uniform((0.028, 0.034)) if small or count == 1 else draw.uniform((0.036, 0.046))
@@ -76,8 +78,8 @@ class Germination(Scene):
         intermediate=(
             "Let the {num_seeds.end word} in {actor} [sprout|germinate], with {sprouts.end word} and [open|green] seed leaves "
             "[coming up|rising] out of the soil.",
-            "[Let|Make] the {num_seeds.end word} in {actor} [germinate|sprout]: the coat splits, and up [come|grow] {sprouts.end word} "
-            "with [green|open] seed leaves.",
+            "[Let|Make] the {num_seeds.end word} in {actor} [germinate|sprout]: the coat splits, "
+            "[letting out|giving way to] {sprouts.end word} with [green|open] seed leaves.",
         ),
         explicit=(
             "(num_seeds ends below 1.5) The {num_seeds.end word} in {actor} has [sprouted|germinated]: a [pale|thin] stem "

@@ -14,7 +14,7 @@ SIZE_M = {"bread": 0.115, "toast": 0.105, "cheese": 0.11, "orange": 0.076, "lemo
           "pear": 0.074, "strawberry": 0.04}  # fmt: skip
 LABELS = {"bread": "slice of bread", "toast": "slice of toast", "cheese": "piece of cheese"}
 KINDS = {"bread": (0, 1, 2), "toast": (0, 1, 2), "cheese": (0, 1, 3), "orange": (0, 1), "lemon": (0, 1),
-         "tomato": (2, 3), "pear": (2, 1), "strawberry": (2, 3)}  # fmt: skip
+         "tomato": (2,), "pear": (2, 1), "strawberry": (2,)}  # fmt: skip
 """Which moulds a food gets: green and blue Penicillium on citrus, grey Botrytis on berries."""
 
 

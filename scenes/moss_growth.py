@@ -49,7 +49,7 @@ class MossGrowth(Scene):
         bodies = [thing, *draw.bystanders([thing], draw.integer(self.num_bystanders), view=view)]
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("level", draw.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot") else 1.0)),),
+            inputs=(("level", draw.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot", "log") else 1.0)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:

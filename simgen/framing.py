@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from simgen import models
 from simgen.geometry import Shape, box_corners, direction, fibonacci_sphere, look_at, project, quat_rotate, vec3
-from simgen.types import Body, Camera, Floats, Framing, Mesh, Rollout
+from simgen.types import Body, Camera, Floats, Framing, Mesh, Model, Rollout
 
 Shapes = Mapping[int, Shape]
 """The collision shape of every body by id."""
@@ -18,10 +19,15 @@ def body_shape(body: Body, asset_shape: Shape | None = None) -> Shape:
     if asset_shape is not None:
         return asset_shape
     if body.model is not None:
-        return Shape.from_parts((models.build(body.model).vertices_m,))
+        return _model_shape(body.model)
     if body.shape == "ball":
         return Shape.from_parts((fibonacci_sphere(400) * body.size_m[0] / 2,))
     return Shape.from_parts((box_corners(body.size_m),))
+
+
+@lru_cache(maxsize=64)
+def _model_shape(model: Model) -> Shape:
+    return Shape.from_parts((models.build(model).vertices_m,))
 
 
 def subject_ids(rollout: Rollout) -> tuple[int, ...]:

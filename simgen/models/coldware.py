@@ -227,7 +227,8 @@ def _fill(shape: Hollow, volume: float, dome_m: float) -> Surface:
     across = np.linspace(1.0, 0.0, 24)
     radius = side[-1, 0]
     top = np.column_stack([radius * across, level + dome_m * (1 - across**2)])
-    profile = np.concatenate([[[0.0, heights[0]]], side, top[1:]])
+    side[0, 1] -= OVERLAP_M
+    profile = np.concatenate([[[0.0, side[0, 1]]], side, top[1:]])
     unit = _ring(shape.exponent)
     count, around = len(profile), len(unit)
     grow = np.where(profile[:, 0] > 0, OVERLAP_M, 0.0)

@@ -27,7 +27,7 @@ def ironware(*, rng: np.random.Generator, variant: str, size_m: float) -> Mesh:
     at = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
     placed = [moved(s, scale=scale, by=-scale * at) for s in surfaces]
     area = sum(float(vertex_areas(s.vertices_m, _triangles(s)).sum()) for s in placed)
-    fine = max(size_m / 110.0, float(np.sqrt(area / 16000.0)))
+    fine = max(size_m / 90.0, float(np.sqrt(area / 9000.0)))
     return mesh(*(finer(s, fine) for s in placed))
 
 

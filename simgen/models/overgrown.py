@@ -127,7 +127,11 @@ def mossy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
     areas, normals = vertex_areas(points, faces), vertex_normals(points, faces)
     extent = float(np.ptp(points, axis=0).max())
     shelter = noise(points, 0.22 * extent, seed=seed, octaves=4)
-    turn = ranks(0.75 * shelter - 1.5 * normals[:, 2] - 0.4 * smoothstep(0.05, 0.0, points[:, 2] / extent), areas)
+    early = 0.75 * shelter - 1.5 * normals[:, 2] - 0.4 * smoothstep(0.05, 0.0, points[:, 2] / extent)
+    if variant == "log":
+        # Bare wood on the ends is overgrown last.
+        early = early + 1.6 * np.abs(normals[:, 0]) ** 4
+    turn = ranks(early, areas)
     if level <= 0:
         host = Surface(
             vertices_m=points, faces=faces, slot="host", attributes={"tint": tint, "turn": turn}, sharp_deg=60.0
@@ -162,7 +166,7 @@ def mossy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
     old = at_places(age[:, None], inside, picked, weights)[:, 0]
     tone = np.clip(at_places(hue[:, None], inside, picked, weights)[:, 0] + rng.normal(0, 0.16, count), 0.0, 1.0)
     color = ramp(tone, *tones) * rng.uniform(0.8, 1.2, (count, 1))
-    long = extent * rng.uniform(0.012, 0.027, count) * (0.45 + 0.55 * smoothstep(0.0, 0.3, old))
+    long = extent * rng.uniform(0.009, 0.021, count) * (0.45 + 0.55 * smoothstep(0.0, 0.3, old))
     turf = blades(roots, ahead, long, 0.0062 * extent, color, rng=rng, bend=0.5, tip=1.4, slot="turf", floor_m=0.0003)
     return mesh(host, turf)
 
@@ -334,7 +338,7 @@ def _log(rng: np.random.Generator, size_m: float) -> tuple[Floats, Ints, Floats]
     ring = rings_flat(np.repeat(shares[:, None], around, axis=1))
     faces = rings_faces(len(shares), around)
     normals = vertex_normals(points, faces)
-    ridges = np.abs(noise(points, 0.09 * size_m, seed=seed, octaves=3, stretch=(3.5, 1.0, 1.0)))
+    ridges = np.abs(noise(points, 0.045 * size_m, seed=seed, octaves=3, stretch=(4.5, 1.0, 1.0)))
     bark = part * smoothstep(0.0, 0.02, 0.5 - np.abs(points[:, 0] / size_m))
     points = points - normals * (bark * 0.035 * size_m * np.clip(0.35 - ridges, 0, 1))[:, None]
     points[:, 2] -= points[:, 2].min()
