@@ -33,6 +33,7 @@ class Decay(Scene):
     claims = ("decay rises",)
     quantities = ("decay", "rotten_share", "volume", "leaf_state")
     subject_size = (0.04, 0.5)
+    changed_share = 0.8
 
     def sample(self, draw: Draw) -> SceneSpec:
         is_leaf = draw.chance(LEAF_SHARE)

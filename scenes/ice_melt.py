@@ -41,7 +41,7 @@ class IceMelt(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         variant, label, size, height = draw.choice(PIECES)
-        view = draw.view(elevation_deg=(17.0, 34.0), margin=(0.08, 0.2))
+        view = draw.view(elevation_deg=(18.0, 32.0), margin=(0.08, 0.2))
         melted = 1.0 if draw.chance(self.whole_probability) else draw.uniform(self.melted)
         made = make(
             "ice_piece", variant=variant, seed=draw.seed(), size_m=draw.uniform(size), height=draw.uniform(height),

@@ -29,6 +29,7 @@ class MossGrowth(Scene):
     claims = ("mossy_share rises",)
     quantities = ("mossy_share", "mossy_area")
     subject_size = (0.05, 0.5)
+    changed_share = 0.8
 
     def sample(self, draw: Draw) -> SceneSpec:
         view = draw.view(elevation_deg=(18.0, 42.0), margin=(0.12, 0.25))

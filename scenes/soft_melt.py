@@ -11,7 +11,7 @@ from simgen.types import Body, Material, Quantity, Rollout, SceneSpec
 
 STUFFS = (
     ("butter", "piece of butter", (0.055, 0.075), ("#f3d774", "#f0cf66", "#f6e08e"), 911.0, 32.0),
-    ("chocolate", "piece of chocolate", (0.075, 0.095), ("#4a2615", "#3a1d10", "#6b3b20", "#f0e2c4"), 1300.0, 34.0),
+    ("chocolate", "piece of chocolate", (0.075, 0.095), ("#4a2615", "#3a1d10", "#6b3b20"), 1300.0, 34.0),
     ("wax", "block of wax", (0.045, 0.06), ("#efe2c4", "#c0392b", "#2f6f8f", "#7a9a5b", "#d98b4a"), 900.0, 58.0),
     (
         "scoop",
@@ -55,7 +55,11 @@ class SoftMelt(Scene):
         made = make("soft_piece", variant=variant, seed=draw.seed(), size_m=draw.uniform(size))
         plate = _plate(draw) if draw.chance(self.plate_probability) else []
         color = draw.color(*colours)
-        stuff = palette.wax(color) if variant == "wax" else palette.soft(color, roughness=0.42, subsurface_m=0.004)
+        stuff = (
+            palette.wax(color)
+            if variant == "wax"
+            else but(palette.soft(color, roughness=0.42, subsurface_m=0.004), subsurface=0.25)
+        )
         if variant == "scoop":
             stuff = but(stuff, roughness=0.6)
         piece = draw.model(
@@ -106,11 +110,11 @@ class SoftMelt(Scene):
         ),
         intermediate=(
             "[Warm {actor} until|Let {actor} get so warm that] it [melts to|becomes] a [shiny|glossy] pool.",
-            "Let {actor} melt, so that [it loses its shape and spreads|its shape sinks into a flat pool].",
+            "Let {actor} melt, so that [it loses its shape and spreads|its shape sinks into a pool].",
             "[Warm|Heat] {actor} to {temperature.end}, so that it [sags|slumps] and [spreads out|runs out to all sides].",
         ),
         explicit=(
-            "{actor} melts: [its edges are gone|it has lost its shape], and [a glossy pool|a shiny flat pool] of the same "
+            "{actor} melts: [its edges are gone|it has lost its shape], and [a glossy pool|a shiny pool] of the same "
             "{volume.start} lies in its place, [a little higher in the middle|with a soft rise in the middle]; (everything "
             "else stays) nothing else changes.",
             "[Warmed|Heated] from {temperature.start} to {temperature.end}, {actor} [sags|slumps] and spreads into a [smooth|"

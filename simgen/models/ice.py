@@ -16,7 +16,6 @@ from simgen.types import Floats, Mesh, Surface
 ICE_KGPM3, WATER_KGPM3 = 917.0, 998.0
 """At 0 °C and at 20 °C (CRC Handbook)."""
 TENSION_NPM, GRAVITY_MPS2 = 0.0728, 9.81
-FLOOR_M = 0.0003
 CAPILLARY_M = float(np.sqrt(TENSION_NPM / (WATER_KGPM3 * GRAVITY_MPS2)))
 """2.7 mm: below this length surface tension rules."""
 
@@ -181,21 +180,12 @@ def _pool(radius_m: Floats, angle: Floats, height: Callable[[Floats, Floats], Fl
     top = np.concatenate([xy, tall[..., None]], axis=-1)
     count = len(angle)
     full = float(height(radius_m.mean() * np.ones(1), np.zeros(1))[0])
-    # The floor of a pool is a hair above its edge, so that set down by less than that it wets the table at the rim,
-    # where light would be caught under it, and mirrors a little in the middle, as deep water on polish does.
-    reach = np.minimum(0.3, np.array([0.006, 0.0068]) / float(radius_m.mean()))
-    inner = radius_m[None] * (1.0 - reach[:, None] * [[1.0], [1.05]])
-    under = np.stack([inner * np.cos(angle), inner * np.sin(angle), 0.0 * inner + [[0.0], [FLOOR_M]]], axis=-1)
-    points = np.concatenate([[[0.0, 0.0, full]], top.reshape(-1, 3), under.reshape(-1, 3), [[0.0, 0.0, FLOOR_M]]])
+    points = np.concatenate([[[0.0, 0.0, full]], top.reshape(-1, 3), [[0.0, 0.0, 0.0]]])
     index = 1 + np.arange(len(share) * count).reshape(len(share), count)
     beside = np.roll(index, -1, axis=1)
     quads = np.stack([index[:-1], index[1:], beside[1:], beside[:-1]], axis=-1).reshape(-1, 4)
     middle = np.stack([np.zeros(count, dtype=int), index[0], beside[0]], axis=1)
-    below = index[-1] + count * np.arange(3)[:, None]
-    next_below = np.roll(below, -1, axis=1)
-    ring = np.stack([below[:-1], below[1:], next_below[1:], next_below[:-1]], axis=-1).reshape(-1, 4)
-    floor = np.stack([np.full(count, len(points) - 1), next_below[-1], below[-1]], axis=1)
-    quads = np.concatenate([quads, ring])
+    floor = np.stack([np.full(count, len(points) - 1), beside[-1], index[-1]], axis=1)
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]], middle, floor])
     return Mesh(surfaces=(Surface(vertices_m=points, faces=faces, slot=slot, sharp_deg=70.0),))
 

@@ -812,7 +812,7 @@ def leaf(*, rng: np.random.Generator, variant: str, size_m: float, wilt: float =
         radius = across / np.where(np.abs(angle) < 1e-6, 1.0, angle)
         side = np.where(np.abs(angle) < 1e-6, across, radius * np.sin(angle))
         rise = np.where(np.abs(angle) < 1e-6, 0.0, radius * (1 - np.cos(angle)))
-        bow = 0.55 * wilt * length**2 + 0.03 * wilt * noise(points, 0.3 * size_m, seed=plan.base % 997, octaves=3)
+        bow = 0.25 * wilt * length**2 + 0.03 * wilt * noise(points, 0.3 * size_m, seed=plan.base % 997, octaves=3)
         points = np.column_stack([length, side, points[:, 2] / size_m + np.abs(rise) + bow]) * size_m
         tint = surface.attributes["tint"]
         patchy = 0.28 * noise(surface.vertices_m, 0.35 * size_m, seed=plan.base % 991, octaves=4) + 0.5 * across**2

@@ -20,7 +20,7 @@ from simgen.types import Camera, Framing, Rollout, Split
 load_scenes()
 NAMES = list(scenes())
 CATALOG = open_catalog()
-ATTEMPTS = 8
+ATTEMPTS = 6
 
 
 def draw(index: int, split: Split = "train") -> Draw:
