@@ -19,16 +19,16 @@ class Ricochet(Scene):
 
     incidence_deg: Range = (30.0, 58.0)
     """Between the ball's way and the wall's normal."""
-    run: Range = (1.6, 3.0)
+    run: Range = (1.3, 2.3)
     """From where it lies to the wall, in diameters."""
-    onward: Range = (1.6, 3.2)
+    onward: Range = (1.0, 2.2)
     """How far it rolls on, in diameters, if the wall takes half of its speed."""
 
     law = "impact and restitution"
     types = (19, 24)
     claims = ("actor moved", "actor at rest")
     quantities = ("deflection",)
-    subject_size = (0.02, 0.35)
+    subject_size = (0.012, 0.35)
 
     def sample(self, draw: Draw) -> SceneSpec:
         heading, side = draw.angle(), draw.choice((-1.0, 1.0))
@@ -60,7 +60,7 @@ class Ricochet(Scene):
         slowing = 9.81 * ball.rolling_resistance_m * stage.friction / (1.4 * radius)
         speed = 1.4 * np.sqrt(2 * slowing * (run + 4 * draw.uniform(self.onward) * 2 * radius))
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(asset.mass_kg * speed * along))
-        view = draw.view(across_rad=heading, elevation_deg=(24.0, 46.0), margin=(0.3, 0.45))
+        view = draw.view(across_rad=heading, elevation_deg=(24.0, 46.0), margin=(0.2, 0.32))
         return draw.spec(self.name, [ball, wall], stage=stage, camera=view, events=(push,), duration_s=8.0)
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
