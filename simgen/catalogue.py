@@ -23,7 +23,7 @@ from simgen.store import SPLITS, committed
 from simgen.taxonomy import DOMAINS, TRANSITIONS
 from simgen.types import Sample
 
-TILE_PX = 320
+TILE_PX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def _strip(sample: Sample, path: Path) -> None:
     for k, picture in enumerate(pictures):
         strip.paste(picture.resize((TILE_PX, height), Image.Resampling.LANCZOS), (k * (TILE_PX + 4), 0))
     path.parent.mkdir(parents=True, exist_ok=True)
-    strip.save(path, quality=82)
+    strip.save(path, quality=80)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "data"
-        command = [sys.executable, "-m", "simgen.cli", "generate", "--n", str(arguments.n), "--out", str(out)]
+        command = [sys.executable, "-m", "simgen.cli", "generate", "rigid", "--n", str(arguments.n), "--out", str(out)]
         command += ["--workers", str(arguments.workers), "--set", f"render.quality={arguments.quality}"]
         command += [f"--set=render.{side}={arguments.size}" for side in ("width", "height")]
         before_s = yardstick_s(arguments.workers)
