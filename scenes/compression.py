@@ -140,7 +140,7 @@ class Compression(Scene):
         kept = 0.0 if bulk < 5 * shear or stuff.density_kgpm3 < 400 else 0.03
         quantities = (
             Quantity(name="body_height", start=heights[0], end=heights[1], unit="m", provenance="prescribed"),
-            Quantity(name="body_width", start=widths[0], end=widths[1], unit="m", provenance="solved"),
+            Quantity(name="body_width", start=widths[0], end=widths[1], unit="m", provenance="derived"),
             Quantity(
                 name="body_volume", start=volume * 1e6, end=models.volume_m3(after) * 1e6, unit="ml", provenance="derived",
                 conserved=kept,

@@ -171,10 +171,10 @@ class Softening(Scene):
             Quantity(name="temperature", start=warmth[0], end=warmth[1], unit="°C", provenance="prescribed"),
             Quantity(name="yield_stress", start=one.cold[1], end=yields, unit="Pa", provenance="prescribed"),
             Quantity(
-                name="body_height", start=float(size[2]), end=float(np.ptp(after.vertices_m[:, 2])), unit="m", provenance="solved"
+                name="body_height", start=float(size[2]), end=float(np.ptp(after.vertices_m[:, 2])), unit="m", provenance="derived"
             ),
             Quantity(
-                name="body_width", start=float(size[0]), end=float(np.ptp(after.vertices_m[:, 0])), unit="m", provenance="solved"
+                name="body_width", start=float(size[0]), end=float(np.ptp(after.vertices_m[:, 0])), unit="m", provenance="derived"
             ),
             Quantity(
                 name="body_volume", start=volume * 1e6, end=models.volume_m3(after) * 1e6, unit="ml", provenance="derived",
