@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from simgen.errors import ConflictError, OutputError, UsageError
 from simgen.recipe import Recipe, parse_recipe
-from simgen.settings import read_yaml
+from simgen.settings import read_yaml, write_yaml
 from simgen.types import Split
 
 RESOLVED = "config.resolved.yaml"
@@ -74,7 +73,7 @@ class Plan:
     def to_yaml(self) -> str:
         run = {"n": self.n, "seed": self.seed, "shard_size": self.shard_size, "pins": dict(self.pins)}
         data = {"run": {**run, "fingerprint": self.fingerprint}}
-        return self.recipe.to_yaml() + yaml.safe_dump(data, sort_keys=False, width=110)
+        return self.recipe.to_yaml() + write_yaml(data, flow=False)
 
 
 def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:

@@ -22,11 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from simgen import __version__, resources, scene
 from simgen.errors import UnknownName, UsageError
-from simgen.settings import known_keys, mapping, override, read_yaml
+from simgen.settings import known_keys, mapping, override, read_yaml, write_yaml
 from simgen.taxonomy import TRANSITIONS
 
 Quality = Literal["fast", "standard", "high"]
@@ -93,7 +91,7 @@ class Recipe:
         }
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.as_data(), sort_keys=False, default_flow_style=None, width=110)
+        return write_yaml(self.as_data())
 
     @property
     def fingerprint(self) -> str:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import safetensors.torch
-import yaml
 from diffusers.training_utils import _collate_lora_metadata
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from simgen.errors import ConflictError, OutputError
+from simgen.settings import write_yaml
 from simgen.store import DRAFT, put, read_json
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base
@@ -95,7 +95,7 @@ def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
             )
     else:
         put(path, (json.dumps(dict(told), indent=1) + "\n").encode())
-    put(folder / CONFIG, yaml.safe_dump(config.as_data(), sort_keys=False, default_flow_style=None).encode())
+    put(folder / CONFIG, write_yaml(config.as_data()).encode())
 
 
 def save(folder: Path, state: State, *, keep: int) -> None:

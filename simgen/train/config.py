@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from simgen import resources
 from simgen.errors import UnknownName, UsageError
-from simgen.settings import known_keys, override, read_yaml
+from simgen.settings import known_keys, override, read_yaml, write_yaml
 
 PREFIX = "train_"
 """What the names of training recipes in `pipelines/` begin with."""
@@ -209,4 +207,4 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return yaml.safe_dump(_plain(value), default_flow_style=True, width=1000).removesuffix("\n...\n").rstrip()
+    return write_yaml(_plain(value), flow=True, width=1000).removesuffix("\n...\n").rstrip()

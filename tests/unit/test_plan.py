@@ -118,3 +118,11 @@ def test_a_folder_without_a_plan_is_no_data_set(tmp_path: Path) -> None:
 def test_a_plan_of_nothing_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="must be at least"):
         make_plan(recipe([1.0]), **{"n": 4, "seed": 0, **wrong})
+
+
+def test_a_pin_that_looks_like_a_number_comes_back_as_the_text_it_is(tmp_path: Path) -> None:
+    """One hash in two hundred is digits around one e, which the reader takes for a number unless it is quoted."""
+    plan = make_plan(recipe([1.0, 2.0]), n=4, seed=0, pins={"scene slide": "2188175329e8", "bpy": "4.5", "x": "1e3"})
+    (tmp_path / RESOLVED).write_text(plan.to_yaml())
+    assert read_plan(tmp_path) == plan
+    check_same(tmp_path, plan)
