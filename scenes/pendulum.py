@@ -6,6 +6,7 @@ import numpy as np
 
 from simgen import models, palette
 from simgen.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.models.rigs import stand_bases, stand_materials
 from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
@@ -51,7 +52,7 @@ class Pendulum(Scene):
         name, material = _bob(draw)
         stand = draw.model(
             models.make("lab_stand", height_m=pivot, reach_m=0.06 + radius), 250, role="prop", label="stand",
-            substance="metal", materials=_stand(draw), quaternion=turn,
+            substance="metal", materials=stand_materials(draw.choice(stand_bases(draw.seed()))), quaternion=turn,
         )  # fmt: skip
         string = palette.fabric("#e9e4d8") if kind != "disc" else palette.metal("#8d9095")
         bob = draw.model(
@@ -138,19 +139,3 @@ def _bob(draw: Draw) -> tuple[str, Material]:
     if kind == "wood":
         return name, palette.wood(color, seed=draw.seed())
     return name, palette.metal(color, roughness=0.22) if kind == "metal" else palette.plastic(color, roughness=0.25)
-
-
-def _stand(draw: Draw) -> tuple[tuple[str, Material], ...]:
-    base = draw.choice(
-        (
-            palette.plastic("#2b2d31", roughness=0.5),
-            palette.metal("#6d7278", roughness=0.45),
-            palette.wood(seed=draw.seed()),
-            palette.plastic("#30567a", roughness=0.45),
-        )
-    )
-    return (
-        ("base", base),
-        ("steel", palette.metal(roughness=0.25)),
-        ("clamp", palette.plastic("#1f2124", roughness=0.45)),
-    )

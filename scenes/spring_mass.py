@@ -6,10 +6,11 @@ import numpy as np
 
 from simgen import models, palette
 from simgen.geometry import quat, quat_from_axis_angle
+from simgen.models.rigs import stand_bases, stand_materials
 from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
-from simgen.types import Material, Quantity, Rollout, SceneSpec, Truth
+from simgen.types import Quantity, Rollout, SceneSpec, Truth
 
 EYE_M = 0.02
 SHEAR_PA = 79e9
@@ -56,7 +57,7 @@ class SpringMass(Scene):
         anchor = hang + draw.uniform((0.03, 0.06))
         stand = draw.model(
             models.make("lab_stand", height_m=anchor, reach_m=0.055 + radius), 250, role="prop", label="stand",
-            substance="metal", materials=_stand(draw), quaternion=turn,
+            substance="metal", materials=stand_materials(draw.choice(stand_bases(draw.seed()))), quaternion=turn,
         )  # fmt: skip
         sizes = {"coil_radius_m": coil, "wire_m": wire, "num_turns": turns}
         spring = draw.model(
@@ -153,19 +154,3 @@ WEIGHTS = (
 def _hung(anchor_m: float, length_m: float, height_m: float) -> float:
     """Where a weight stands whose eye hangs in the lower end of the spring."""
     return anchor_m - 0.005 - length_m - height_m - EYE_M + 0.0025
-
-
-def _stand(draw: Draw) -> tuple[tuple[str, Material], ...]:
-    base = draw.choice(
-        (
-            palette.plastic("#2b2d31", roughness=0.5),
-            palette.metal("#6d7278", roughness=0.45),
-            palette.wood(seed=draw.seed()),
-            palette.plastic("#30567a", roughness=0.45),
-        )
-    )
-    return (
-        ("base", base),
-        ("steel", palette.metal(roughness=0.25)),
-        ("clamp", palette.plastic("#1f2124", roughness=0.45)),
-    )

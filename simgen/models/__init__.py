@@ -13,19 +13,11 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
 from simgen.errors import UnknownName, UsageError
 from simgen.types import Floats, Mesh, Model
-
-
-class Maker(Protocol):
-    """What `@model` is put on."""
-
-    def __call__(self, *, rng: np.random.Generator, variant: str, **numbers: float) -> Mesh: ...
-
 
 _makers: dict[str, Callable[..., Mesh]] = {}
 

@@ -2,16 +2,36 @@
 
 import numpy as np
 
+from simgen import palette
 from simgen.builtin.profiles import polyline
 from simgen.models import model
 from simgen.models.forms import ball, box, mesh, moved, sweep, turned
-from simgen.types import Floats, Mesh, Surface
+from simgen.types import Floats, Material, Mesh, Surface
 
 
 def rod(start: tuple[float, float, float], end: tuple[float, float, float], radius_m: float, slot: str) -> Surface:
     """A straight round bar."""
     path = np.linspace(np.array(start, dtype=float), np.array(end, dtype=float), 3)
     return sweep(path, radius_m, around=28, slot=slot, sharp_deg=40.0)
+
+
+def stand_bases(seed: int) -> tuple[Material, ...]:
+    """What the foot of a laboratory stand can be of; the seed is that of the wood's grain."""
+    return (
+        palette.plastic("#2b2d31", roughness=0.5),
+        palette.metal("#6d7278", roughness=0.45),
+        palette.wood(seed=seed),
+        palette.plastic("#30567a", roughness=0.45),
+    )
+
+
+def stand_materials(base: Material) -> tuple[tuple[str, Material], ...]:
+    """The materials of a `lab_stand` by slot."""
+    return (
+        ("base", base),
+        ("steel", palette.metal(roughness=0.25)),
+        ("clamp", palette.plastic("#1f2124", roughness=0.45)),
+    )
 
 
 @model("lab_stand")
