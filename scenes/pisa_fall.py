@@ -10,15 +10,19 @@ from typing import Literal
 
 import numpy as np
 
+from simgen.framing import inside_share
 from simgen.geometry import Shape, project, quat_rotate, random_quat, vec3
 from simgen.sampling import Draw, NothingFits, ref
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Body, Camera, Floats, Light, Release, SceneSpec, Vec3
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Body, Camera, Floats, Light, Release, Rollout, SceneSpec, Vec3
 
 ROLLING = 0.08
 """Coefficient of rolling resistance: that of soft ground. On PISA's, which has none, balls leave the picture."""
 SPAWN_LOW_M, SPAWN_HIGH_M = np.array([-1.0, -1.0, 0.5]), np.array([0.0, 1.0, 1.5])
 """The nearer half of PISA's region: what falls in the other half is too small in the picture for an editor to work on."""
+
+BACK_M = 1.0
+"""The camera goes no further than this after what got out of the picture."""
 
 
 @register("pisa_fall")
@@ -73,6 +77,23 @@ class PisaFall(Scene):
             duration_s=8.0,
             start_s=1.0 / 16 if self.first_frame == "pisa" else 0.0,
         )
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        """The camera backs off, still level, from what bounces or rolls: a clip may lose it, a pair may not."""
+        camera = rollout.spec.camera
+        assert isinstance(camera, Camera), "it is placed already"
+        x, y, z = camera.position_m
+        clouds = [
+            rollout.poses(body.id).position_m[index] + quat_rotate(rollout.poses(body.id).quaternion[index], points)
+            for body in rollout.spec.bodies
+            for points in (mesh_of(body).vertices_m,)
+            for index in (rollout.start_index, rollout.end_index)
+        ]
+        for back_m in np.arange(0.0, BACK_M, 0.05):
+            camera = _level((x - back_m, y, z))
+            if all(inside_share(camera, cloud, 1, 1) > 0.985 for cloud in clouds):
+                break
+        return replace(rollout, spec=replace(rollout.spec, camera=camera))
 
     def _hanging(
         self, draw: Draw, camera: Camera, others: list[Body], falls: list[Floats], body_id: int

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -165,8 +166,7 @@ class Catalog:
             return forms.mesh(forms.box(body.size_m, radius_m=0.002))
         if body.shape == "ball":
             return forms.mesh(forms.ball(vec3(np.array(body.size_m) / 2)))
-        found = read_obj(self.mesh_path(body.asset))
-        return Mesh(surfaces=(Surface(vertices_m=found.vertices, faces=np.concatenate(found.groups)),))
+        return _mesh(self.mesh_path(body.asset))
 
     def fingerprint(self) -> str:
         """The same wherever the same assets come out, fetched or not."""
@@ -336,6 +336,12 @@ class Catalog:
             )
             self._places[f"{BUILTIN}:{path.stem}"] = _Place(file=path)
         return assets
+
+
+@lru_cache(maxsize=32)
+def _mesh(path: Path) -> Mesh:
+    found = read_obj(path)
+    return Mesh(surfaces=(Surface(vertices_m=found.vertices, faces=np.concatenate(found.groups)),))
 
 
 def ref(asset: AnyAsset) -> str:

@@ -14,6 +14,7 @@ from simgen.framing import Shapes, inside_share, points_at, subject_ids
 from simgen.geometry import project, quat_angle, quat_rotate
 from simgen.masks import Pair
 from simgen.motion import REST_SPEED_MPS, speed_at
+from simgen.scene import Scene
 from simgen.types import STAGE_ID, Camera, Floats, Frame, Gate, Reject, Rollout
 
 PENETRATION_LIMIT_M = 0.002
@@ -24,10 +25,11 @@ HIDDEN_BELOW, REVEALED_LIMIT = 0.15, 0.3
 """A thing of which less than the first share shows in one picture may not show more than the second in the other: an
 editor cannot know what stands behind the vase."""
 CHANGE_LIMIT = 0.005
-EXPOSURE = (0.2, 0.72)
 CLIPPED_LIMIT = 0.01
-CHANGED_LIMIT, SURVEY_SLACK = 0.6, 0.15
-CONTRAST_LIMIT = 6.0
+SURVEY_SLACK = 0.15
+"""A rough look sees more change than there is."""
+OUTLINE_SCALE = 3
+"""Outlines are drawn this much larger: a filled polygon has its edges' pixels too, which would double a thin strip."""
 MIDDLE_GREY = 0.22
 CLIPS_AT = 1.35
 """Linear light that the display curve takes just short of white."""
@@ -113,8 +115,7 @@ def judge_view(
     camera: Camera,
     shapes: Shapes,
     ids: tuple[NDArray[np.uint8], NDArray[np.uint8]],
-    *,
-    subject_size: tuple[float, float] = (0.03, 0.40),
+    scene: Scene,
 ) -> tuple[Gate, ...]:
     """Framing, size and visibility of the subjects, from instance ids [H, W] of the start and the end at any size."""
     height, width = ids[0].shape
@@ -139,14 +140,14 @@ def judge_view(
     share = max(float(np.isin(picture, subjects).mean()) for picture in ids)
     return (
         _at_least("in_frame", inside, IN_FRAME_LIMIT),
-        _between("subject_size", share, subject_size),
+        _between("subject_size", share, scene.subject_size),
         _at_least("subject_visible", shown, VISIBLE_LIMIT),
         _at_most("bystander_revealed", revealed, REVEALED_LIMIT),
     )
 
 
 def foresee_view(
-    rollout: Rollout, camera: Camera, shapes: Shapes, *, width: int, height: int, subject_size: tuple[float, float]
+    rollout: Rollout, camera: Camera, shapes: Shapes, scene: Scene, *, width: int, height: int
 ) -> tuple[Gate, ...]:
     """What `judge_view` is sure to reject, from outlines alone, before anything is rendered: an outline is never
     smaller than what is seen of a body. Width and height are those of the picture to come."""
@@ -163,31 +164,25 @@ def foresee_view(
     # A tenth of slack for what rounding to pixels does to a small picture.
     return (
         _at_least("in_frame", inside, IN_FRAME_LIMIT),
-        _at_least("subject_size", share, 0.9 * subject_size[0]),
+        _at_least("subject_size", share, 0.9 * scene.subject_size[0]),
     )
 
 
 def judge_picture(
-    pair: Pair,
-    start: Frame,
-    end: Frame,
-    rollout: Rollout,
-    *,
-    changed_limit: float = CHANGED_LIMIT,
-    brightness: tuple[float, float] = EXPOSURE,
-    contrast_limit: float = CONTRAST_LIMIT,
+    pair: Pair, start: Frame, end: Frame, rollout: Rollout, scene: Scene, *, slack: float = 0.0
 ) -> tuple[Gate, ...]:
-    """Exposure, clipping, contrast of the subject against what is around it, and whether anything visibly changed."""
+    """Exposure, clipping, contrast of the subject against what is around it, and whether anything visibly changed, but
+    no more of the picture than the scene allows and `slack`."""
     luminance = _luminance(pair.start)
     clipped = float((pair.start >= 254).all(axis=-1).mean())
     subjects = list(subject_ids(rollout))
     contrast = max(_contrast(pair.start, np.isin(start.ids, subjects)), _contrast(pair.end, np.isin(end.ids, subjects)))
     return (
-        _between("exposure", float(luminance.mean()), brightness),
+        _between("exposure", float(luminance.mean()), scene.brightness),
         _at_most("clipped", clipped, CLIPPED_LIMIT),
-        _at_least("subject_contrast", contrast, contrast_limit),
+        _at_least("subject_contrast", contrast, scene.contrast),
         _at_least("visible_change", pair.visible_share, CHANGE_LIMIT),
-        _at_most("changed_share", pair.changed_share, changed_limit),
+        _at_most("changed_share", pair.changed_share, min(1.0, scene.changed_share + slack)),
     )
 
 
@@ -261,24 +256,21 @@ def _off_stage(rollout: Rollout) -> int:
 def _outline(
     rollout: Rollout, camera: Camera, shapes: Shapes, body_id: int, index: int, width: int, height: int
 ) -> NDArray[np.uint8]:
-    """The amodal outline [H, W] of a body: its faces, or the hulls of its convex parts, filled."""
+    """The amodal outline [H, W] of a body, as the middles of pixels see it: its faces, or the hulls of its convex
+    parts, filled."""
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
-    canvas = np.zeros((height, width), np.uint8)
+    large = np.zeros((height * OUTLINE_SCALE, width * OUTLINE_SCALE), np.uint8)
     mesh = rollout.mesh(body_id, index) or (models.build(body.model) if body.model is not None else None)
-    if mesh is not None:
-        world = track.position_m[index] + quat_rotate(track.quaternion[index], mesh.vertices_m * body.scale)
-        pixels, depth = project(camera, world, width, height)
-        if (depth > 0.01).all():
-            for corners in np.rint(pixels - 0.5).astype(np.int32)[mesh.triangles]:
-                cv2.fillConvexPoly(canvas, corners, (1.0,))
-        return canvas
-    for part in shapes[body_id].parts:
-        world = track.position_m[index] + quat_rotate(track.quaternion[index], part * body.scale)
-        pixels, depth = project(camera, world, width, height)
-        if (depth > 0.01).all():
-            hull = cv2.convexHull(np.rint(pixels - 0.5).astype(np.int32))
-            cv2.fillConvexPoly(canvas, hull, (1.0,))
-    return canvas
+    pieces = [mesh.vertices_m] if mesh is not None else shapes[body_id].parts
+    for piece in pieces:
+        world = track.position_m[index] + quat_rotate(track.quaternion[index], piece * body.scale)
+        pixels, depth = project(camera, world, large.shape[1], large.shape[0])
+        if not (depth > 0.01).all():
+            continue
+        corners = np.rint(pixels - 0.5).astype(np.int32)
+        for polygon in corners[mesh.triangles] if mesh is not None else (cv2.convexHull(corners),):
+            cv2.fillConvexPoly(large, polygon, (1.0,))
+    return large[OUTLINE_SCALE // 2 :: OUTLINE_SCALE, OUTLINE_SCALE // 2 :: OUTLINE_SCALE]
 
 
 def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -118,9 +118,7 @@ class Maker:
         camera = rollout.spec.camera
         if isinstance(camera, Framing):
             camera = frame_camera(camera, rollout, shapes, width=render.width, height=render.height)
-        foreseen = judge.foresee_view(
-            rollout, camera, shapes, width=render.width, height=render.height, subject_size=the_scene.subject_size
-        )
+        foreseen = judge.foresee_view(rollout, camera, shapes, the_scene, width=render.width, height=render.height)
         if (hopeless := judge.first_reject(foreseen)) is not None:
             return hopeless
         told = language.compile_instructions(
@@ -142,16 +140,8 @@ class Maker:
         with clock("judge"):
             pair = masks.compose(start, end, **changing)
             ids = (start.ids, end.ids)
-            gates += judge.judge_view(rollout, camera, shapes, ids, subject_size=the_scene.subject_size)
-            gates += judge.judge_picture(
-                pair,
-                start,
-                end,
-                rollout,
-                changed_limit=the_scene.changed_share,
-                brightness=the_scene.brightness,
-                contrast_limit=the_scene.contrast,
-            )
+            gates += judge.judge_view(rollout, camera, shapes, ids, the_scene)
+            gates += judge.judge_picture(pair, start, end, rollout, the_scene)
             reason = judge.first_reject(gates)
             if reason is not None:
                 return reason
@@ -185,22 +175,12 @@ class Maker:
             self.renderer.load(world, camera)
             looks = [self.renderer.meter(rollout, index) for index in (rollout.start_index, rollout.end_index)]
             ids = (looks[0].ids, looks[1].ids)
-            gates = judge.judge_view(rollout, camera, shapes, ids, subject_size=the_scene.subject_size)
+            gates = judge.judge_view(rollout, camera, shapes, ids, the_scene)
             subjects = subject_ids(rollout)
             exposure_ev = judge.exposure_ev([(look.luminance, np.isin(look.ids, subjects)) for look in looks])
             start, end = (look.frame(exposure_ev) for look in looks)
             pair = masks.compose(start, end, **changing, light_test=masks.SURVEY_LIGHT_TEST)
-            # A rough look sees more change than there is.
-            limit = min(1.0, the_scene.changed_share + judge.SURVEY_SLACK)
-            gates += judge.judge_picture(
-                pair,
-                start,
-                end,
-                rollout,
-                changed_limit=limit,
-                brightness=the_scene.brightness,
-                contrast_limit=the_scene.contrast,
-            )
+            gates += judge.judge_picture(pair, start, end, rollout, the_scene, slack=judge.SURVEY_SLACK)
             reason = judge.first_reject(gates)
             border = masks.changed_box(pair.mask, render.width, render.height)
             return reason or (replace(camera, exposure_ev=exposure_ev), border)

@@ -57,7 +57,7 @@ class Sampling:
     (albedo and normals, which textures and metal make noisy): cleaned before (ACCURATE) or with the picture (FAST)."""
 
     samples: int
-    denoiser: Literal["FAST", "BALANCED", "HIGH"] = "HIGH"
+    denoiser: Literal["NONE", "FAST", "BALANCED", "HIGH"] = "HIGH"
     prefilter: Literal["NONE", "FAST", "ACCURATE"] = "ACCURATE"
 
 
@@ -693,9 +693,10 @@ def _set_sampling(scene: Any, sampling: Sampling, threads: int) -> None:
     settings = scene.cycles
     settings.samples = sampling.samples
     settings.use_adaptive_sampling = False
-    settings.use_denoising = sampling.samples > 1
+    settings.use_denoising = sampling.samples > 1 and sampling.denoiser != "NONE"
     settings.denoiser = "OPENIMAGEDENOISE"
-    settings.denoising_quality = sampling.denoiser
+    if sampling.denoiser != "NONE":
+        settings.denoising_quality = sampling.denoiser
     settings.denoising_prefilter = sampling.prefilter
     settings.denoising_input_passes = "RGB_ALBEDO_NORMAL"
     settings.use_auto_tile = False

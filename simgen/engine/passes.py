@@ -7,11 +7,9 @@ start and end get exactly the same treatment.
 import numpy as np
 from numpy.typing import NDArray
 
+from simgen.colour import LUMINANCE
 from simgen.geometry import camera_matrix, intrinsics, project, quat_conjugate, quat_rotate
 from simgen.types import STAGE_ID, Camera, Floats, Rollout
-
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Rec. 709 weights for linear RGB."""
 
 KNEE = 0.55
 """Linear light below this is shown as it is; above it a shoulder bends towards white, which nothing quite reaches."""
@@ -19,7 +17,7 @@ KNEE = 0.55
 
 def luminance(linear: NDArray[np.float32]) -> NDArray[np.float32]:
     """Relative luminance [H, W] of linear RGB [H, W, 3]."""
-    result: NDArray[np.float32] = linear @ LUMINANCE
+    result: NDArray[np.float32] = linear @ LUMINANCE.astype(np.float32)
     return result
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simgen.assets import Catalog
+from simgen.colour import LUMINANCE
 from simgen.engine.blender import bpy
 from simgen.engine.materials import build_material, emission
-from simgen.engine.passes import LUMINANCE
 from simgen.geometry import direction, vec3
 from simgen.types import STAGE_ID, Camera, Environment, Floats, Material, SceneSpec, Stage, Vec3
 

@@ -267,7 +267,7 @@ def _grown(
         angle = 2 * np.pi * (stem + place.uniform(-0.15, 0.15)) / species.stems
         foot = np.array([away * np.cos(angle), away * np.sin(angle), 0.0])
         _shoot(plan, parts, stem, foot, angle, hue)
-    ground = [_pot(int(pot), radius_m, height_m, saucer), *_soil(inner_m, soil_m, plan.rng(2))]
+    ground = [pot_surface(int(pot), radius_m, height_m, saucer), *soil_surfaces(inner_m, soil_m, plan.rng(2))]
     lift = np.array([0.0, 0.0, soil_m])
     found: list[Surface] = []
     flower_slots = ("petal", "heart")
@@ -825,7 +825,7 @@ def leaf(*, rng: np.random.Generator, variant: str, size_m: float, wilt: float =
 # The pot
 
 
-def _pot(kind: int, radius_m: float, height_m: float, saucer: float) -> Surface:
+def pot_surface(kind: int, radius_m: float, height_m: float, saucer: float) -> Surface:
     """A pot with its wall; with a saucer below it."""
     rows = POTS[kind % len(POTS)]
     outside: list[Corner] = [
@@ -851,7 +851,7 @@ def _pot(kind: int, radius_m: float, height_m: float, saucer: float) -> Surface:
     return moved(both, by=(0.0, 0.0, 0.006))
 
 
-def _soil(radius_m: float, level_m: float, rng: np.random.Generator, crumb: float = 1.0) -> list[Surface]:
+def soil_surfaces(radius_m: float, level_m: float, rng: np.random.Generator, crumb: float = 1.0) -> list[Surface]:
     """Earth with crumbs on it."""
     rows, around = 44, 120
     share = np.linspace(0.0, 1.0, rows)[:, None]

@@ -26,7 +26,7 @@ from simgen.models.growth import (
     smoothstep,
     upright_to,
 )
-from simgen.models.plant import WALL_M, _pot, _soil
+from simgen.models.plant import WALL_M, pot_surface, soil_surfaces
 from simgen.types import Floats, Mesh, Model, Surface
 
 
@@ -121,7 +121,8 @@ def _sown(
     lift = np.array([0.0, 0.0, soil_m + 0.0008])
     parts = [(seeds, "seed"), (stems, "stem"), (leaves, "leaf")]
     grown = [moved(joined(group, slot=slot), by=lift) for group, slot in parts if group]
-    ground = [_pot(pot, radius_m, deep_m, 0.0), *_soil(inner_m, soil_m, np.random.default_rng([base, 99]), crumb=0.55)]
+    crumbs = soil_surfaces(inner_m, soil_m, np.random.default_rng([base, 99]), crumb=0.55)
+    ground = [pot_surface(pot, radius_m, deep_m, 0.0), *crumbs]
     collision = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 1)]) * [radius_m, radius_m, deep_m]
     top = max(float(s.vertices_m[:, 2].max()) for s in grown) - soil_m
     return mesh(*ground, *grown, parts=(collision,)), top

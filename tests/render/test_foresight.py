@@ -27,17 +27,15 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well() -> None:
         shapes, camera = maker._shapes(rollout.spec.bodies), rollout.spec.camera
         if isinstance(camera, Framing):
             camera = frame_camera(camera, rollout, shapes, width=256, height=256)
-        wanted = maker.scenes["pisa_fall"].subject_size
-        foreseen = judge.first_reject(
-            judge.foresee_view(rollout, camera, shapes, width=256, height=256, subject_size=wanted)
-        )
+        scene = maker.scenes["pisa_fall"]
+        foreseen = judge.first_reject(judge.foresee_view(rollout, camera, shapes, scene, width=256, height=256))
         if foreseen is None:
             kept += 1
             continue
         hopeless += 1
         maker.renderer.load(build_world(rollout.spec, maker.catalog, width=256, height=256), camera)
         looks = [maker.renderer.meter(rollout, i).ids for i in (rollout.start_index, rollout.end_index)]
-        seen = judge.first_reject(judge.judge_view(rollout, camera, shapes, (looks[0], looks[1]), subject_size=wanted))
+        seen = judge.first_reject(judge.judge_view(rollout, camera, shapes, (looks[0], looks[1]), scene))
         assert seen is not None
         assert seen.gate == foreseen.gate
     assert hopeless >= 1

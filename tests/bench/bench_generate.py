@@ -1,0 +1,355 @@
+"""simgen beside stock Kubric: the same scenes through both, and both against one picture with very many samples.
+
+    uv pip install OpenEXR scikit-learn trimesh
+    python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json
+    python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json --quick --json figures.json
+
+simgen makes its samples as a worker does: attempts that are rejected, masks, instructions and PNG files are in its
+time. Stock Kubric (`stock_kubric.py`) is given what simgen found: poses of both frames, stage, lights and materials,
+so its time is loading, two frames with its default settings, and its reading of the results; what it would need for
+simulation is not counted. Each side runs in a process of its own, one after the other.
+
+PSNR and SSIM are of the whole picture, start and end, against 2048 samples per pixel without denoising and with
+Blender's own limits of bounces; `--quick` compares the middle of the start frame alone. References are kept in
+`--cache`.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simgen.make import Maker
+from simgen.plan import SampleId, sample_id
+from simgen.recipe import load_recipe
+from simgen.record import encode, spec_from_json
+from simgen.types import Camera, Rollout
+
+Picture = NDArray[np.uint8]
+SCENES = ("topple", "slide", "drop", "collide", "stack_collapse", "roll")
+REFERENCE_SAMPLES = 2048
+STOCK_SAMPLES = 64
+"""Of Kubric's example scripts; its renderer's own default is 128."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--assets", action="append", default=[])
+    parser.add_argument("--hdri", action="append", default=[])
+    parser.add_argument("--scenes", type=int, default=12)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--qualities", nargs="+", default=["fast", "standard"])
+    parser.add_argument("--quick", action="store_true", help="three scenes, 256 pixels, fast")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "simgen" / "bench")
+    parser.add_argument("--work", type=Path, default=Path("out/bench"))
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.quick:
+        options.scenes, options.sizes, options.qualities = 3, [256], ["fast"]
+    if options.part:
+        kind, size, quality = options.part.split(":")
+        {"simgen": simgen_side, "stock": stock_side, "reference": reference_side}[kind](options, int(size), quality)
+        return
+    rows = []
+    for size in options.sizes:
+        for quality in options.qualities:
+            _run(options, f"simgen:{size}:{quality}")
+        # What is compared are the scenes that simgen found; another quality keeps other attempts but rarely.
+        _run(options, f"stock:{size}:{options.qualities[0]}")
+        for quality in options.qualities:
+            _run(options, f"reference:{size}:{quality}")
+        rows += [_row(options, "stock", size, options.qualities[0], stock=True)]
+        rows += [_row(options, quality, size, quality) for quality in options.qualities]
+    for row in rows:
+        print(row.pop("text"))
+    if options.json:
+        stock, ours = rows[0], rows[1]
+        figures = {
+            "kubric_pairs_per_core_hour": stock["pairs_per_core_hour"],
+            "simgen_pairs_per_core_hour": ours["pairs_per_core_hour"],
+            "kubric_psnr_db": stock["psnr_db"],
+            "simgen_psnr_db": ours["psnr_db"],
+            "ratio": ours["pairs_per_core_hour"] / stock["pairs_per_core_hour"],
+            "rows": rows,
+        }
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _run(options: argparse.Namespace, part: str) -> None:
+    print(part, flush=True)
+    given = [text for kind in ("assets", "hdri") for v in getattr(options, kind) for text in (f"--{kind}", v)]
+    command = [sys.executable, __file__, "--part", part, "--scenes", str(options.scenes), "--work", str(options.work)]
+    command += ["--cache", str(options.cache), *given, *(["--quick"] if options.quick else [])]
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+# The two sides
+
+
+def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
+    """One pair of each scene by simgen: PNG files, costs, and what the others need to repeat it."""
+    folder = _folder(options, size, quality)
+    maker = _maker(options, size, quality)
+    renderer, inside = maker.renderer, _Timer()
+    renderer._shoot = inside.around(renderer._shoot)
+    cpu, wall, stages, made, index = [], [], {}, [], 0
+    while len(made) < options.scenes:
+        planned = sample_id(maker.recipe, seed=maker.seed, index=index)
+        index += 1
+        with _cost() as cost:
+            outcome = maker.make(planned)
+            if outcome.sample is not None:
+                began = time.perf_counter()
+                members = encode(outcome.sample)
+                outcome.cost["encode"] = time.perf_counter() - began
+        cpu.append(cost["cpu_s"])
+        wall.append(cost["wall_s"])
+        for stage, seconds in outcome.cost.items():
+            stages[stage] = stages.get(stage, 0.0) + seconds
+        if outcome.sample is None:
+            continue
+        made.append({"index": planned.index, "key": planned.key, "attempt": outcome.sample.record["attempt"]})
+        for name in ("start.png", "end.png", "mask.png", "json"):
+            (folder / f"{planned.key}.{name}").write_bytes(members[name])
+    stages["inside_cycles"] = inside.seconds
+    _write(folder / "simgen.json", _summary(cpu, wall, stages, len(made)) | {"made": made})
+
+
+def stock_side(options: argparse.Namespace, size: int, quality: str) -> None:
+    """The same pairs by Kubric's own renderer."""
+    import stock_kubric
+
+    from simgen.engine import passes
+
+    folder = _folder(options, size, quality)
+    maker = _maker(options, size, quality)
+    cpu, wall = [], []
+    for planned, rollout, camera in _repeated(maker, folder):
+        scratch = folder / "scratch" / planned.key
+        with _cost() as cost:
+            scene = _stock_scene(stock_kubric, maker, rollout, camera, scratch, size)
+            layers = scene.render([0, 1])
+        cpu.append(cost["cpu_s"])
+        wall.append(cost["wall_s"])
+        assert layers["rgba"].shape == (2, size, size, 4)
+        for frame, when in enumerate(("start", "end")):
+            picture = passes.display(stock_kubric.linear(scratch, frame), camera.exposure_ev)
+            cv2.imwrite(str(folder / f"{planned.key}.stock_{when}.png"), picture[..., ::-1])
+    _write(folder / "stock.json", _summary(cpu, wall, {}, len(cpu)))
+
+
+def reference_side(options: argparse.Namespace, size: int, quality: str) -> None:
+    """How near each comes to very many samples; `quick` looks at the middle of the start frame."""
+    from simgen.engine.cycles import Sampling
+    from simgen.engine.world import build_world
+
+    folder = _folder(options, size, quality)
+    maker = _maker(options, size, quality)
+    renderer = maker.renderer
+    renderer.threads = os.cpu_count() or 1
+    renderer.sampling = Sampling(REFERENCE_SAMPLES, "NONE")
+    figures: dict[str, list[float]] = {}
+    for planned, rollout, camera in _repeated(maker, folder):
+        frames = {"start": rollout.start_index} | ({} if options.quick else {"end": rollout.end_index})
+        for when, index in frames.items():
+            part = slice(size // 4, 3 * size // 4) if options.quick else slice(None)
+            place = options.cache / f"{_name(rollout, camera, size, when, options.quick)}.png"
+            if not place.exists():
+                renderer.load(build_world(rollout.spec, maker.catalog, width=size, height=size), camera)
+                _as_blender_bounces()
+                renderer._place(rollout, index)
+                box = (part.start, part.start, part.stop, part.stop) if options.quick else None
+                frame = renderer._take(size, size, renderer.sampling, box).frame(camera.exposure_ev)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(place), frame.rgb[..., ::-1])
+            truth = cv2.imread(str(place))
+            for side, name in (("simgen", when), ("stock", f"stock_{when}")):
+                path = folder / f"{planned.key}.{name}.png"
+                if path.exists():
+                    picture = cv2.imread(str(path))[part, part]
+                    figures.setdefault(f"{side}_psnr_db", []).append(_psnr_db(picture, truth))
+                    figures.setdefault(f"{side}_ssim", []).append(_ssim(picture, truth))
+    _write(folder / "quality.json", figures)
+
+
+def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Camera, scratch: Path, size: int) -> Any:
+    """Kubric's renderer with the world of a rollout, poses set for frames 0 (start) and 1 (end)."""
+    import bpy
+
+    from simgen.engine.cycles import _aim, _lamps, _set_light
+    from simgen.engine.dress import Wardrobe
+    from simgen.engine.stages import build_environment, build_stage
+    from simgen.engine.world import build_world
+    from simgen.types import STAGE_ID
+
+    spec = rollout.spec
+    world = build_world(spec, maker.catalog, width=size, height=size)
+    world.scene.frame_start, world.scene.frame_end = 0, 1
+    view = stock_kubric.renderer(world.scene, scratch, samples=STOCK_SAMPLES)
+    world.assets[STAGE_ID].linked_objects[view].hide_render = True
+    _aim(world.scene, camera)
+    for light, thing in zip(spec.lights, _lamps(world.scene, view), strict=True):
+        _set_light(thing, light)
+        thing.visible_camera = False
+    wardrobe = Wardrobe(maker.catalog)
+    for body in spec.bodies:
+        asset = world.assets[body.id]
+        wardrobe.dress(body, asset.linked_objects[view])
+        track = rollout.poses(body.id)
+        for frame, index in enumerate((rollout.start_index, rollout.end_index)):
+            asset.position, asset.quaternion = track.position_m[index], track.quaternion[index]
+            asset.keyframe_insert("position", frame)
+            asset.keyframe_insert("quaternion", frame)
+    probe = maker.renderer._probe(spec.environment.asset)
+    bpy.context.scene.world = bpy.data.worlds.new("sky")
+    build_environment(bpy.context.scene.world, spec.environment, probe)
+    build_stage(spec, maker.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
+    return view
+
+
+def _as_blender_bounces() -> None:
+    """Blender's factory settings, which stock Kubric keeps."""
+    import bpy
+
+    settings = bpy.context.scene.cycles
+    settings.max_bounces = settings.transmission_bounces = 12
+    settings.diffuse_bounces = settings.glossy_bounces = 4
+    settings.transparent_max_bounces = 8
+    settings.caustics_reflective = settings.caustics_refractive = True
+    settings.sample_clamp_indirect = 10.0
+
+
+# What both need
+
+
+def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
+    weights = {name: 1 for name in SCENES}
+    settings = [f"render.width={size}", f"render.height={size}", f"render.quality={quality}"]
+    recipe = load_recipe("rigid", overrides=settings)
+    recipe = replace(
+        recipe,
+        assets=replace(
+            recipe.assets,
+            objects=tuple(str(Path(a).resolve()) for a in options.assets),
+            environments=tuple(str(Path(a).resolve()) for a in options.hdri),
+            builtin=not options.assets,
+        ),
+    )
+    return Maker(recipe, seed=0)
+
+
+def _repeated(maker: Maker, folder: Path) -> Iterator[tuple[SampleId, Rollout, Camera]]:
+    """The rollouts of the pairs that simgen made, with the camera that it chose."""
+    for one in json.loads((folder / "simgen.json").read_text())["made"]:
+        planned = sample_id(maker.recipe, seed=maker.seed, index=one["index"])
+        rollout = maker.rollout(planned, one["attempt"])
+        assert isinstance(rollout, Rollout)
+        spec = spec_from_json(json.loads((folder / f"{planned.key}.json").read_text())["spec_json"])
+        assert isinstance(spec.camera, Camera)
+        yield planned, replace(rollout, spec=spec), spec.camera
+
+
+@contextmanager
+def _cost() -> Iterator[dict[str, float]]:
+    """Wall and processor seconds of what is done inside, all threads counted."""
+    cost: dict[str, float] = {}
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield cost
+    cost.update(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
+
+
+class _Timer:
+    """Wall seconds spent in a function."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        def timed() -> Any:
+            began = time.perf_counter()
+            try:
+                return function()
+            finally:
+                self.seconds += time.perf_counter() - began
+
+        return timed
+
+
+def _summary(cpu: list[float], wall: list[float], stages: dict[str, float], pairs: int) -> dict[str, Any]:
+    return {
+        "pairs": pairs,
+        "core_s_per_pair": sum(cpu) / pairs,
+        "wall_s_per_pair": sum(wall) / pairs,
+        "stages": {name: seconds / pairs for name, seconds in stages.items()},
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _row(options: argparse.Namespace, name: str, size: int, quality: str, *, stock: bool = False) -> dict[str, Any]:
+    folder, side = _folder(options, size, quality), "stock" if stock else "simgen"
+    cost = json.loads((folder / f"{side}.json").read_text())
+    near = json.loads((folder / "quality.json").read_text())
+    psnr, ssim = (float(np.mean(near[f"{side}_{figure}"])) for figure in ("psnr_db", "ssim"))
+    inside = cost["stages"].get("inside_cycles", 0.0) / cost["wall_s_per_pair"]
+    row = {
+        "setting": name, "size": size, "pairs": cost["pairs"], "core_s_per_pair": cost["core_s_per_pair"],
+        "wall_s_per_pair": cost["wall_s_per_pair"], "pairs_per_core_hour": 3600 / cost["core_s_per_pair"],
+        "psnr_db": psnr, "ssim": ssim, "peak_rss_mb": cost["peak_rss_mb"], "inside_cycles": inside,
+        "stages": cost["stages"],
+    }  # fmt: skip
+    text = f"{size:4d}  {name:9s} {row['core_s_per_pair']:7.2f} core s  {row['wall_s_per_pair']:7.2f} s  "
+    text += f"{row['pairs_per_core_hour']:6.0f} pairs/core h  {psnr:5.1f} dB  {ssim:.4f}  {row['peak_rss_mb']:5.0f} MB"
+    return row | {"text": text + (f"  {inside:.0%} in Cycles" if inside else "")}
+
+
+def _name(rollout: Rollout, camera: Camera, size: int, when: str, part: bool) -> str:
+    """Of a reference: of all that decides the picture."""
+    facts = repr((rollout.spec, camera, size, when, part, REFERENCE_SAMPLES))
+    index = rollout.start_index if when == "start" else rollout.end_index
+    poses = b"".join(rollout.poses(b.id).position_m[index].tobytes() for b in rollout.spec.bodies)
+    return hashlib.sha256(facts.encode() + poses).hexdigest()[:20]
+
+
+def _psnr_db(picture: Picture, truth: Picture) -> float:
+    return float(10 * np.log10(255**2 / np.mean((picture.astype(float) - truth) ** 2)))
+
+
+def _ssim(picture: Picture, truth: Picture) -> float:
+    """Of luma, with Gaussian windows of 1.5 pixels (Wang et al. 2004)."""
+    a, b = (cv2.cvtColor(p, cv2.COLOR_BGR2GRAY).astype(np.float64) for p in (picture, truth))
+
+    def mean(values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5))
+
+    at, bt = mean(a), mean(b)
+    aa, bb, ab = mean(a * a) - at * at, mean(b * b) - bt * bt, mean(a * b) - at * bt
+    one, two = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return float(np.mean((2 * at * bt + one) * (2 * ab + two) / ((at**2 + bt**2 + one) * (aa + bb + two))))
+
+
+def _folder(options: argparse.Namespace, size: int, quality: str) -> Path:
+    folder: Path = options.work / f"{size}_{quality}{'_quick' if options.quick else ''}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
