@@ -134,12 +134,12 @@ class Compression(Scene):
             plate=mpm.Plate(start_m=size[2] + spacing, end_m=(2 * rows - 0.02) * spacing, speed_mps=speed),
         )  # fmt: skip
         points = mpm.carried(rest, done, before.vertices_m, spacing)
-        low, high = np.percentile(points[:, 2], (2.0, 98.0))
-        after, off = _between_plates(before, points, final, volume * float(done.volume_ratio.mean()))
+        after, height = _between_plates(before, points)
+        off = models.volume_m3(after) / (volume * float(done.volume_ratio.mean())) - 1.0
         heights, widths = ([float(np.ptp(m.vertices_m[:, k])) for m in (before, after)] for k in (2, 0))
         kept = 0.0 if bulk < 5 * shear or stuff.density_kgpm3 < 400 else 0.03
         quantities = (
-            Quantity(name="body_height", start=heights[0], end=heights[1], unit="m", provenance="prescribed"),
+            Quantity(name="body_height", start=heights[0], end=heights[1], unit="m", provenance="derived"),
             Quantity(name="body_width", start=widths[0], end=widths[1], unit="m", provenance="derived"),
             Quantity(
                 name="body_volume", start=volume * 1e6, end=models.volume_m3(after) * 1e6, unit="ml", provenance="derived",
@@ -147,22 +147,23 @@ class Compression(Scene):
             ),
             Quantity(name="press_force", start=0.0, end=done.plate_force_n, unit="N", provenance="solved"),
             Quantity(
-                name="squeezed", start=0.0, end=spec.input("squeeze"), unit="1", provenance="prescribed", words=SHAPES
+                name="squeezed", start=0.0, end=1.0 - height / size[2], unit="1", provenance="derived", words=SHAPES
             ),
         )  # fmt: skip
         truth = (
             Truth(name="solver_volume_ratio", value=float(done.volume_ratio.mean()), unit="1", provenance="solved"),
             Truth(name="skin_volume_error", value=off, unit="1", provenance="derived"),
-            Truth(name="skin_height_error", value=float(high - low) / final - 1.0, unit="1", provenance="derived"),
             Truth(name="solver_speed", value=done.speed_mps / wave, unit="1", provenance="solved"),
             Truth(name="solver_density_ratio", value=done.largest_density_ratio, unit="1", provenance="solved"),
         )
-        low = replace_z(plate.position_m, BED_M + final)
+        low = replace_z(plate.position_m, BED_M + height)
         turned = rollout.reshaped(body.id, before, after).posed(plate.id, low, plate.quaternion)
         return turned.then(quantities=quantities, truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
         truth = {t.name: t.value for t in rollout.truth}
+        if abs(truth["skin_volume_error"]) > 0.03:
+            return f"its skin is {truth['skin_volume_error']:+.1%} off the volume of what it is the skin of"
         if not 0.0 < truth["solver_speed"] < 0.02:
             return f"still moving at {truth['solver_speed']:.3f} of its wave speed"
         soft_one = rollout.spec.input("bulk_pa") < 5 * rollout.spec.input("shear_pa")
@@ -200,15 +201,13 @@ def replace_z(position: tuple[float, float, float], z: float) -> tuple[float, fl
     return vec3([position[0], position[1], z])
 
 
-def _between_plates(before: Mesh, points: Floats, height: float, volume_m3: float) -> tuple[Mesh, float]:
-    """The skin set between bed and plate, which the solver's grid places to a third of a cell, and given the volume that
-    its particles have; and by what share that differed."""
+def _between_plates(before: Mesh, points: Floats) -> tuple[Mesh, float]:
+    """The skin flat where it meets bed and plate, and the height between them: the plate is where the body ends, which
+    the solver's grid knows better than the node that it was stopped at."""
     low, high = np.percentile(points[:, 2], (2.0, 98.0))
     points = points.copy()
-    points[:, 2] = np.clip((points[:, 2] - low) / (high - low), 0.0, 1.0) * height
-    off = models.volume_m3(_with(before, points)) / volume_m3 - 1.0
-    points[:, :2] /= np.sqrt(1.0 + off)
-    return _with(before, points), off
+    points[:, 2] = np.clip(points[:, 2] - low, 0.0, high - low)
+    return _with(before, points), float(high - low)
 
 
 def _with(before: Mesh, points: Floats) -> Mesh:

@@ -194,7 +194,7 @@ class Softening(Scene):
         truth = {t.name: t.value for t in rollout.truth}
         if truth["solver_speed"] > 0.02:
             return f"still flowing at {truth['solver_speed']:.3f} m/s"
-        if truth["solver_density_ratio"] > 1.6 or abs(truth["skin_volume_error"]) > 0.1:
+        if truth["solver_density_ratio"] > 1.6 or abs(truth["skin_volume_error"]) > 0.03:
             return "the solver or its skin went astray"
         q = rollout.quantity("body_height")
         return None if 0.2 < q.end / q.start < 0.8 else f"ends at {q.end / q.start:.2f} of its height"
