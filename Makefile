@@ -35,8 +35,9 @@ demo: install
 	$(BIN)/simgen verify $(DEMO)
 	$(BIN)/simgen report $(DEMO)
 
+# A file of tests stays in one process, one thread of arithmetic each: what a scene's tests share is made once.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene.
 docs: install

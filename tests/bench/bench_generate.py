@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from simgen.make import Maker
 from simgen.plan import SampleId, sample_id
-from simgen.recipe import load_recipe
+from simgen.recipe import SceneChoice, load_recipe
 from simgen.record import encode, spec_from_json
 from simgen.types import Camera, Rollout
 
@@ -237,11 +237,11 @@ def _as_blender_bounces() -> None:
 
 
 def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
-    weights = {name: 1 for name in SCENES}
     settings = [f"render.width={size}", f"render.height={size}", f"render.quality={quality}"]
     recipe = load_recipe("rigid", overrides=settings)
     recipe = replace(
         recipe,
+        scenes=tuple(SceneChoice(name=name, weight=1.0, parameters={}) for name in SCENES),
         assets=replace(
             recipe.assets,
             objects=tuple(str(Path(a).resolve()) for a in options.assets),

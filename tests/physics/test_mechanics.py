@@ -223,3 +223,18 @@ def test_what_yields_under_its_weight_slumps_and_what_does_not_stands() -> None:
     assert np.ptp(weak.points_m[:, 2]) < 0.7 * np.ptp(points[:, 2])
     assert np.ptp(strong.points_m[:, 2]) > 0.93 * np.ptp(points[:, 2])
     assert weak.volume_ratio.mean() == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("name", "limit"), [("compression", 0.02), ("softening", 0.01)])
+def test_the_skin_of_a_soft_body_has_the_volume_of_its_particles_without_being_stretched(
+    name: str, limit: float
+) -> None:
+    for index in range(2):
+        done = rollout(name, index)
+        truth = {t.name: t.value for t in done.truth}
+        assert abs(truth["skin_volume_error"]) < limit
+        before, after = (done.mesh(1, k) for k in (done.start_index, done.end_index))
+        assert before is not None
+        assert after is not None
+        wanted = models.volume_m3(before) * truth["solver_volume_ratio"]
+        assert models.volume_m3(after) == pytest.approx(wanted, rel=limit)
