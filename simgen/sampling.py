@@ -62,11 +62,21 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The random draws of one attempt at one sample."""
+    """The random draws of one attempt at one sample.
+
+    What happens is drawn from `event`: which way it is pushed and how hard, what colour the light gets. In a family of
+    samples all else is drawn alike, so nothing of it, not even whether it is drawn, may depend on what `event` gave.
+    """
 
     rng: np.random.Generator
     catalog: Catalog
     split: Split
+    event_rng: np.random.Generator | None = None
+
+    @property
+    def event(self) -> "Draw":
+        """Draws of what happens; the others are of what is there."""
+        return replace(self, rng=self.event_rng or self.rng)
 
     # Numbers
 
