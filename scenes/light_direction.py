@@ -34,7 +34,7 @@ class LightDirection(Scene):
     types = (32,)
     quantities = ("light_azimuth", "light_elevation", "shadow_direction", "shadow_length")
     changed_share = 1.0
-    subject_size = (0.06, 0.5)
+    subject_size = (0.03, 0.5)
     brightness = (0.15, 0.75)
 
     def sample(self, draw: Draw) -> SceneSpec:
