@@ -44,7 +44,12 @@ class Buoyancy(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         view = replace(draw.view(elevation_deg=(12.0, 26.0)), margin=draw.uniform((0.16, 0.24)))
         above = draw.chance(self.above_probability)
-        things = [_thing(draw, 1)] if above else [_thing(draw, 1), _thing(draw, 4)]
+        things = [_thing(draw, 1)]
+        while not above and len(things) < 2:
+            # Another thing, of much the same size: the vessel is one for both.
+            other, first = _thing(draw, 4), things[0]
+            ratio = max(other.size_m) * other.scale / (max(first.size_m) * first.scale)
+            things += [other] if other.label != first.label and 0.55 < ratio < 1.8 else []
         meshes = [draw.catalog.mesh(thing).vertices_m for thing in things]
         reaches = [float(np.linalg.norm(points, axis=1).max()) for points in meshes]
         reach, high = max(reaches), max(float(np.ptp(points[:, 2])) for points in meshes)

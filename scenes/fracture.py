@@ -31,14 +31,14 @@ class Fracture(Scene):
     tilt_deg: Range = (0.0, 70.0)
     throw_probability: float = 0.6
     """How often it is not just let go but thrown to one side."""
-    throw_mps: Range = (0.3, 1.0)
+    throw_mps: Range = (0.2, 0.55)
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "brittle fracture"
     types = (28, 13)
     claims = ("actor broke", "actor dropped")
     quantities = ("fragments", "mass", "throw_speed", "throw_side")
-    subject_size = (0.04, 0.45)
+    subject_size = (0.03, 0.45)
     changed_share = 0.75
 
     def sample(self, draw: Draw) -> SceneSpec:

@@ -25,7 +25,7 @@ class FruitRipening(Scene):
     )  # fmt: skip
     over_ripe: float = 0.45
     """How often fruit whose sort gets spots is over-ripe in the end."""
-    ripeness: Range = (0.5, 1.0)
+    ripeness: Range = (0.38, 1.0)
     """Of green fruit in the end, if it is not over-ripe."""
     num_bystanders: tuple[int, int] = (0, 1)
 

@@ -18,7 +18,7 @@ PRINTS = (("arrow", "an arrow"), ("letter", "a letter F"), ("halves", "two colou
 
 
 LIQUIDS = (
-    ("clear water", "#f4fafb", 5), ("blue water", "#8fcdf0", 1), ("green water", "#a5e0b4", 1), ("pink water", "#f3a8bf", 1),
+    ("clear water", "#f4fafb", 3), ("blue water", "#8fcdf0", 1), ("green water", "#a5e0b4", 1), ("pink water", "#f3a8bf", 1),
     ("yellow water", "#f3dc86", 1), ("orange water", "#f5b56a", 1),
 )  # fmt: skip
 """Name, colour, and how often against the others."""
@@ -45,6 +45,7 @@ class LightRefraction(Scene):
     quantities = ("water_level", "water_volume", "liquid", "sight_bend", "magnification")
     subject_size = (0.03, 0.6)
     contrast = 1.5
+    changed_share = 0.85
 
     def sample(self, draw: Draw) -> SceneSpec:
         behind = draw.chance(self.card_probability)

@@ -13,7 +13,7 @@ from simgen.types import Floats, Framing, Push, Quantity, Rollout, SceneSpec
 
 REST_WINDOW_S = 0.25
 REST_SPEED_MPS = 0.01
-HOW_HARD = ((0.5, "gently"), (0.75, "firmly"), (99.0, "hard"))
+HOW_HARD = ((0.4, "gently"), (0.65, "firmly"), (99.0, "hard"))
 """How things are thrown, by their speed in m/s."""
 
 
