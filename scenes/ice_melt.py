@@ -29,7 +29,7 @@ DARK = ("dark_slate", "walnut_staves", "blue_boards", "green_tiles", "oak_planks
 class IceMelt(Scene):
     """One piece of ice, or up to three cubes, become a puddle; sometimes a rest of the ice still stands in it."""
 
-    melted: Range = (0.4, 0.88)
+    melted: Range = (0.52, 0.88)
     """Share of the ice that is gone where some of it is left."""
     whole_probability: float = 0.5
     """How often all of it melts."""

@@ -15,6 +15,10 @@ from simgen.solvers.optics import irradiance_wpm2
 from simgen.types import Light, Quantity, Rollout, SceneSpec
 
 
+LEVELS = ((1.2, "very dim"), (2.6, "rather dim"), (5.5, "fairly bright"), (np.inf, "bright"))
+"""How bright a lamp in the picture is, by its power in W."""
+
+
 @register("light_intensity")
 @dataclass(frozen=True, kw_only=True)
 class LightIntensity(Scene):
@@ -26,7 +30,7 @@ class LightIntensity(Scene):
     """How often the lamp is seen."""
     switch_probability: float = 0.4
     """How often it goes on or off altogether."""
-    switched: Range = (0.12, 1.0)
+    switched: Range = (0.1, 1.0)
     """Power of a lamp that is switched on, over that of one that is switched off."""
     nearer_probability: float = 0.3
     """How often a lamp out of sight moves nearer or away instead."""
@@ -34,7 +38,7 @@ class LightIntensity(Scene):
 
     law = "inverse square law and power of a light source"
     types = (33,)
-    quantities = ("light_power", "lamp_distance", "irradiance", "flame_height")
+    quantities = ("light_power", "lamp_level", "lamp_distance", "irradiance", "flame_height")
     changed_share = 1.0
     subject_size = (0.03, 0.6)
     brightness = (0.04, 0.8)
@@ -50,8 +54,8 @@ class LightIntensity(Scene):
         )
         side = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((1.6, 2.4) if seen else (0.4, 1.3))
         ratio = draw.uniform(self.ratio)
-        # What one sees is the ratio of two levels: its logarithm is drawn evenly.
-        change = float(np.exp(draw.event.uniform(tuple(np.log(self.ratio)))))
+        # What one sees is the ratio of two levels. In steps, so that no two of a family are alike.
+        change = float(draw.event.choice(np.geomspace(*self.ratio, 4).tolist()))
         candle = seen and kind == "candle"
         was_off = seen and (candle or draw.chance(self.switch_probability))
         goes_off = seen and (candle or draw.event.chance(self.switch_probability))
@@ -59,7 +63,9 @@ class LightIntensity(Scene):
         up = draw.chance(0.5)
         full = draw.uniform((7.0, 11.0)) * (0.6 if kind == "candle" else 1.0)
         bright = (
-            float(np.exp(draw.event.uniform(tuple(np.log(self.switched))))) * full if was_off else full / ratio * change
+            float(draw.event.choice(np.geomspace(*self.switched, 4).tolist())) * full
+            if was_off
+            else full / ratio * change
         )
         if nearer:
             start = end = full
@@ -107,8 +113,10 @@ class LightIntensity(Scene):
         level = Quantity(name="irradiance", start=fall[0], end=fall[1], unit="W/m²", provenance="solved")
         flames = [FLAME_M * (actor is not None and actor.label.endswith("candle") and lamp.power > 0)
                   for lamp in (light, after)]  # fmt: skip
+        shining = Quantity(name="lamp_level", start=light.power, end=after.power, unit="W", provenance="prescribed",
+                           words=LEVELS)  # fmt: skip
         flame = Quantity(name="flame_height", start=flames[0], end=flames[1], unit="m", provenance="prescribed")
-        return framed(lit(rollout, after, actor), mesh_of).then(quantities=(power, away, level, flame))
+        return framed(lit(rollout, after, actor), mesh_of).then(quantities=(power, shining, away, level, flame))
 
     phrases = Phrases(
         superficial=(
@@ -128,7 +136,8 @@ class LightIntensity(Scene):
             "everything it [lights|shines on] gets [brighter|much brighter].",
             "(light_power falls; light_power ends above 0.01) [Dim|Weaken] [{actor}|the light] so that everything "
             "it [lights|shines on] gets [darker|much darker].",
-            "(light_power starts below 0.01; flame_height ends below 0.01) [Switch on|Turn on] {actor} so that it "
+            "(light_power starts below 0.01; flame_height ends below 0.01) [Switch on|Turn on] {actor}, {lamp_level.end "
+            "word}, so that it "
             "[lights what stands near it|casts light and shadows around it].",
             "(flame_height rises) [Light|Set light to] {actor} so that its flame [lights what stands near it|casts "
             "warm light and shadows around it].",
@@ -154,7 +163,7 @@ class LightIntensity(Scene):
             "(light_power falls; light_power ends above 0.01) The light is [dimmed|weakened]: all lit surfaces are "
             "darker, while the shadows keep their place and (everything else stays) nothing else "
             "[moves|changes place].",
-            "(light_power starts below 0.01; flame_height ends below 0.01) {actor} is [switched on|on]: it glows, "
+            "(light_power starts below 0.01; flame_height ends below 0.01) {actor} is [switched on|on], {lamp_level.end word}: it glows, "
             "brightens what stands near it [most|more than what is further off] and throws shadows away from it, and "
             "(everything else stays) nothing else [moves|changes place].",
             "(flame_height rises) {actor} [burns|is lit] with a small bright flame, brightens what stands near it "
