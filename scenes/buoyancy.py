@@ -37,19 +37,19 @@ class Buoyancy(Scene):
     law = "buoyancy"
     types = (20,)
     quantities = ("submerged_share", "water_level", "displaced_volume", "water_volume")
-    subject_size = (0.02, 0.55)
+    subject_size = (0.008, 0.55)
     changed_share = 0.8
     brightness = (0.26, 0.66)
 
     def sample(self, draw: Draw) -> SceneSpec:
-        view = replace(draw.view(elevation_deg=(12.0, 26.0)), margin=draw.uniform((0.16, 0.24)))
+        view = replace(draw.view(elevation_deg=(12.0, 26.0)), margin=draw.uniform((0.08, 0.18)))
         above = draw.chance(self.above_probability)
         things = [_thing(draw, 1)]
         while not above and len(things) < 2:
             # Another thing, of much the same size: the vessel is one for both.
             other, first = _thing(draw, 4), things[0]
             ratio = max(other.size_m) * other.scale / (max(first.size_m) * first.scale)
-            things += [other] if other.label != first.label and 0.55 < ratio < 1.8 else []
+            things += [other] if other.label != first.label and 0.65 < ratio < 1.55 else []
         meshes = [draw.catalog.mesh(thing).vertices_m for thing in things]
         reaches = [float(np.linalg.norm(points, axis=1).max()) for points in meshes]
         reach, high = max(reaches), max(float(np.ptp(points[:, 2])) for points in meshes)

@@ -14,7 +14,6 @@ from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import irradiance_wpm2
 from simgen.types import Light, Quantity, Rollout, SceneSpec
 
-
 LEVELS = ((1.2, "very dim"), (2.6, "rather dim"), (5.5, "fairly bright"), (np.inf, "bright"))
 """How bright a lamp in the picture is, by its power in W."""
 
