@@ -51,7 +51,6 @@ class Freezing(Scene):
             make("cold_vessel", variant=variant).but(**numbers), 2, role="prop", label=label, substance=substance,
             yaw_rad=turn, material=_stuff(draw, substance),
         )  # fmt: skip
-        seed = draw.seed()
         fill = make("contents", variant=variant, seed=draw.seed(), volume_m3=water_m3, **numbers)
         water = draw.model(
             fill, 1, role="actor", label="water", substance="water", yaw_rad=turn, on_m=0.0,
@@ -59,8 +58,13 @@ class Freezing(Scene):
         )  # fmt: skip
         # A model is put on its lowest point: the contents belong above the floor of the vessel.
         water = but(water, position_m=(0.0, 0.0, 0.0), mass_kg=water_m3 * WATER_KGPM3)
-        inputs = {"cloudy": draw.uniform((0.3, 0.46)), "bubbles": draw.uniform((250.0, 700.0)), "seed": float(seed)}
-        inputs["dome"] = draw.uniform((0.05, 0.11))
+        ends = draw.event
+        inputs = {
+            "cloudy": ends.uniform((0.16, 0.5)),
+            "bubbles": ends.uniform((150.0, 700.0)),
+            "seed": float(ends.seed()),
+        }
+        inputs["dome"] = ends.uniform((0.05, 0.11))
         bodies = [water, vessel, *draw.bystanders([vessel], draw.integer((0, 1)), view=view)]
         chosen = [s for s in draw.catalog.surfaces if s.id not in ("white_marble", "white_tiles", "brown_paper")]
         stage = but(draw.stage(("table", "table", "floor")), surface=ref(draw.choice(chosen)))

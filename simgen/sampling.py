@@ -23,6 +23,7 @@ from simgen.types import (
     Light,
     Model,
     ObjectAsset,
+    Push,
     Quat,
     SceneSpec,
     Split,
@@ -204,6 +205,13 @@ class Draw:
             "substance": substance,
         }
         return Body(**(values | overrides))
+
+    def throw(self, body: Body, speed_mps: tuple[float, float], *, view: Framing) -> Push:
+        """A push that sends a body to the left or the right of the picture and, off its centre, makes it spin."""
+        heading = view.azimuth_rad + self.choice((-1.0, 1.0)) * np.pi / 2 + self.uniform((-0.5, 0.5))
+        impulse = body.mass_kg * self.uniform(speed_mps) * direction(heading)
+        lever = self.uniform((-0.25, 0.25)) * min(body.size_m)
+        return Push(time_s=0.0, body=body.id, impulse_ns=vec3(impulse), point_m=(0.0, 0.0, lever))
 
     def color(self, *hexes: str) -> str:
         """One of these colours."""
