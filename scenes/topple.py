@@ -40,7 +40,9 @@ class Topple(Scene):
         # About the edge L = J (h + top), and the energy L² / 2I must lift the centre of mass over it.
         extent = asset.size_m[2] ** 2 + min(asset.size_m[:2]) ** 2
         about_edge = asset.mass_kg * (extent / 12 + height**2 + edge**2)
-        impulse = draw.event.uniform(self.strength) * np.sqrt(2 * about_edge * asset.mass_kg * 9.81 * rise) / (height + top)
+        impulse = (
+            draw.event.uniform(self.strength) * np.sqrt(2 * about_edge * asset.mass_kg * 9.81 * rise) / (height + top)
+        )
         actor = draw.body(asset, 1, role="actor", yaw_rad=yaw)
         bodies = [actor]
         # It may fall either way.
