@@ -48,11 +48,7 @@ def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Flo
 
 
 def frame_camera(framing: Framing, shapes: Shapes, *rollouts: Rollout, width: int, height: int) -> Camera:
-    """The nearest camera in that direction that holds every subject at the start and at the end of each rollout.
-
-    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
-    the nearest place is found without a search: the depth is the smaller of what width and height allow.
-    """
+    """The nearest camera in that direction that holds every subject at the start and at the end of each rollout."""
     cloud = np.concatenate(
         [
             points_at(rollout, shapes, body_id, index)
@@ -62,6 +58,15 @@ def frame_camera(framing: Framing, shapes: Shapes, *rollouts: Rollout, width: in
             if rollout.visible(body_id, index)
         ]
     )
+    return camera_around(framing, cloud, width=width, height=height)
+
+
+def camera_around(framing: Framing, cloud: Floats, *, width: int = 512, height: int = 512) -> Camera:
+    """The nearest camera in that direction that holds all points [N, 3].
+
+    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
+    the nearest place is found without a search: the depth is the smaller of what width and height allow.
+    """
     toward = direction(framing.azimuth_rad, framing.elevation_rad)
     axes = look_at(toward, (0, 0, 0))
     local = cloud @ axes
