@@ -14,8 +14,9 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     python3 -m venv --without-pip /opt/build && python3 -m venv --without-pip /opt/simgen \
  && pip --python /opt/build/bin/python install --no-deps --require-hashes -r /tmp/requirements-build.txt \
  && pip --python /opt/simgen/bin/python install --no-deps --require-hashes -r /tmp/requirements-render.txt \
- # Bullet's sample robots, its debugging symbols, Ray for Java: 300 MB that nothing here opens.
- && cd /opt/simgen/lib/python3.11/site-packages && rm -r pybullet_data ray/jars && strip --strip-debug pybullet.*.so
+ # Bullet's sample robots and debugging symbols, Cycles for GPUs, Ray for Java: 380 MB that nothing here opens.
+ && cd /opt/simgen/lib/python3.11/site-packages && strip --strip-debug pybullet.*.so \
+ && rm -r pybullet_data bpy/4.5/scripts/addons_core/cycles/lib ray/jars
 COPY . /src
 RUN cd /src && /opt/build/bin/python -m hatchling build --target wheel --directory /tmp/wheel \
  && pip --python /opt/simgen/bin/python install --no-index --no-deps /tmp/wheel/*.whl

@@ -24,6 +24,8 @@ on_head=(srun --overlap --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" --cpus-per
 host=$("${on_head[@]}" hostname --ip-address | awk '{ print $1 }')
 address=$host:$port
 export RAY_USAGE_STATS_ENABLED=0
+# Whoever reaches the port of a cluster runs code in it; srun hands the token to every node.
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 
 stop() {
   trap - EXIT TERM
@@ -41,8 +43,10 @@ until (: >"/dev/tcp/$host/$port") 2>/dev/null; do
   kill -0 $! || { echo "the head on ${nodes[0]} did not start"; exit 1; }
   sleep 1
 done
-if [ "${#nodes[@]}" -gt 1 ]; then
-  srun --overlap --nodes=$((${#nodes[@]} - 1)) --ntasks-per-node=1 --cpus-per-task="$cpus" --exclude="${nodes[0]}" \
+others=$((${#nodes[@]} - 1))
+if [ "$others" -gt 0 ]; then
+  # --ntasks too: srun takes over the number of the whole job otherwise.
+  srun --overlap --nodes=$others --ntasks=$others --cpus-per-task="$cpus" --exclude="${nodes[0]}" \
     "${run[@]}" ray start --block --address="$address" --num-cpus="$cpus" &
 fi
 
