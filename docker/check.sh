@@ -4,7 +4,7 @@
 # BASE      image to build on; without it a bookworm made by debootstrap stands in for Debian's
 # OUT       where the samples and the run of the check are put
 # SIMGEN    makes the samples again outside the image, if it is there (.venv/bin/simgen)
-# TMPDIR    needs 20 GB
+# TMPDIR    needs 20 GB; STORAGE_DRIVER=overlay, where it is to be had, copies less than vfs
 # PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, PIP_CERT, http_proxy, ... reach the build and not the image
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,10 @@ done
 [ "$(id -u)" = 0 ] || { echo "needs root: it makes a root file system and cuts the network"; exit 2; }
 
 export TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/simgen-image-XXXXXX")
-export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot REGISTRIES_CONFIG_PATH=/dev/null
-buildah() { command buildah --root "$TMPDIR/store" --runroot "$TMPDIR/run" "$@"; }
+export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} BUILDAH_ISOLATION=chroot REGISTRIES_CONFIG_PATH=/dev/null
+buildah() {
+  command buildah --root "$TMPDIR/store" --runroot "$TMPDIR/run" --storage-driver "$STORAGE_DRIVER" "$@"
+}
 clean() {
   buildah rm --all >/dev/null 2>&1 || true
   rm -rf --one-file-system "$TMPDIR"

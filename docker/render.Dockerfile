@@ -29,15 +29,15 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
  && ldconfig \
  && useradd --uid 1000 --home-dir /tmp --no-create-home simgen \
- && install --directory --owner simgen --group simgen /data /cache \
+ && install --directory --owner simgen --group simgen /data \
  # A login shell, as KubeRay starts one, sets PATH anew.
  && ln -s /opt/simgen/bin/simgen /opt/simgen/bin/ray /usr/local/bin
 COPY --from=build /opt/simgen /opt/simgen
 # /tmp is what can be written under any user id and on a read-only root; USER for libraries that ask for a name.
-ENV PATH=/opt/simgen/bin:$PATH HOME=/tmp USER=simgen SIMGEN_CACHE=/cache RAY_USAGE_STATS_ENABLED=0
+ENV PATH=/opt/simgen/bin:$PATH HOME=/tmp USER=simgen RAY_USAGE_STATS_ENABLED=0
 USER 1000:1000
 WORKDIR /data
-VOLUME ["/data", "/cache"]
+VOLUME /data
 HEALTHCHECK --interval=30m --timeout=3m --start-period=1m CMD ["simgen", "doctor", "render"]
 ENTRYPOINT ["simgen"]
 CMD ["--help"]

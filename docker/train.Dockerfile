@@ -22,14 +22,14 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends gcc libc6-dev libpython3.11-dev python3 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
  && useradd --uid 1000 --home-dir /tmp --no-create-home simgen \
- && install --directory --owner simgen --group simgen /data /models
+ && install --directory --owner simgen --group simgen /data
 COPY --from=build /opt/simgen /opt/simgen
 # /tmp is what can be written under any user id and on a read-only root; USER for libraries that ask for a name.
 # Base models are read from /models, laid out as the Hub's cache.
 ENV PATH=/opt/simgen/bin:$PATH HOME=/tmp USER=simgen HF_HOME=/models HF_HUB_OFFLINE=1
 USER 1000:1000
 WORKDIR /data
-VOLUME ["/data", "/models"]
+VOLUME /data
 HEALTHCHECK --interval=30m --timeout=3m --start-period=1m CMD ["simgen", "doctor", "train"]
 ENTRYPOINT ["simgen"]
 CMD ["train", "--help"]
