@@ -1,5 +1,6 @@
 # make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
 # make test    everything set up, all tests
+# make image-check   both images built and run without a network, as root on Debian; see docker/README.md
 # make install both extras and the tools for testing, in .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -16,7 +17,7 @@ TORCH = --torch-backend=auto
 endif
 SHELL := /bin/bash
 
-.PHONY: install demo test docs lint clean
+.PHONY: install demo test docs lint clean image-check requirements
 
 install: $(VENV)/.installed
 
@@ -48,6 +49,19 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+image-check:
+	docker/check.sh
+
+# What the images install, with hashes. The CPU build of torch comes from a folder of wheels that pip is told of.
+LOCK = uv pip compile --quiet --generate-hashes --no-annotate --no-header --python-version 3.11 \
+  --python-platform x86_64-manylinux_2_31 --constraint constraints.txt
+requirements: install
+	export PATH="$(PATH):$(CURDIR)/$(BIN)"; set -e; \
+	$(LOCK) --output-file docker/requirements-build.txt <(echo 'hatchling>=1.27'); \
+	$(LOCK) --output-file docker/requirements-render.txt --extra generate --extra cluster pyproject.toml; \
+	$(LOCK) --output-file docker/requirements-train.txt --extra train --constraint <(echo 'torch==2.13.0') pyproject.toml; \
+	$(LOCK) --output-file docker/requirements-train-cpu.txt --extra train --constraint <(echo 'torch==2.13.0+cpu') pyproject.toml
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache
