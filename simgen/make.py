@@ -86,11 +86,8 @@ class Maker:
             self._family = (sample_id.family, self._made(sample_id))
         return self._family[1][sample_id.member]
 
-    def rollout(self, sample_id: SampleId, attempt: int, chance: int = 0) -> Rollout | Reject:
-        """Draw and simulate: the physics of one attempt, camera and roles still as drawn. Each `chance` is another
-        event in the same scene."""
-        from simgen.engine.physics import simulate
-
+    def spec(self, sample_id: SampleId, attempt: int, chance: int = 0) -> SceneSpec | Reject:
+        """What is drawn for one attempt. Each `chance` is another event in the same scene."""
         number = [self.seed, sample_id.family, attempt]
         draw = Draw(
             rng=np.random.default_rng(number),
@@ -99,9 +96,19 @@ class Maker:
             event_rng=np.random.default_rng([*number, 2, chance]),
         )
         try:
-            spec = self.scenes[sample_id.scene].sample(draw)
+            return self.scenes[sample_id.scene].sample(draw)
         except NothingFits as error:
             return Reject(gate="nothing_fits", reason=str(error))
+
+    def rollout(self, sample_id: SampleId, attempt: int, chance: int = 0) -> Rollout | Reject:
+        """Draw and simulate: the physics of one attempt, camera and roles still as drawn."""
+        spec = self.spec(sample_id, attempt, chance)
+        return spec if isinstance(spec, Reject) else self.developed(sample_id, spec)
+
+    def developed(self, sample_id: SampleId, spec: SceneSpec) -> Rollout:
+        """What rigid bodies do in it, and what the scene's own law makes of that."""
+        from simgen.engine.physics import simulate
+
         return self.scenes[sample_id.scene].develop(simulate(spec, self.catalog), self.catalog.mesh)
 
     @property
@@ -195,25 +202,31 @@ class _Family:
     def _possible(self) -> Iterator[_Member]:
         """Events that pass the certificate, each another one in the same scene."""
         known: list[SceneSpec] = []
+        found = 0
         start: Rollout | None = None
         for chance in range(1 if self.size == 1 else CHANCES * self.size):
+            if chance == self.size and not found:
+                # It is the scene that fails, not what happens in it.
+                return
             with self.clock("simulate"):
-                rollout = self.maker.rollout(self.first, self.attempt, chance)
-            if isinstance(rollout, Reject):
-                self.rejects.append(rollout)
-                continue
+                spec = self.maker.spec(self.first, self.attempt, chance)
+                if not isinstance(spec, Reject) and spec in known:
+                    spec = Reject(gate="family_distinct", reason="the same event once more")
+                if isinstance(spec, Reject):
+                    self.rejects.append(spec)
+                    continue
+                known.append(spec)
+                rollout = self.maker.developed(self.first, spec)
             start = start or rollout
             moved = judge.changed_bodies(rollout)
             gates = list(judge.judge_physics(rollout))
             reason = judge.first_reject(gates) or _scene_reject(self.scene, rollout, moved)
-            if rollout.spec in known:
-                reason = Reject(gate="family_distinct", reason="the same event once more")
-            elif (other := _other_start(start, rollout)) is not None:
+            if (other := _other_start(start, rollout)) is not None:
                 reason = Reject(gate="family_start", reason=f"{other} at the start is not that of the family")
             if reason is not None:
                 self.rejects.append(reason)
                 continue
-            known.append(rollout.spec)
+            found += 1
             yield _Member(chance=chance, rollout=_with_roles(rollout, moved), moved=moved, gates=gates)
 
     def _camera(self, members: list[_Member]) -> Camera:

@@ -212,13 +212,14 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {name!r}")
     attempts = _whole(values.get("max_attempts", 12), 1000, f"{where}: max_attempts")
+    family = _whole(values.get("family", 1), MAX_FAMILY, f"{where}: family")
     return Recipe(
         name=name,
-        scenes=_scenes(values["scenes"], where, check_scenes),
+        scenes=_scenes(values["scenes"], where, check_scenes, family),
         render=_render(values.get("render", {}), f"{where}: render"),
         assets=_assets(values.get("assets", {}), f"{where}: assets"),
         max_attempts=attempts,
-        family=_whole(values.get("family", 1), MAX_FAMILY, f"{where}: family"),
+        family=family,
         scene_folders=_texts(values.get("scene_folders", []), f"{where}: scene_folders"),
     )
 
@@ -276,12 +277,18 @@ def _place_free(manifest: str) -> str:
     return Path(manifest).name if Path(manifest).is_absolute() else manifest
 
 
-def _scenes(value: Any, where: str, check: bool) -> tuple[SceneChoice, ...]:
+def _scenes(value: Any, where: str, check: bool, family: int) -> tuple[SceneChoice, ...]:
     choices = []
     for name, weight, parameters in _each_scene(mapping(value, f"{where}: scenes"), where):
         if check:
             built = scene.build(name, parameters, where=where)
             parameters = {f.name: _plain(getattr(built, f.name)) for f in dataclasses.fields(built)}  # type: ignore[arg-type]
+            if family > 1 and weight > 0 and not built.families:
+                if name not in value:
+                    continue  # of a group
+                raise UsageError(
+                    f"{where}: {name} has one event only and no families; set family to 1 or scenes.{name}.weight to 0"
+                )
         if weight > 0:
             choices.append(SceneChoice(name=name, weight=weight, parameters=parameters))
     if not choices:
