@@ -42,7 +42,7 @@ test: install
 
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene.
 docs: install
-	$(BIN)/simgen generate all --n 180 --out out/docs
+	$(BIN)/simgen generate catalogue --n 141 --out out/docs
 	$(BIN)/python -m simgen.catalogue out/docs docs
 
 lint: install

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from simgen import language, scene
-from simgen.recipe import load_scenes
+from simgen.recipe import load_recipe, load_scenes
 from simgen.taxonomy import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +47,10 @@ def test_the_readme_counts_scenes_and_transitions() -> None:
     own = [c for c in scene.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
     covered = {number for cls in own for number in cls.types}
     assert f"{len(own)} scenes show {len(covered)} of the {len(TRANSITIONS)}" in (ROOT / "README.md").read_text()
+
+
+def test_the_recipe_of_the_catalogue_has_every_scene_in_equal_parts() -> None:
+    choices = load_recipe("catalogue").scenes
+    own = {n for n, c in scene.scenes().items() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")}
+    assert {choice.name for choice in choices if choice.name in own} == own
+    assert {round(choice.weight, 9) for choice in choices} == {1.0}
