@@ -37,7 +37,6 @@ COPY --from=build /opt/simgen /opt/simgen
 ENV PATH=/opt/simgen/bin:$PATH HOME=/tmp USER=simgen RAY_USAGE_STATS_ENABLED=0
 USER 1000:1000
 WORKDIR /data
-VOLUME /data
 HEALTHCHECK --interval=30m --timeout=3m --start-period=1m CMD ["simgen", "doctor", "render"]
 ENTRYPOINT ["simgen"]
 CMD ["--help"]

@@ -29,7 +29,6 @@ COPY --from=build /opt/simgen /opt/simgen
 ENV PATH=/opt/simgen/bin:$PATH HOME=/tmp USER=simgen HF_HOME=/models HF_HUB_OFFLINE=1
 USER 1000:1000
 WORKDIR /data
-VOLUME /data
 HEALTHCHECK --interval=30m --timeout=3m --start-period=1m CMD ["simgen", "doctor", "train"]
 ENTRYPOINT ["simgen"]
 CMD ["train", "--help"]

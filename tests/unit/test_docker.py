@@ -51,6 +51,11 @@ def test_an_image_ends_as_a_user_that_is_not_root(image: str) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES)
+def test_what_is_mounted_is_not_covered_by_a_volume_of_the_image(image: str) -> None:
+    assert "VOLUME" not in {word for word, _ in instructions(image)}
+
+
+@pytest.mark.parametrize("image", IMAGES)
 def test_the_base_is_an_argument_with_a_digest_and_every_stage_stands_on_it(image: str) -> None:
     words = instructions(image)
     assert words[0][0] == "ARG" and re.fullmatch(r"BASE=debian:bookworm-slim@sha256:[0-9a-f]{64}", words[0][1])
