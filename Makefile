@@ -1,6 +1,7 @@
 # make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
 # make test    everything set up, all tests
 # make fuzz    FUZZ_MINUTES (10) of damaged input for every reader, and FUZZ_FLIPS (300) bits of every file turned
+# make image-check   both images built and run without a network, as root on Debian; see docker/README.md
 # make install both extras and the tools for testing, in .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -17,7 +18,7 @@ TORCH = --torch-backend=auto
 endif
 SHELL := /bin/bash
 
-.PHONY: install demo test fuzz docs lint clean
+.PHONY: install demo test fuzz docs lint clean image-check requirements
 
 install: $(VENV)/.installed
 
@@ -47,13 +48,26 @@ fuzz: install
 
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene.
 docs: install
-	$(BIN)/simgen generate all --n 180 --out out/docs
+	$(BIN)/simgen generate catalogue --n 141 --out out/docs
 	$(BIN)/python -m simgen.catalogue out/docs docs
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+image-check:
+	docker/check.sh
+
+# What the images install, with hashes. The CPU build of torch comes from a folder of wheels that pip is told of.
+LOCK = uv pip compile --quiet --generate-hashes --no-annotate --no-header --python-version 3.11 \
+  --python-platform x86_64-manylinux_2_31 --constraint constraints.txt
+requirements: install
+	export PATH="$(PATH):$(CURDIR)/$(BIN)"; set -e; \
+	$(LOCK) --output-file docker/requirements-build.txt <(echo 'hatchling>=1.27'); \
+	$(LOCK) --output-file docker/requirements-render.txt --extra generate --extra cluster pyproject.toml; \
+	$(LOCK) --output-file docker/requirements-train.txt --extra train --constraint <(echo 'torch==2.13.0') pyproject.toml; \
+	$(LOCK) --output-file docker/requirements-train-cpu.txt --extra train --constraint <(echo 'torch==2.13.0+cpu') pyproject.toml
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen import models, palette
-from simgen.geometry import direction, quat, quat_from_axis_angle, quat_rotate, vec3
+from simgen.geometry import direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
 from simgen.models.strips import bent_line
 from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
@@ -26,22 +26,34 @@ COLORS = {
     "white": "#e9e7e1",
 }
 GRAVITY_MPS2 = 9.81
+HUNG = (
+    (0.58, "near its middle"),
+    (0.76, "a little past its middle"),
+    (0.93, "not far from its free end"),
+    (2.0, "at its free end"),
+)
+LAID = ((0.45, "left of its middle"), (0.55, "in its middle"), (2.0, "right of its middle"))
+"""Where the weight acts, in lengths from the clamp, or in spans from the left bearer."""
 
 
 @register("bending")
 @dataclass(frozen=True, kw_only=True)
 class Bending(Scene):
-    """A weight is hung on the free end of a clamped strip, or set on the middle of one that lies on two bearers."""
+    """A weight is hung on a clamped strip, at its free end or nearer the clamp, or set on one that lies on two bearers."""
 
     clamped_probability: float = 0.6
     tip_drop: Range = (0.16, 0.38)
     """Of the free end, in free lengths, for which the thickness is chosen."""
     middle_drop: Range = (0.05, 0.1)
     """Of the middle, in spans."""
+    hung_at: Range = (0.45, 1.0)
+    """Where the weight is hung, in free lengths."""
+    laid_off: float = 0.2
+    """How far off the middle a weight is set at most, in spans."""
 
     law = "elasticity of bending"
     types = (25,)
-    quantities = ("deflection", "load", "strip_volume")
+    quantities = ("deflection", "load", "load_place", "strip_volume")
     subject_size = (0.015, 0.45)
     brightness = (0.2, 0.64)
 
@@ -93,8 +105,8 @@ class Bending(Scene):
             role="affected", label=label, substance="metal", at=at, quaternion=spun, mass_kg=mass,
             materials=(("weight", metal), ("steel", palette.metal())),
         )  # fmt: skip
-        hung = tall + loop
-        return [ruler, weight, clamp], {"young_pa": YOUNG_PA[stuff], "hung_m": hung, "breaks_at": BREAKS_AT[stuff]}
+        inputs = {"young_pa": YOUNG_PA[stuff], "hung_m": tall + loop, "breaks_at": BREAKS_AT[stuff]}
+        return [ruler, weight, clamp], inputs | {"share": draw.event.uniform(self.hung_at), "from_left": 1.0}
 
     def _laid(self, draw: Draw, turn: tuple[float, ...], facing: float) -> tuple[list[Body], dict[str, float]]:
         stuff, name, material, _ = _strip(draw)
@@ -131,7 +143,14 @@ class Bending(Scene):
         )
         stands = load.position_m[2]
         load = replace(load, position_m=vec3([*place[:2], stands]))
-        return [strip, load, props], {"young_pa": YOUNG_PA[stuff], "hung_m": stands, "breaks_at": BREAKS_AT[stuff]}
+        inputs = {"young_pa": YOUNG_PA[stuff], "hung_m": stands, "breaks_at": BREAKS_AT[stuff]}
+        # All of it between the bearers.
+        off = min(self.laid_off, max(0.5 - (reach + 0.01) / span, 0.06))
+        # Its own x axis may point to the left of the picture.
+        rightward = quat_rotate(turn, (1.0, 0.0, 0.0)) @ direction(facing + np.pi / 2)
+        return [strip, load, props], inputs | {
+            "share": 0.5 + draw.event.uniform((-off, off)), "from_left": float(rightward > 0)
+        }  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
@@ -139,17 +158,25 @@ class Bending(Scene):
         assert strip.model is not None
         number = dict(strip.model.numbers)
         clamped = strip.model.variant == "cantilever"
-        length, thick = number["length_m"], number["thickness_m"]
+        length, thick, share = number["length_m"], number["thickness_m"], spec.input("share")
+        beyond = number["beyond_m"]
+        if clamped:
+            # Beyond the weight it is straight.
+            length, beyond = share * length, beyond + (1.0 - share) * length
         stiffness = spec.input("young_pa") * beams.rectangle_m4(number["width_m"], thick)
         newtons = load.mass_kg * GRAVITY_MPS2
         ratio = newtons * length**2 / stiffness
-        after = strip.model.but(load_ratio=ratio)
+        after = strip.model.but(load_ratio=ratio, length_m=length, beyond_m=beyond)
+        after = after if clamped else after.but(load_at=share)
         before_mesh, after_mesh = models.build(strip.model), models.build(after)
-        way, line, slope = bent_line(
-            strip.model.variant, length, number.get("before_m", 0.0), number["beyond_m"], ratio
-        )
-        x, z = (float(np.interp(length if clamped else 0.0, way, line[:, k])) for k in (0, 1))
+        way, line, slope = bent_line(strip.model.variant, length, number.get("before_m", 0.0), beyond, ratio, share)
+        if clamped:
+            x, z = (float(np.interp(length, way, line[:, k])) for k in (0, 1))
+        else:
+            x = (share - 0.5) * length
+            z = float(np.interp(x, line[:, 0], line[:, 1]))
         top = strip.position_m[2] + z + thick / 2
+        turn = load.quaternion
         at = quat_rotate(strip.quaternion, (x, 0.0, 0.0))
         if clamped:
             place = vec3([*at[:2], top - spec.input("hung_m")])
@@ -157,19 +184,32 @@ class Bending(Scene):
         else:
             # It stands on the edges of its foot, the strip being hollow under it.
             foot = 0.35 * float(min(load.size_m[:2]))
-            top = strip.position_m[2] + thick / 2 + float(np.interp(foot, line[:, 0], line[:, 1]))
-            place = vec3([*at[:2], top + spec.input("hung_m")])
+            edges = np.interp([x - foot, x + foot], line[:, 0], line[:, 1])
+            tilt = float(np.arctan2(edges[1] - edges[0], 2 * foot))
+            lean = quat_from_axis_angle(quat_rotate(strip.quaternion, (0.0, 1.0, 0.0)), -tilt)
+            turn = quat(quat_multiply(lean, load.quaternion))
+            foot_m = strip.position_m[2] + thick / 2 + float(edges.mean())
+            up = quat_rotate(lean, (0.0, 0.0, spec.input("hung_m")))
+            place = vec3([*(at + up)[:2], foot_m + up[2]])
             strain = float(np.abs(np.gradient(slope, way))[2:-2].max()) * thick / 2
         volumes = [models.volume_m3(replace(m, surfaces=m.surfaces[:1])) * 1e6 for m in (before_mesh, after_mesh)]
         quantities = (
             Quantity(name="deflection", start=0.0, end=-z, unit="m", provenance="solved"),
             Quantity(name="load", start=0.0, end=newtons, unit="N", provenance="derived"),
             Quantity(
+                name="load_place",
+                start=0.0,
+                end=share if spec.input("from_left") else 1.0 - share,
+                unit="1",
+                provenance="prescribed",
+                words=HUNG if clamped else LAID,
+            ),
+            Quantity(
                 name="strip_volume", start=volumes[0], end=volumes[1], unit="ml", provenance="derived", conserved=0.01
             ),
         )
         truth = (Truth(name="largest_strain", value=strain, unit="1", provenance="solved"),)
-        done = rollout.reshaped(strip.id, before_mesh, after_mesh).posed(load.id, place, load.quaternion)
+        done = rollout.reshaped(strip.id, before_mesh, after_mesh).posed(load.id, place, turn)
         return done.then(quantities=quantities, truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
@@ -187,16 +227,18 @@ class Bending(Scene):
             "[Bend|Load] {actor} with {affected}.",
         ),
         intermediate=(
-            "[Put|Place] {affected} on {actor} so that it [bends|sags|gives] under the [weight|load].",
-            "[Bend|Load] {actor} with {affected}: its weight makes {actor} [bend|sag] by {deflection.end}.",
-            "[Let|Make] {affected} weigh on {actor}, which [bends|curves] under the load of {load.end}.",
+            "[Put|Place] {affected} on {actor}, {load_place.end word}, so that it [bends|sags|gives] under the [weight|load].",
+            "[Bend|Load] {actor} with {affected}: its weight acts {load_place.end word} and makes it "
+            "[bend|sag] by {deflection.end}.",
+            "[Let|Make] {affected} weigh on {actor} {load_place.end word}, so that it [bends|curves] under the load of "
+            "{load.end}.",
         ),
         explicit=(
-            "{affected} [weighs|is put] on {actor}, which was straight and now [sags|bends] by {deflection.end} under "
+            "{affected} [weighs|is put] on {actor} {load_place.end word}: it was straight and now [sags|bends] by {deflection.end} under "
             "{load.end}<, while (everything else stays) nothing else [moves|changes]>.",
             "Loaded with {affected}, the straight {actor.label} [becomes|turns into] a curve: where the load of "
             "{load.end} acts it is {deflection.end} lower<, and (everything else stays) nothing else [moves|changes]>.",
-            "{actor} carries {affected} at the end and is bent by it: it gives way by {deflection.end} under {load.end}"
+            "In the end {actor} carries {affected} {load_place.end word} and is bent by it: it gives way by {deflection.end} under {load.end}"
             "<; (everything else stays) nothing else [moves|changes]>.",
         ),
     )

@@ -11,13 +11,16 @@ from simgen.models.vessels import clothing, wall_mm
 from simgen.sampling import GAP_M, Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.substances import SUBSTANCES
-from simgen.types import IDENTITY, Body, Break, Floats, Push, Quantity, Release, Rollout, SceneSpec
+from simgen.types import IDENTITY, Body, Break, Event, Floats, Push, Quantity, Release, Rollout, SceneSpec
 
 LYING = ("plate", "tile", "cookie", "chocolate", "bowl")
 STANDING = ("tile", "tile", "vase", "urn", "flask", "pitcher", "jar", "mug", "tumbler", "pot")
 BALLS = (("steel", "#b9bcc0", "metal"), ("stone", "#85827c", "stone"), ("brass", "#c99b4a", "metal"))
 COUNTS = ((3.0, "two"), (9.0, "a few"), (16.0, "a dozen or so"), (28.0, "about two dozen"), (99.0, "dozens of"))
 """Number of pieces, and what one calls it."""
+FALLS = ((1.2, "gently"), (1.8, "firmly"), (99.0, "hard"))
+ROLLS = ((1.45, "slowly"), (1.75, "quickly"), (99.0, "fast"))
+"""How the ball is thrown down, and how it is sent off, by its speed in m/s."""
 
 
 @register("break_apart")
@@ -30,6 +33,11 @@ class BreakApart(Scene):
     """Of a ball that rolls, when it sets off."""
     height_m: Range = (0.12, 0.25)
     """Of a ball that falls, above what it falls on."""
+    thrown_mps: Range = (0.5, 2.5)
+    """Of one that is not just let go but thrown down, at first."""
+    thrown_probability: float = 0.5
+    aim_rad: Range = (-0.2, 0.2)
+    """How far to the side a ball that rolls is sent."""
     cells: tuple[int, int] = (9, 24)
     few: tuple[int, int] = (4, 9)
     """Pieces of what breaks like a cookie."""
@@ -37,7 +45,7 @@ class BreakApart(Scene):
     law = "brittle fracture under a blow"
     types = (13, 28)
     claims = ("struck broke", "actor struck affected")
-    quantities = ("fragments", "mass")
+    quantities = ("fragments", "mass", "ball_speed")
     subject_size = (0.04, 0.5)
     changed_share = 0.75
 
@@ -67,26 +75,31 @@ class BreakApart(Scene):
         ball = self.ball(draw, target, grip=0.04 if falling else 0.2)
         radius, top = ball.size_m[0] / 2, float(np.ptp(low[:, 2]))
         reach = float(np.abs(low @ direction(heading)).max())
-        give: Push | Release
+        give: list[Event]
         if falling:
             spot = 0.35 * reach * draw.uniform((0.0, 1.0)) * direction(draw.angle())
             above = (0.0 if kind == "bowl" else top) + radius + draw.uniform(self.height_m)
             ball = replace(ball, position_m=vec3(spot + np.array([0.0, 0.0, above])))
-            give, blow = Release(time_s=0.0, body=1), np.array([*spot[:2], top])
+            give, blow = [Release(time_s=0.0, body=1)], np.array([*spot[:2], top])
+            if draw.event.chance(self.thrown_probability):
+                # Down, and to one side as far as the middle of what it falls on is wide.
+                speed, drift = draw.event.uniform(self.thrown_mps), draw.event.uniform((0.0, 0.3)) * reach
+                fall = (above - radius - top) / max(speed, 0.5)
+                velocity = drift / fall * direction(draw.event.angle()) - [0.0, 0.0, speed]
+                give.append(Push(time_s=0.0, body=1, impulse_ns=vec3(ball.mass_kg * velocity)))
         else:
             start = -(reach + radius + draw.uniform((0.04, 0.14))) * direction(heading)
             start = start + draw.uniform((-0.25, 0.25)) * reach * direction(heading + np.pi / 2) * (kind == "tile")
             ball = replace(ball, position_m=vec3(start + np.array([0.0, 0.0, radius + GAP_M])))
-            give = Push(
-                time_s=0.0, body=1, impulse_ns=vec3(ball.mass_kg * draw.uniform(self.speed_mps) * direction(heading))
-            )
+            speed, way = draw.event.uniform(self.speed_mps), heading + draw.event.uniform(self.aim_rad)
+            give = [Push(time_s=0.0, body=1, impulse_ns=vec3(ball.mass_kg * speed * direction(way)))]
             blow = -reach * direction(heading) + [0.0, 0.0, radius]
         shards = self.shards(draw, target, quat_rotate(quat_conjugate(pose), blow - np.array(target.position_m)))
         snap = Break(
             time_s=0.0, body=2, into=tuple(b.id for b in shards), min_impulse_ns=max(0.25 * target.mass_kg, 0.02)
         )
         return draw.spec(
-            self.name, [ball, target, *shards], camera=view, duration_s=6.0, events=(give, snap),
+            self.name, [ball, target, *shards], camera=view, duration_s=6.0, events=(*give, snap),
         )  # fmt: skip
 
     def ball(self, draw: Draw, target: Body, *, grip: float) -> Body:
@@ -120,25 +133,37 @@ class BreakApart(Scene):
         kept = Quantity(
             name="mass", start=whole.mass_kg, end=mass, unit="kg", provenance="derived", conserved=0.001
         )  # fmt: skip
-        return rollout.then(quantities=(count, kept))
+        down = any(isinstance(event, Release) for event in rollout.spec.events)
+        push = next((event for event in rollout.spec.events if isinstance(event, Push)), None)
+        speed = float(np.linalg.norm(push.impulse_ns)) / rollout.spec.body(1).mass_kg if push else 0.0
+        sent = Quantity(
+            name="ball_speed", start=0.0, end=speed, unit="m/s", provenance="prescribed", words=FALLS if down else ROLLS
+        )  # fmt: skip
+        return rollout.then(quantities=(count, kept, sent))
 
     phrases = Phrases(
         superficial=(
-            "(actor dropped) [Drop|Let] {actor} [so that it breaks|fall and break] {struck}.",
-            "(no actor dropped) [Roll|Send] {actor} into {struck} [and break it|so that it breaks].",
+            "(actor dropped; ball_speed ends below 0.01) [Drop {actor} so that it breaks|Let {actor} fall and break] {struck}.",
+            "(actor dropped; ball_speed rises) Throw {actor} {ball_speed.end word} down onto {struck} and break it.",
+            "(no actor dropped) [Roll|Send] {actor} {ball_speed.end word} into {struck} [and break it|so that it breaks].",
             "[Break|Smash] {struck} with {actor}.",
         ),
         intermediate=(
-            "(actor dropped) [Drop|Release] {actor} onto {struck} so that the [blow|impact] [breaks|shatters|smashes] it "
+            "(actor dropped; ball_speed rises) Throw {actor} {ball_speed.end word} down onto {struck} so that the "
+            "[blow|impact] [breaks|shatters|smashes] it into {fragments.end word} pieces.",
+            "(actor dropped; ball_speed ends below 0.01) [Drop|Release] {actor} onto {struck} so that the [blow|impact] [breaks|shatters|smashes] it "
             "into {fragments.end word} pieces.",
-            "(no actor dropped) [Send|Push] {actor} into {struck} so that the [blow|impact] [breaks|shatters|smashes] it "
+            "(no actor dropped) [Send|Push] {actor} {ball_speed.end word} into {struck} so that the [blow|impact] [breaks|shatters|smashes] it "
             "into {fragments.end word} pieces.",
             "[Make|Let] {actor} [hit|strike] {struck}, which [breaks|shatters] into {fragments.end word} pieces.",
         ),
         explicit=(
             "{actor} [hits|strikes] {struck}, which [breaks|shatters|smashes] under the blow; {fragments.end word} pieces "
             "lie [around|about] where it [was|stood]<; (everything else stays) everything else stays where it is>.",
-            "(actor dropped) {actor} [falls|drops]< {drop height}> onto {struck} and [breaks|smashes] it: "
+            "(actor dropped; ball_speed rises) Thrown down {ball_speed.end word}, {actor} [falls|drops]< {drop height}> onto "
+            "{struck} and [breaks|smashes] it: {fragments.end word} pieces with [fresh|raw] edges lie [spread|scattered] on "
+            "{stage}.",
+            "(actor dropped; ball_speed ends below 0.01) {actor} [falls|drops]< {drop height}> onto {struck} and [breaks|smashes] it: "
             "{fragments.end word} pieces with [fresh|raw] edges lie [spread|scattered] on {stage}.",
             "(no actor dropped) {actor} [runs|knocks] into {struck} and [breaks|smashes] it: {fragments.end word} pieces "
             "with [fresh|raw] edges lie [spread|scattered] on {stage}.",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen import models, palette
+from simgen.framing import framed
 from simgen.geometry import direction, quat, quat_from_matrix, quat_multiply, quat_rotate, vec3
 from simgen.models.tank import areas
 from simgen.sampling import Draw
@@ -25,26 +26,33 @@ STATES = ((0.001, "in the air"), (0.35, "high in the water"), (0.75, "about half
 @register("buoyancy")
 @dataclass(frozen=True, kw_only=True)
 class Buoyancy(Scene):
-    """A body is put into a glass vessel of water, where it floats or sinks; the water rises by what it displaces."""
+    """One of two bodies is put into a glass vessel of water, where it floats or sinks; the water rises by what it
+    displaces."""
 
     clearance: Range = (1.3, 1.75)
     """Inner half width of the vessel over the body's radius."""
-    above_probability: float = 0.3
-    """How often the body starts in the air above the water and not beside the vessel."""
+    above_probability: float = 0.2
+    """How often the body starts in the air above the water and not beside the vessel, where another one stands."""
 
     law = "buoyancy"
     types = (20,)
     quantities = ("submerged_share", "water_level", "displaced_volume", "water_volume")
-    subject_size = (0.02, 0.55)
+    subject_size = (0.008, 0.55)
     changed_share = 0.8
     brightness = (0.26, 0.66)
 
     def sample(self, draw: Draw) -> SceneSpec:
-        view = replace(draw.view(elevation_deg=(12.0, 26.0)), margin=draw.uniform((0.16, 0.24)))
-        body = _thing(draw)
-        mesh = draw.catalog.mesh(body)
-        reach = float(np.linalg.norm(mesh.vertices_m, axis=1).max())
-        high = float(np.ptp(mesh.vertices_m[:, 2]))
+        view = replace(draw.view(elevation_deg=(12.0, 26.0)), margin=draw.uniform((0.08, 0.18)))
+        above = draw.chance(self.above_probability)
+        things = [_thing(draw, 1)]
+        while not above and len(things) < 2:
+            # Another thing, of much the same size: the vessel is one for both.
+            other, first = _thing(draw, 4), things[0]
+            ratio = max(other.size_m) * other.scale / (max(first.size_m) * first.scale)
+            things += [other] if other.label != first.label and 0.65 < ratio < 1.55 else []
+        meshes = [draw.catalog.mesh(thing).vertices_m for thing in things]
+        reaches = [float(np.linalg.norm(points, axis=1).max()) for points in meshes]
+        reach, high = max(reaches), max(float(np.ptp(points[:, 2])) for points in meshes)
         half = max(reach * draw.uniform(self.clearance), 0.036) + 0.004
         kind = draw.choice(("box", "box", "round", "bowl"))
         depth = max(1.9 * reach, 1.5 * high, 0.07) * (1.0 if kind != "bowl" else 0.95)
@@ -74,23 +82,24 @@ class Buoyancy(Scene):
             **seed,
         )
         water = replace(water, position_m=(0.0, 0.0, 0.0))
-        low = float(body.position_m[2])
-        if draw.chance(self.above_probability):
-            place = np.array([0.0, 0.0, depth + 0.015 + low])
-        else:
-            side = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((1.1, 1.5))
-            outer = float(np.hypot(size["half_x"], size["half_y"])) if kind == "box" else size["half_x"]
-            place = (outer + reach + draw.uniform((0.005, 0.03))) * direction(side) + [0, 0, low]
-        body = replace(body, position_m=vec3(place))
-        inputs = {"spin_rad": draw.angle(), "shift": draw.uniform((-1.0, 1.0)), "level_m": level, **size}
+        outer = float(np.hypot(size["half_x"], size["half_y"])) if kind == "box" else size["half_x"]
+        hand, chosen = draw.choice((-1.0, 1.0)), draw.event.choice([thing.id for thing in things])
+        for k, (thing, own) in enumerate(zip(things, reaches, strict=True)):
+            side = view.azimuth_rad + (hand if k else -hand) * draw.uniform((1.1, 1.5))
+            place = (outer + own + draw.uniform((0.005, 0.03))) * direction(side) + [0, 0, thing.position_m[2]]
+            if above:
+                place = np.array([0.0, 0.0, depth + 0.015 + thing.position_m[2]])
+            role = "actor" if thing.id == chosen else "bystander"
+            things[k] = replace(thing, position_m=vec3(place), role=role)  # type: ignore[arg-type]
+        inputs = {"spin_rad": draw.event.angle(), "shift": draw.event.uniform((-1.0, 1.0)), "level_m": level, **size}
         return draw.spec(
-            self.name, [body, tank, water], stage=draw.stage(("table", "table", "sweep", "floor")), camera=view,
+            self.name, [things[0], tank, water, *things[1:]], stage=draw.stage(("table", "table", "sweep", "floor")), camera=view,
             duration_s=6.0, inputs=tuple(inputs.items()),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
-        body, tank, water = (spec.body(k) for k in (1, 2, 3))
+        body, tank, water = spec.actor, spec.body(2), spec.body(3)
         assert tank.model is not None and water.model is not None
         kind, level = tank.model.variant, spec.input("level_m")
         heights, area = areas(kind, wall_m=0.004, floor_m=0.007, **dict(tank.model.numbers))
@@ -125,11 +134,13 @@ class Buoyancy(Scene):
                 unit="ml", provenance="derived", conserved=0.01,
             ),
         )  # fmt: skip
-        return done.reshaped(water.id, models.build(water.model), models.build(final)).then(quantities=quantities)
+        done = done.reshaped(water.id, models.build(water.model), models.build(final))
+        others = [other.id for other in spec.bodies if other.role == "bystander"]
+        return framed(done, mesh_of, also=others).then(quantities=quantities)
 
     def reject(self, rollout: Rollout) -> str | None:
         spec, end = rollout.spec, rollout.end_index
-        body, level = spec.body(1), rollout.quantity("water_level")
+        body, level = spec.actor, rollout.quantity("water_level")
         if level.end > spec.input("height_m") - 0.004:
             return f"the water would run over, {level.end:.3f} m high"
         ratio = rollout.quantity("submerged_share").end
@@ -175,11 +186,11 @@ def replace_points(points: Floats, body: Body) -> Floats:
     return np.asarray(quat_rotate(body.quaternion, points * body.scale), dtype=float)
 
 
-def _thing(draw: Draw) -> Body:
+def _thing(draw: Draw, body_id: int) -> Body:
     """What is put into the water; its height above the stage is that at which it lies there."""
     if draw.chance(0.55):
         asset = draw.object(kinds=SOLID, size_m=(0.03, 0.15), where=lambda a, _: a.volume_m3 > 6e-6)
-        return draw.body(asset, 1, role="actor", static=True, rolling_resistance_m=0.0)
+        return draw.body(asset, body_id, role="actor", static=True, rolling_resistance_m=0.0)
     name = draw.choice(MADE)
     seed = draw.seed()
     skins: dict[str, tuple[str, Material]] = {
@@ -202,6 +213,6 @@ def _thing(draw: Draw) -> Body:
         made = models.make("floater_fruit", variant=name, seed=seed, radius_m=radius)
     volume = models.volume_m3(models.build(made))
     return draw.model(
-        made, 1, role="actor", label=label, substance="wood" if name == "cork" else "stone" if name == "pebble" else "fruit",
+        made, body_id, role="actor", label=label, substance="wood" if name == "cork" else "stone" if name == "pebble" else "fruit",
         material=material, yaw_rad=draw.angle(), mass_kg=DENSITY_KGPM3[name] * volume,
     )  # fmt: skip

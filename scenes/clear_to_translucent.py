@@ -21,8 +21,12 @@ MARBLES = ("#c8322b", "#e0b020", "#1f6f8b", "#2f7d4f", "#d9662b", "#7a4a93", "#f
 class ClearToTranslucent(Scene):
     """A pane with things behind it, or a vessel with things in it, turns from clear to frosted or back."""
 
-    roughness: Range = (0.32, 0.6)
-    """Of the frosted surface."""
+    roughness: Range = (0.12, 0.62)
+    """Of the surface that has become frosted."""
+    frosted: Range = (0.34, 0.6)
+    """Of the surface that was."""
+    cleared: Range = (-0.1, 0.2)
+    """Of the surface that has been; clear altogether below 0."""
     pane_probability: float = 0.5
     frost_probability: float = 0.75
     """How often it becomes frosted rather than clear."""
@@ -37,25 +41,24 @@ class ClearToTranslucent(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         pane = draw.chance(self.pane_probability)
         view = draw.view(elevation_deg=(6.0, 16.0) if pane else (8.0, 24.0), margin=(0.08, 0.16))
-        rough = draw.uniform(self.roughness)
-        if draw.chance(1.0 - self.frost_probability):
-            rough = -rough
+        frosts, rough = draw.chance(self.frost_probability), draw.uniform(self.frosted)
+        end = draw.event.uniform(self.roughness if frosts else self.cleared)
         tint, name, _ = draw.choice([row for row in TINTS for _ in range(row[2])])
-        start = palette.glass(tint, roughness=max(-rough, 0.0))
+        start = palette.glass(tint, roughness=0.0 if frosts else rough)
         bodies = _pane(draw, view, start, name) if pane else _vessel(draw, view, start, name)
         stage = draw.pale_stage(("sweep", "floor", "table")) if draw.chance(0.5) else draw.stage()
         # The sun behind frosted glass outshines everything else.
         soft = tuple(light for light in draw.lights(view) if light.kind != "sun")
         return draw.spec(
             self.name, bodies, lights=soft, stage=stage, camera=view, duration_s=0.05, end_state="steady",
-            inputs=(("roughness_end", max(rough, 0.0)),),
+            inputs=(("roughness_end", max(end, 0.0)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         actor = rollout.spec.actor
         before = dict(actor.materials)["glass"]
         after = palette.but(before, roughness=rollout.spec.input("roughness_end"))
-        words = ((0.1, "clear"), (1.0, "frosted"))
+        words = ((0.01, "clear"), (0.22, "slightly frosted"), (1.0, "frosted"))
         rough = Quantity(name="surface_roughness", start=before.roughness, end=after.roughness, unit="1",
                          provenance="prescribed", words=words)  # fmt: skip
         return framed(rollout.resurfaced(actor.id, after, before=before, slot="glass"), mesh_of).then(
@@ -64,26 +67,37 @@ class ClearToTranslucent(Scene):
 
     phrases = Phrases(
         superficial=(
+            "(surface_roughness rises; surface_roughness ends below 0.22) Make {actor} slightly [frosted|milky].",
             "(surface_roughness rises) [Make {actor} frosted|Frost {actor}|Turn {actor} into frosted glass].",
             "(surface_roughness rises) Make {actor} [translucent|milky] [instead of clear|rather than clear].",
-            "(surface_roughness falls) [Make {actor} clear|Turn {actor} into clear glass].",
-            "(surface_roughness falls) Make {actor} [fully transparent|see-through] [instead of frosted|rather than "
-            "frosted].",
+            "(surface_roughness falls; surface_roughness ends below 0.01) [Make {actor} clear|Turn {actor} into clear glass].",
+            "(surface_roughness falls; surface_roughness ends below 0.01) Make {actor} [fully transparent|see-through] "
+            "[instead of frosted|rather than frosted].",
+            "(surface_roughness falls; surface_roughness ends above 0.01) [Make {actor} less frosted|Clear {actor} in "
+            "part|Polish {actor} until it is only slightly frosted].",
         ),
         intermediate=(
             "(surface_roughness rises) [Make {actor} frosted|Frost {actor}] so that it [scatters|spreads] the light "
             "and [what is behind it|everything seen through it] [blurs|goes out of focus].",
-            "(surface_roughness falls) [Make {actor} clear|Polish {actor} until it is clear] so that light goes "
+            "(surface_roughness falls; surface_roughness ends above 0.01) [Polish {actor}|Make {actor} smoother] so that it "
+            "scatters less light and [what is behind it|everything seen through it] [is less blurred|comes nearer to focus].",
+            "(surface_roughness falls; surface_roughness ends below 0.01) [Make {actor} clear|Polish {actor} until it is clear] so that light goes "
             "straight through and [what is behind it|everything seen through it] [is sharp|comes into sight].",
         ),
         explicit=(
-            "(surface_roughness rises) {actor} is no longer clear but frosted: its rough surface scatters the light, so "
+            "(surface_roughness rises; surface_roughness ends below 0.22) {actor} is no longer clear but slightly frosted: "
+            "its surface scatters some of the light, so that what is seen through it [has soft outlines|is blurred], and "
+            "(everything else stays) nothing else [moves|changes].",
+            "(surface_roughness rises; surface_roughness ends above 0.22) {actor} is no longer clear but frosted: its rough surface scatters the light, so "
             "that [only soft patches of colour|only vague shapes] can be seen through it, and (everything else stays) "
             "nothing else [moves|changes].",
-            "(surface_roughness rises) The surface of {actor} has become [rough and matt|matt and rough]: it still lets "
+            "(surface_roughness rises; surface_roughness ends above 0.22) The surface of {actor} has become [rough and matt|matt and rough]: it still lets "
             "light through but [no clear outlines|no sharp image], and (everything else stays) nothing else "
             "[moves|changes].",
-            "(surface_roughness falls) {actor} is no longer frosted but clear: its smooth surface lets light pass "
+            "(surface_roughness falls; surface_roughness ends above 0.01) {actor} is less rough than it was: it scatters "
+            "[less|little] of the light, so that what is behind its glass is blurred [less|only a little], and "
+            "(everything else stays) nothing else [moves|changes].",
+            "(surface_roughness falls; surface_roughness ends below 0.01) {actor} is no longer frosted but clear: its smooth surface lets light pass "
             "straight on, so that [outlines and colours|the things] behind its glass are seen [sharply|distinctly], "
             "and (everything else stays) nothing else [moves|changes].",
         ),

@@ -52,8 +52,8 @@ class CoatingPeeling(Scene):
         seed = draw.seed()
         whole = models.make(
             "coated", variant=variant, seed=seed, width_m=draw.uniform(widths), height_m=draw.uniform(heights), level=0.0,
-            curl=draw.uniform(self.curl), thick_mm=0.1 if name == "toy block" else draw.uniform((0.35, 0.7)),
-            flake_m=draw.uniform(flakes), damp=draw.uniform((0.0, 0.9)),
+            thick_mm=0.1 if name == "toy block" else draw.uniform((0.35, 0.7)),
+            flake_m=draw.uniform(flakes),
         )  # fmt: skip
         # They face -y: that side is turned to the camera, a little to the left or right.
         turn = view.azimuth_rad + np.pi / 2 + draw.choice((-1.0, 1.0)) * draw.uniform((0.1, 0.6))
@@ -68,9 +68,11 @@ class CoatingPeeling(Scene):
             yaw_rad=turn, material=base,
             materials=(("coat", coat), ("back", primer), ("rim", rough), ("inside", rough)),
         )  # fmt: skip
-        inputs = (("peeled_share", draw.uniform(self.share)),)
+        inputs = {"peeled_share": draw.event.uniform(self.share), "curl": draw.event.uniform(self.curl)}
+        # How much more of it comes off near the ground.
+        inputs["damp"] = draw.event.uniform((0.0, 0.9))
         return draw.spec(
-            self.name, [actor], camera=view, duration_s=0.05, end_state="steady", inputs=inputs,
+            self.name, [actor], camera=view, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
             stage=draw.stage(("floor", "table", "sweep")),
         )  # fmt: skip
 
@@ -97,7 +99,7 @@ class CoatingPeeling(Scene):
         peeled = Quantity(
             name="peeled_share", start=0.0, end=share, unit="1", provenance="prescribed", words=WORDS
         )  # fmt: skip
-        after = models.build(body.model.but(level=share))
+        after = models.build(body.model.but(level=share, **{key: rollout.spec.input(key) for key in ("curl", "damp")}))
         return rollout.reshaped(1, mesh_of(body), after).then(quantities=(peeled,))
 
     phrases = Phrases(

@@ -21,7 +21,9 @@ class Collide(Scene):
     speed_mps: Range = (0.7, 1.5)
     """Of the striking object when it sets off."""
     offset: Range = (-0.3, 0.3)
-    """How far off centre it strikes, in half widths of the other."""
+    """How far to the side of the other's centre it starts, in half widths of the other."""
+    aim: Range = (-0.5, 0.5)
+    """How far off centre it is sent, in the same."""
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "conservation of momentum"
@@ -29,8 +31,8 @@ class Collide(Scene):
     claims = ("actor struck affected", "actor moved")
 
     def sample(self, draw: Draw) -> SceneSpec:
-        heading = draw.angle()
-        view = draw.view(across_rad=heading, elevation_deg=(14.0, 34.0))
+        facing = draw.angle()
+        view = draw.view(across_rad=facing, elevation_deg=(14.0, 34.0))
         stage = draw.stage()
         ball = draw.chance(self.ball_probability)
         striker = draw.object(
@@ -47,15 +49,16 @@ class Collide(Scene):
         )
         reach = draw.footprint_m(striker) + draw.footprint_m(struck)
         gap = draw.uniform(self.gap) * max(striker.size_m)
-        along, across = direction(heading), direction(heading + np.pi / 2)
-        spot = -(reach + gap) * along + draw.uniform(self.offset) * min(struck.size_m[:2]) / 2 * across
+        along, across, half = direction(facing), direction(facing + np.pi / 2), min(struck.size_m[:2]) / 2
+        spot = -(reach + gap) * along + draw.uniform(self.offset) * half * across
+        way = draw.event.uniform(self.aim) * half * across - spot
         # What friction takes on the way is added, so that the impact has about the drawn speed.
         drag = 0.0 if ball else striker.friction * stage.friction
-        speed = np.sqrt(draw.uniform(self.speed_mps) ** 2 + 2 * drag * 9.81 * gap)
+        speed = np.sqrt(draw.event.uniform(self.speed_mps) ** 2 + 2 * drag * 9.81 * gap)
         bodies = [draw.body(striker, 1, role="actor", at=spot[:2]), draw.body(struck, 2, role="affected")]
         path = tuple(vec3(share * along) for share in (-0.3, -0.15, 0.15, 0.3, 0.45))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=path)
-        push = Push(time_s=0.0, body=1, impulse_ns=vec3(striker.mass_kg * speed * along))
+        push = Push(time_s=0.0, body=1, impulse_ns=vec3(striker.mass_kg * speed * way / np.linalg.norm(way)))
         return draw.spec(self.name, bodies, stage=stage, camera=view, events=(push,), duration_s=8.0)
 
     phrases = Phrases(

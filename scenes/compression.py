@@ -46,7 +46,7 @@ SHAPES = (
 class Compression(Scene):
     """A press comes down on a jelly cube, a ball, a lump of clay, a sponge: it gets lower and bulges."""
 
-    squeeze: Range = (0.3, 0.52)
+    squeeze: Range = (0.22, 0.52)
     """Share of its height that it loses."""
 
     law = "elasticity and plasticity under pressure"
@@ -62,9 +62,10 @@ class Compression(Scene):
         )
         turn = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi / 2))
         stuff, kind, label, size, edge, material = _body(draw)
-        squeeze = draw.uniform(self.squeeze) * (1.2 if stuff == "sponge" else 1.0)
+        least, most = (1.2 * share if stuff == "sponge" else share for share in self.squeeze)
         if stuff == "rubber":
-            squeeze = min(squeeze, 0.45)
+            least, most = min(least, 0.45), min(most, 0.45)
+        squeeze = draw.event.uniform((least, most))
         width, depth = 1.55 * size[0] + 0.035, (1.35 if stuff == "clay" else 1.15) * size[1]
         open_m = size[2] + draw.uniform((0.008, 0.022))
         height = BED_M + size[2] + open_m + 0.03
@@ -80,7 +81,7 @@ class Compression(Scene):
         )  # fmt: skip
         wear = _wear(draw)
         plate = draw.model(
-            models.make("press_plate", width_m=width, depth_m=depth, ram_m=0.04 + squeeze * size[2] + open_m), 2, role="affected",
+            models.make("press_plate", width_m=width, depth_m=depth, ram_m=0.04 + most * size[2] + open_m), 2, role="affected",
             label="plate", substance="metal", materials=wear, position_m=(0.0, 0.0, BED_M + open_m), quaternion=turn,
         )  # fmt: skip
         frame = draw.model(

@@ -28,10 +28,10 @@ DRINKS = (("#f2a33c", "iced tea"), ("#e0563a", "red lemonade"), ("#f3c24a", "lem
 class Condensation(Scene):
     """A cold thing in humid air is hazed over and covered with drops, the largest hanging on its sides."""
 
-    covered: Range = (0.26, 0.4)
+    covered: Range = (0.16, 0.4)
     """Share of the skin that is under drops, at most."""
     contact_deg: Range = (50.0, 66.0)
-    largest_m: Range = (0.0024, 0.0036)
+    largest_m: Range = (0.0018, 0.0036)
     """Radius of the largest drops; above that they run."""
     glass_probability: float = 0.85
     """How often it is a glass with a drink and not an object of the catalogue."""
@@ -60,8 +60,9 @@ class Condensation(Scene):
             make("puddle", volume_m3=1e-8, contact_deg=60.0), 2, role="affected", label="drops", substance="water", parent=1,
             position_m=cold.position_m, quaternion=cold.quaternion, material=palette.liquid("#fbfdfe"),
         )  # fmt: skip
-        inputs = {"seed": float(draw.seed()), "covered": draw.uniform(self.covered), "top_m": top_m}
-        inputs |= {"contact_deg": draw.uniform(self.contact_deg), "largest_m": draw.uniform(self.largest_m)}
+        comes = draw.event
+        inputs = {"seed": float(comes.seed()), "covered": comes.uniform(self.covered), "top_m": top_m}
+        inputs |= {"contact_deg": comes.uniform(self.contact_deg), "largest_m": comes.uniform(self.largest_m)}
         bodies = [cold, film, *inside]
         bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view)
         return draw.spec(

@@ -71,9 +71,9 @@ class Decay(Scene):
             bodies.append(replace(body, position_m=(float(at[0]), float(at[1]), body.position_m[2])))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         inputs = {
-            "shrivel": draw.uniform(self.shrivel),
-            "rot": draw.uniform(self.rot),
-            "brown": draw.uniform((0.25, 0.6)),
+            "shrivel": draw.event.uniform(self.shrivel),
+            "rot": draw.event.uniform(self.rot),
+            "brown": draw.event.uniform((0.25, 0.6)),
         }
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())

@@ -1,4 +1,4 @@
-"""A row of dominoes: the first is tipped, the rest follow."""
+"""A row of dominoes: one is tipped, those before it follow."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from simgen.types import Push, SceneSpec
 @register("domino")
 @dataclass(frozen=True, kw_only=True)
 class Domino(Scene):
-    """Standing tiles in a line or a curve; the first is tipped and each knocks over the next."""
+    """Standing tiles in a line or a curve; one is tipped and each knocks over the next, up to the end of the row."""
 
     num_tiles: tuple[int, int] = (4, 9)
     spacing: Range = (0.45, 0.75)
@@ -22,6 +22,8 @@ class Domino(Scene):
     """Change of direction from tile to tile."""
     scale: Range = (1.0, 1.6)
     strength: Range = (1.5, 2.5)
+    inner_probability: float = 0.4
+    """How often it is not a tile at an end that is tipped."""
 
     law = "chain reaction"
     types = (21,)
@@ -43,13 +45,16 @@ class Domino(Scene):
             spots.append((spot, heading + k * bend))
             spot = spot + step * direction(heading + (k + 0.5) * bend)
         middle = np.mean([place for place, _ in spots], axis=0)
+        # Tile, and the way it is tipped: along the row or back.
+        ends, inner = [(0, 1), (num - 1, -1)], [(k, way) for k in range(1, num - 1) for way in (1, -1)]
+        tipped, way = draw.event.choice(inner if draw.event.chance(self.inner_probability) and inner else ends)
         bodies = []
         for k, (place, facing) in enumerate(spots):
             asset = tiles[k % len(tiles)]
             body = draw.body(
                 asset,
                 k + 1,
-                role="affected" if k else "actor",
+                role="actor" if k == tipped else "affected",
                 at=(place - middle)[:2],
                 yaw_rad=facing + thin,
                 scale=scale,
@@ -61,7 +66,8 @@ class Domino(Scene):
         about_edge = mass * (height**2 + thick**2) / 3
         lift_j = mass * 9.81 * (np.hypot(height, thick) - height) / 2
         impulse = draw.uniform(self.strength) * np.sqrt(2 * about_edge * lift_j) / (0.9 * height)
-        push = Push(time_s=0.0, body=1, impulse_ns=vec3(impulse * direction(heading)), point_m=(0.0, 0.0, 0.4 * height))
+        to = way * impulse * direction(spots[tipped][1])
+        push = Push(time_s=0.0, body=tipped + 1, impulse_ns=vec3(to), point_m=(0.0, 0.0, 0.4 * height))
         view = draw.view(across_rad=heading + bend * num / 2, elevation_deg=(18.0, 40.0), margin=(0.06, 0.16))
         return draw.spec(self.name, bodies, camera=view, events=(push,))
 

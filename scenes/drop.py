@@ -5,15 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.geometry import random_quat
+from simgen.motion import thrown
 from simgen.sampling import Draw, ref, tilted, top_m
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Release, SceneSpec
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.types import Event, Release, Rollout, SceneSpec
 
 
 @register("drop")
 @dataclass(frozen=True, kw_only=True)
 class Drop(Scene):
-    """An object hangs in the air, is let go, and comes to rest on the stage or on another object."""
+    """An object hangs in the air, is let go or thrown, and comes to rest on the stage or on another object."""
 
     height: Range = (0.8, 2.2)
     """Free fall in largest extents of the object, at most 0.5 m."""
@@ -21,11 +22,15 @@ class Drop(Scene):
     """How often another object stands below."""
     tilt_deg: Range = (0.0, 40.0)
     """How far the object is turned from upright; one in five is turned any way."""
+    throw_probability: float = 0.6
+    """How often it is not just let go but given a push to one side."""
+    throw_mps: Range = (0.3, 0.9)
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "gravity"
     types = (21,)
     claims = ("actor dropped", "actor at rest")
+    quantities = ("throw_speed", "throw_side")
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, stage = draw.view(elevation_deg=(10.0, 30.0)), draw.stage()
@@ -47,25 +52,39 @@ class Drop(Scene):
         actor = draw.body(falling, 1, role="actor", on_m=ground_m + fall_m, orientation=orientation)
         bodies = [actor, *below]
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
-        return draw.spec(self.name, bodies, stage=stage, camera=view, events=(Release(time_s=0.0, body=1),))
+        events: list[Event] = [Release(time_s=0.0, body=1)]
+        if draw.event.chance(self.throw_probability):
+            events.append(draw.event.throw(actor, self.throw_mps, view=view))
+        return draw.spec(self.name, bodies, stage=stage, camera=view, events=tuple(events))
+
+    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
+        return rollout.then(quantities=thrown(rollout.spec))
 
     phrases = Phrases(
         superficial=(
-            "[Drop|Release|Let go of] {actor}.",
-            "[Let|Make] {actor} [fall|drop].",
-            "[Drop {actor}|Let {actor} fall] onto {support}.",
+            "(throw_speed ends below 0.01) [Drop|Release|Let go of] {actor}.",
+            "(throw_speed ends below 0.01) [Let|Make] {actor} [fall|drop].",
+            "(throw_speed ends below 0.01) [Drop {actor}|Let {actor} fall] onto {support}.",
+            "(throw_speed rises) [Toss|Throw] {actor} {throw_speed.end word} {throw_side.end word}.",
         ),
         intermediate=(
-            "[Drop|Release|Let go of] {actor} so that it [falls|drops] and [comes to rest|ends up] {pose} on "
+            "(throw_speed rises) [Toss|Throw] {actor} {throw_speed.end word} {throw_side.end word} so that it [falls|drops] and [comes to rest|ends up] "
+            "{pose} on {support}.",
+            "(throw_speed rises) [Toss|Throw] {actor} {throw_speed.end word} {throw_side.end word}, so that it (actor dropped) lands on {support}<, "
+            "{distance} over from where it hung>.",
+            "(throw_speed ends below 0.01) [Drop|Release|Let go of] {actor} so that it [falls|drops] and [comes to rest|ends up] {pose} on "
             "{support}.",
-            "[Let|Make] {actor} fall< {drop height}><, (actor bounced) bounce> and come to rest on {support}.",
-            "[Drop|Release] {actor}, letting gravity pull it down [onto|to] {support}<, where it ends up {pose}>.",
+            "(throw_speed ends below 0.01) [Let|Make] {actor} fall< {drop height}><, (actor bounced) bounce> and come to rest on {support}.",
+            "(throw_speed ends below 0.01) [Drop|Release] {actor}, letting gravity pull it down [onto|to] {support}<, where it ends up {pose}>.",
         ),
         explicit=(
-            "{actor} [falls|drops]< {drop height}><, (actor bounced) bounces {bounces}> and [comes to rest|ends up]< "
+            "(throw_speed rises) Thrown {throw_speed.end word} {throw_side.end word}, {actor} [falls|drops]< {drop height}> and [comes to rest|ends "
+            "up]< {pose}> on {support}<, {distance} over from where it hung><, {beside}><; (everything else "
+            "stays) all else is unchanged>.",
+            "(throw_speed ends below 0.01) {actor} [falls|drops]< {drop height}><, (actor bounced) bounces {bounces}> and [comes to rest|ends up]< "
             "{pose}> on {support}<, {beside}><; {others.outcome}><; [(everything else stays) everything else stays "
             "where it is|(everything else stays) nothing else moves]>.",
-            "Once let go, {actor} [falls|drops]< {drop height}> and [lies|ends] on {support}<, [{pose}|{place}]><, "
+            "(throw_speed ends below 0.01) Once let go, {actor} [falls|drops]< {drop height}> and [lies|ends] on {support}<, [{pose}|{place}]><, "
             "{distance} over from where it hung, {direction}><; (everything else stays) all else is unchanged>.",
         ),
     )

@@ -74,7 +74,7 @@ class Evaporation(Scene):
         stage = draw.pale_stage(("sweep", "table")) if substance == "glass" else draw.stage(("table", "floor"))
         return draw.spec(
             self.name, bodies, camera=view, stage=stage, duration_s=0.05, end_state="steady",
-            inputs=(("left", draw.uniform(self.left)),),
+            inputs=(("left", draw.event.uniform(self.left)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:

@@ -8,6 +8,7 @@ from simgen import models
 from simgen.geometry import direction, quat_conjugate, quat_rotate, vec3
 from simgen.models import fragments
 from simgen.models.vessels import KINDS, clothing, wall_mm
+from simgen.motion import thrown
 from simgen.sampling import Draw, tilted
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.types import Body, Break, Floats, Quantity, Release, Rollout, SceneSpec
@@ -28,13 +29,16 @@ class Fracture(Scene):
     few: tuple[int, int] = (4, 9)
     """Pieces of what breaks like a cookie."""
     tilt_deg: Range = (0.0, 70.0)
+    throw_probability: float = 0.6
+    """How often it is not just let go but thrown to one side."""
+    throw_mps: Range = (0.2, 0.55)
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "brittle fracture"
     types = (28, 13)
     claims = ("actor broke", "actor dropped")
-    quantities = ("fragments", "mass")
-    subject_size = (0.04, 0.45)
+    quantities = ("fragments", "mass", "throw_speed", "throw_side")
+    subject_size = (0.03, 0.45)
     changed_share = 0.75
 
     def sample(self, draw: Draw) -> SceneSpec:
@@ -57,9 +61,11 @@ class Fracture(Scene):
         spread = [vec3(r * direction(a)) for r in (0.2, 0.35) for a in np.arange(0, 6.2, 0.7)]
         around = draw.bystanders([actor], draw.integer(self.num_bystanders), view=view, clear=spread)
         around = [replace(body, id=200 + k) for k, body in enumerate(around)]
+        throws = draw.event.chance(self.throw_probability)
+        throw = (draw.event.throw(actor, self.throw_mps, view=view),) if throws else ()
         return draw.spec(
             self.name, [actor, *shards, *around], stage=stage, camera=view, duration_s=6.0,
-            events=(Release(time_s=0.0, body=1), give),
+            events=(Release(time_s=0.0, body=1), *throw, give),
         )  # fmt: skip
 
     def shards(self, draw: Draw, whole: Body, blow_m: Floats) -> list[Body]:
@@ -85,25 +91,33 @@ class Fracture(Scene):
         kept = Quantity(
             name="mass", start=whole.mass_kg, end=mass, unit="kg", provenance="derived", conserved=0.001
         )  # fmt: skip
-        return rollout.then(quantities=(count, kept))
+        return rollout.then(quantities=(count, kept, *thrown(rollout.spec)))
 
     phrases = Phrases(
         superficial=(
-            "[Drop|Let go of] {actor} [and let it break|so that it breaks].",
-            "[Break|Smash|Shatter] {actor} by [dropping it|letting it fall].",
-            "Let {actor} fall and [shatter|smash|break].",
+            "(throw_speed ends below 0.01) [Drop|Let go of] {actor} [and let it break|so that it breaks].",
+            "(throw_speed rises) [Throw|Toss] {actor} {throw_speed.end word} onto {stage} [and let it break|so that it breaks].",
+            "(throw_speed ends below 0.01) [Break|Smash|Shatter] {actor} by [dropping it|letting it fall].",
+            "(throw_speed ends below 0.01) Let {actor} fall and [shatter|smash|break].",
         ),
         intermediate=(
-            "[Drop|Let go of] {actor} so that it [falls|drops]< {drop height}> onto {stage} and "
+            "(throw_speed rises) [Throw|Toss] {actor} {throw_speed.end word} {throw_side.end word} so that it falls< {drop height}> onto {stage} "
+            "and [shatters|breaks|smashes] into {fragments.end word} pieces.",
+            "(throw_speed rises) [Throw|Toss] {actor} {throw_side.end word}, so that it [breaks|shatters] on {stage} into "
+            "{fragments.end word} pieces.",
+            "(throw_speed ends below 0.01) [Drop|Let go of] {actor} so that it [falls|drops]< {drop height}> onto {stage} and "
             "[shatters|breaks|smashes] into {fragments.end word} pieces.",
-            "[Let|Make] {actor} [fall|drop] onto {stage}, where the [blow|impact] [breaks it into|shatters it into] "
+            "(throw_speed ends below 0.01) [Let|Make] {actor} [fall|drop] onto {stage}, where the [blow|impact] [breaks it into|shatters it into] "
             "{fragments.end word} pieces.",
         ),
         explicit=(
-            "{actor} [falls|drops]< {drop height}>, [breaks|shatters] on {stage}, and {fragments.end word} "
+            "(throw_speed rises) Thrown {throw_speed.end word} {throw_side.end word}, {actor} [falls|drops]< {drop height}> "
+            "onto {stage} and [shatters|smashes|breaks apart]: {fragments.end word} pieces lie [around|about], their broken "
+            "edges showing<; (everything else stays) nothing else moves>.",
+            "(throw_speed ends below 0.01) {actor} [falls|drops]< {drop height}>, [breaks|shatters] on {stage}, and {fragments.end word} "
             "[shards|pieces] lie [scattered|spread] [where it struck|around the place where it landed]<; "
             "(everything else stays) everything else stays where it is>.",
-            "Once let go, {actor} [falls|drops]< {drop height}> onto {stage} and [shatters|smashes|breaks apart]: "
+            "(throw_speed ends below 0.01) Once let go, {actor} [falls|drops]< {drop height}> onto {stage} and [shatters|smashes|breaks apart]: "
             "{fragments.end word} pieces lie [around|about], their broken edges showing<; (everything else stays) "
             "nothing else moves>.",
         ),

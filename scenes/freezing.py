@@ -51,16 +51,20 @@ class Freezing(Scene):
             make("cold_vessel", variant=variant).but(**numbers), 2, role="prop", label=label, substance=substance,
             yaw_rad=turn, material=_stuff(draw, substance),
         )  # fmt: skip
-        seed = draw.seed()
         fill = make("contents", variant=variant, seed=draw.seed(), volume_m3=water_m3, **numbers)
         water = draw.model(
             fill, 1, role="actor", label="water", substance="water", yaw_rad=turn, on_m=0.0,
-            materials=(("fill", palette.liquid()), ("core", palette.plastic("#f2f7fa", roughness=0.7))),
+            materials=(("fill", _water(draw, substance)), ("core", palette.plastic("#f2f7fa", roughness=0.7))),
         )  # fmt: skip
         # A model is put on its lowest point: the contents belong above the floor of the vessel.
         water = but(water, position_m=(0.0, 0.0, 0.0), mass_kg=water_m3 * WATER_KGPM3)
-        inputs = {"cloudy": draw.uniform((0.3, 0.46)), "bubbles": draw.uniform((250.0, 700.0)), "seed": float(seed)}
-        inputs["dome"] = draw.uniform((0.05, 0.11))
+        ends = draw.event
+        inputs = {
+            "cloudy": ends.uniform((0.16, 0.5)),
+            "bubbles": ends.uniform((150.0, 700.0)),
+            "seed": float(ends.seed()),
+        }
+        inputs["dome"] = ends.uniform((0.05, 0.11))
         bodies = [water, vessel, *draw.bystanders([vessel], draw.integer((0, 1)), view=view)]
         chosen = [s for s in draw.catalog.surfaces if s.id not in ("white_marble", "white_tiles", "brown_paper")]
         stage = but(draw.stage(("table", "table", "floor")), surface=ref(draw.choice(chosen)))
@@ -134,11 +138,19 @@ class Freezing(Scene):
     )
 
 
+def _water(draw: Draw, substance: str) -> Material:
+    """In what one cannot see through, water shows by the little colour of its depth and by ripples."""
+    if substance == "glass":
+        return palette.liquid()
+    ripples = Pattern(amount=0.0, scale_m=0.016, bump_m=0.0012, seed=draw.seed())
+    return but(palette.liquid("#b2dbe6"), patterns=(ripples,))
+
+
 def _stuff(draw: Draw, substance: str) -> Material:
     if substance == "glass":
         return palette.glass()
     if substance == "ceramic":
-        return palette.ceramic(draw.color("#34495e", "#7a3b2e", "#2f5d50", "#3b3f46", "#c28f3a"))
+        return palette.ceramic(draw.color("#8fa3b5", "#d8b9a0", "#a9c2ae", "#d9d6cf", "#d8b46a"))
     if substance == "rubber":
-        return palette.rubber(draw.color("#2e6fa7", "#c8453b", "#3f9a74", "#7d5ba6", "#33373c", "#e08a3c"))
-    return palette.plastic(draw.color("#2b7bb9", "#d95a4e", "#4aa88a", "#44474c"))
+        return palette.rubber(draw.color("#7fa8cc", "#e08a7f", "#8cc7ab", "#b9a3d1", "#c9ccd0", "#e6b483"))
+    return palette.plastic(draw.color("#8ab4d6", "#e59a90", "#9ad0bd", "#cfd2d6"))

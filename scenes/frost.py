@@ -19,7 +19,7 @@ from simgen.types import Field, Floats, Layer, Material, Mesh, Quantity, Rollout
 class Frost(Scene):
     """Water vapour settles as ice on a cold thing, first where it faces the sky."""
 
-    grown: Range = (0.42, 0.68)
+    grown: Range = (0.3, 0.7)
     """Share of the surface under frost at the end."""
     needle_m: Range = (0.0025, 0.0045)
     """Length of the longest needles."""
@@ -47,8 +47,8 @@ class Frost(Scene):
             make("puddle", volume_m3=1e-8, contact_deg=60.0), 2, role="affected", label="frost", substance="ice", parent=1,
             position_m=cold.position_m, quaternion=cold.quaternion, material=_crystal(draw.seed()),
         )  # fmt: skip
-        inputs = {"seed": float(draw.seed()), "grown": draw.uniform(self.grown)}
-        inputs["needle_m"] = draw.uniform(self.needle_m) * min(1.0, size / 0.1)
+        inputs = {"seed": float(draw.seed()), "grown": draw.event.uniform(self.grown)}
+        inputs["needle_m"] = draw.event.uniform(self.needle_m) * min(1.0, size / 0.1)
         bodies = [cold, fur]
         bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view)
         return draw.spec(

@@ -7,7 +7,7 @@ import numpy as np
 from simgen import models, palette
 from simgen.models.fruit import SORTS, dressing
 from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Scene, register
+from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.types import Body, Layer, Quantity, Rollout, SceneSpec
 
 SPOTTED = {"banana": (0.1, 0.4), "mango": (0.03, 0.1), "pear": (0.02, 0.07)}
@@ -25,6 +25,8 @@ class FruitRipening(Scene):
     )  # fmt: skip
     over_ripe: float = 0.45
     """How often fruit whose sort gets spots is over-ripe in the end."""
+    ripeness: Range = (0.38, 1.0)
+    """Of green fruit in the end, if it is not over-ripe."""
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "ripening"
@@ -35,8 +37,12 @@ class FruitRipening(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, sort = draw.view(elevation_deg=(18.0, 48.0), margin=(0.18, 0.4)), draw.choice(self.sorts)
-        spotted = sort in SPOTTED and draw.chance(self.over_ripe)
-        start = draw.uniform((0.5, 0.75)) if spotted and draw.chance(0.5) else draw.uniform((0.0, 0.12))
+        # Half of what gets over-ripe is half ripe already.
+        late = sort in SPOTTED and draw.chance(self.over_ripe / 2)
+        start = draw.uniform((0.5, 0.75)) if late else draw.uniform((0.0, 0.12))
+        share = self.over_ripe / (2.0 - self.over_ripe)
+        spotted = late or (sort in SPOTTED and draw.event.chance(share))
+        ripe = draw.event.uniform((0.9, 1.0) if spotted else self.ripeness)
         hue, seed, yaw = draw.integer((0, 2)), draw.seed(), view.azimuth_rad + draw.uniform((-0.9, 0.9)) + np.pi / 2
         count = draw.choice((1, 2, 3)) if sort != "strawberry" else draw.integer((2, 4))
         size = draw.uniform(SORTS[sort].size_m)
@@ -67,8 +73,7 @@ class FruitRipening(Scene):
             along += 0.0 if step else radius + 0.004
             bodies.append(replace(body, position_m=(float(at[0]), float(at[1]), body.position_m[2])))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
-        inputs = {"ripeness": draw.uniform((0.9, 1.0))}
-        inputs["spotted_share"] = draw.uniform(SPOTTED[sort]) if spotted else 0.0
+        inputs = {"ripeness": ripe, "spotted_share": draw.event.uniform(SPOTTED[sort]) if spotted else 0.0}
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
         )
@@ -79,7 +84,7 @@ class FruitRipening(Scene):
         assert first is not None
         sort, start = SORTS[first.variant], first.number("ripeness")
         unripe_word, ripe_word = sort.names[int(first.number("hue")) % len(sort.names)]
-        half = "dark green" if ripe_word == "dark brown" else "half ripe"
+        half = "dark green" if ripe_word == "dark brown" else f"half {ripe_word}"
         words = ((0.35, unripe_word), (0.82, half), (2.0, ripe_word))
         spot = palette.but(palette.skin("#4b2c12", "#2c170a", spots=0.6, scale_m=0.003), roughness=0.55)
         for body in spec.bodies:
@@ -99,15 +104,17 @@ class FruitRipening(Scene):
 
     phrases = Phrases(
         superficial=(
-            "[Ripen|Let nature ripen] {actor}.",
-            "[Let|Make] {actor} [ripen|get ripe|become ripe].",
-            "[Turn|Make] {actor} ripe.",
-            "Show {actor} [ripe|once ripe|after ripening].",
+            "(ripeness ends above 0.82) [Ripen|Let nature ripen] {actor}.",
+            "(ripeness ends above 0.82) [Let|Make] {actor} [ripen|get ripe|become ripe].",
+            "(ripeness ends above 0.82) [Turn|Make] {actor} ripe.",
+            "(ripeness ends above 0.82) Show {actor} [ripe|once ripe|after ripening].",
+            "(ripeness ends below 0.82) [Ripen {actor} halfway|Let {actor} begin to ripen|Make {actor} half ripe].",
         ),
         intermediate=(
-            "(spotted_share ends below 0.01) [Ripen|Let time ripen] {actor}, so that the [skin|outside] [turns|goes] "
+            "(spotted_share ends below 0.01) [Ripen {actor}|Let time ripen {actor}], so that the [skin|outside] [turns|goes] "
             "{ripeness.end word}.",
-            "(spotted_share ends below 0.01) Let {actor} [ripen|get ripe]: the colour [changes|goes] from {ripeness.start "
+            "(spotted_share ends below 0.01) Let {actor} [ripen (ripeness ends above 0.82)|get ripe (ripeness ends above "
+            "0.82)|ripen halfway (ripeness ends below 0.82)]: the colour [changes|goes] from {ripeness.start "
             "word} to {ripeness.end word}.",
             "(spotted_share rises) Let {actor} [ripen|become over-ripe], so that brown spots [appear on|come out on|dot] "
             "the {ripeness.end word} skin.",
@@ -118,7 +125,7 @@ class FruitRipening(Scene):
             "{actor} {ripens/ripen}: the [skin|outside] [turns|changes] from {ripeness.start word} to {ripeness.end word}<, "
             "and (spotted_share rises) brown spots cover {spotted_share.end} of it>; (everything else stays) everything "
             "else [stays as it is|stays the same].",
-            "[After ripening|Once ripe], {actor} {is/are} {ripeness.end word} [instead of|and no longer] "
+            "[After ripening|(ripeness ends above 0.82) Once ripe], {actor} {is/are} {ripeness.end word} [instead of|and no longer] "
             "{ripeness.start word}<, with brown spots (spotted_share rises) on {spotted_share.end} of the skin>; "
             "(everything else stays) nothing else [changes|is different].",
         ),

@@ -9,6 +9,9 @@ from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.types import Quantity, Rollout, SceneSpec
 
+LEAVES = ((0.62, "folded"), (0.82, "opening"), (2.0, "open"))
+"""How far the seed leaves have opened by a growth."""
+
 
 @register("germination")
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +19,7 @@ class Germination(Scene):
     """One to four seeds, seen from near."""
 
     seeds: tuple[str, ...] = tuple(SEEDS)
-    end: Range = (0.82, 1.0)
+    end: Range = (0.45, 1.0)
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "germination"
@@ -45,14 +48,16 @@ class Germination(Scene):
         bodies = [pot, *draw.bystanders([pot], draw.integer(self.num_bystanders), view=view)]
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("growth", draw.uniform(self.end)),),
+            inputs=(("growth", draw.event.uniform(self.end)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         body = rollout.spec.actor
         assert body.model is not None
         after = body.model.but(growth=rollout.spec.input("growth"))
-        growth = Quantity(name="growth", start=0.0, end=after.number("growth"), unit="", provenance="prescribed")
+        growth = Quantity(
+            name="growth", start=0.0, end=after.number("growth"), unit="", provenance="prescribed", words=LEAVES
+        )
         height = Quantity(
             name="sprout_height", start=height_m(body.model), end=height_m(after), unit="m", provenance="derived"
         )
@@ -76,17 +81,17 @@ class Germination(Scene):
             "[Show|Picture] the {num_seeds.end word} in {actor} after [sprouting|germination].",
         ),
         intermediate=(
-            "Let the {num_seeds.end word} in {actor} [sprout|germinate], with {sprouts.end word} and [open|green] seed leaves "
+            "Let the {num_seeds.end word} in {actor} [sprout|germinate], with {sprouts.end word} and {growth.end word} seed leaves "
             "[coming up|rising] out of the soil.",
             "[Let|Make] the {num_seeds.end word} in {actor} [germinate|sprout]: the coat splits, "
-            "[letting out|giving way to] {sprouts.end word} with [green|open] seed leaves.",
+            "[letting out|giving way to] {sprouts.end word} with {growth.end word} seed leaves.",
         ),
         explicit=(
             "(num_seeds ends below 1.5) The {num_seeds.end word} in {actor} has [sprouted|germinated]: a [pale|thin] stem "
-            "of {sprout_height.end} [carries|holds] two open seed leaves, the empty coat lies beside it, and "
+            "of {sprout_height.end} [carries|holds] two {growth.end word} seed leaves, the empty coat lies beside it, and "
             "(everything else stays) nothing else [changes|is different].",
             "(num_seeds ends above 1.5) The {num_seeds.end word} in {actor} have [sprouted|germinated]: [pale|thin] stems "
-            "of up to {sprout_height.end} each [carry|hold] two open seed leaves, the empty coats lie beside them, and "
+            "of up to {sprout_height.end} each [carry|hold] two {growth.end word} seed leaves, the empty coats lie beside them, and "
             "(everything else stays) nothing else [changes|is different].",
         ),
     )

@@ -34,9 +34,9 @@ PIECES = (
 class HotMetal(Scene):
     """A piece of steel has been in the fire at one end or all over, or lies in the air and cools."""
 
-    furnace_k: Range = (1280.0, 1520.0)
+    furnace_k: Range = (1200.0, 1520.0)
     heating_s: Range = (150.0, 330.0)
-    cooling_s: Range = (260.0, 600.0)
+    cooling_s: Range = (40.0, 600.0)
     whole_probability: float = 0.35
     cooling_probability: float = 0.5
     glow_radiance: Range = (0.3, 0.42)
@@ -59,12 +59,16 @@ class HotMetal(Scene):
         steel = draw.model(
             made, 1, role="actor", label=label, substance="metal", on_m=_top_m(bricks), yaw_rad=yaw, material=dark
         )
-        whole = variant in ("ring", "bolt", "spring") or draw.chance(self.whole_probability)
+        cools = draw.chance(self.cooling_probability)
+        # What the fire did is to be seen at the start of the one that cools.
+        fire = draw if cools else draw.event
+        whole = variant in ("ring", "bolt", "spring") or fire.chance(self.whole_probability)
         inputs = {
-            "furnace_k": draw.uniform(self.furnace_k),
-            "heating_s": draw.uniform(self.heating_s),
-            "cooling_s": draw.uniform(self.cooling_s) if draw.chance(self.cooling_probability) else 0.0,
-            "heated_share": 1.0 if whole and variant != "disc" else draw.uniform((0.42, 0.62)),
+            "furnace_k": fire.uniform(self.furnace_k),
+            "heating_s": fire.uniform(self.heating_s),
+            "cooling_s": draw.event.uniform(self.cooling_s) if cools else 0.0,
+            "heated_share": 1.0 if whole and variant != "disc" else fire.uniform((0.42, 0.62)),
+            "other_end": float(fire.chance(0.5) and variant != "disc"),
             "radiance": draw.uniform(self.glow_radiance),
         }
         dim = draw.uniform((0.1, 0.16))
@@ -82,7 +86,8 @@ class HotMetal(Scene):
         body, given = spec.body(1), spec.input
         cells, place = _cells(body)
         room = (heat.Air(emissivity=heat.STEEL.emissivity), 1.0 - np.zeros(len(place)))
-        inside = np.clip((given("heated_share") - place) / 0.16 + 0.5, 0.0, 1.0)
+        way = 1.0 - place if given("other_end") else place
+        inside = np.clip((given("heated_share") - way) / 0.16 + 0.5, 0.0, 1.0)
         fire = (heat.Air(kelvin=given("furnace_k"), convection_wpm2k=60.0, emissivity=heat.STEEL.emissivity), inside)
         cold = np.full(len(place), 293.15)
         hot = heat.run(cells, cold, ((room[0], 1.0 - inside), fire), given("heating_s"))
@@ -116,19 +121,23 @@ class HotMetal(Scene):
             "(temperature_max rises) [Heat|Heat up] {actor} until it glows.",
             "(temperature_max rises) Make {actor} [glow with heat|red hot|glow].",
             "(temperature_max rises) [Put {actor} in a fire|Heat {actor} in a forge] until it glows.",
-            "(temperature_max falls) [Let|Have] {actor} [cool|cool off|lose its glow].",
-            "(temperature_max falls) [Cool|Cool off] {actor} [until it no longer glows|so that its glow dies].",
-            "(temperature_max falls) Let the [glowing|hot] metal [cool|grow cold].",
+            "(temperature_max falls) [Let|Have] {actor} [cool|cool off|lose its glow (temperature_max ends below 600)].",
+            "(temperature_max falls; temperature_max ends below 600) [Cool|Cool off] {actor} [until it no longer glows|so "
+            "that its glow dies].",
+            "(temperature_max falls; temperature_max ends above 600) [Cool|Cool off] {actor} [a little|somewhat].",
+            "(temperature_max falls) Let the [glowing|hot] metal [cool|grow cold (temperature_max ends below 200)].",
         ),
         intermediate=(
             "(temperature_max rises) [Heat|Heat up] {actor} until it glows [orange|red and orange], so that it [lights "
             "up|casts an orange light on] what is near it.",
             "(temperature_max rises) [Heat|Bring] {actor} to [a glowing heat|a bright glow]; it [sends out|gives off] "
             "light of its own.",
-            "(temperature_max falls) Let {actor} [cool in the air|lose its heat to the air], so that its glow [fades|dies] "
-            "and the [steel|metal] [turns dark|is dark again].",
-            "(temperature_max falls) [Let the glowing metal cool|Leave the glowing metal to cool] by [radiation|giving off its "
-            "heat]; its orange light [goes out|fades away].",
+            "(temperature_max falls; temperature_max ends below 600) Let {actor} [cool in the air|lose its heat to the "
+            "air], so that its glow [fades|dies] and the [steel|metal] [turns dark|is dark again].",
+            "(temperature_max falls; temperature_max ends above 600) Let {actor} [cool in the air for a while|lose some of "
+            "its heat to the air], so that its glow [fades|gets weaker] to a darker red.",
+            "(temperature_max falls; temperature_max ends below 600) [Let the glowing metal cool|Leave the glowing metal to "
+            "cool] by [radiation|giving off its heat]; its orange light [goes out|fades away].",
         ),
         explicit=(
             "(temperature_max rises) {actor} [is heated|heats up] to {temperature_max.end} at its hottest: there it "
@@ -136,10 +145,13 @@ class HotMetal(Scene):
             "cooler], and its light reaches the surface around it; (everything else stays) nothing else moves.",
             "(temperature_max rises) The dark cold {actor.label} becomes hot, up to {temperature_max.end}, and [glows|"
             "shines] by itself, [tinting|lighting] what lies next to it orange; (everything else stays) nothing moves.",
-            "(temperature_max falls) {actor} cools from {temperature_max.start} to {temperature_max.end} at its hottest: "
-            "[its glow fades|its orange glow dies] and [with it the light on the surface around it|nothing near it is lit "
+            "(temperature_max falls; temperature_max ends above 600) {actor} cools from {temperature_max.start} to "
+            "{temperature_max.end} at its hottest: its glow is weaker and redder, with it the light on the surface around "
+            "it, and (everything else stays) nothing else moves.",
+            "(temperature_max falls; temperature_max ends below 600) {actor} cools from {temperature_max.start} to "
+            "{temperature_max.end} at its hottest: [its glow fades|its orange glow dies] and [with it the light on the surface around it|nothing near it is lit "
             "by it any more]; (everything else stays) nothing else moves.",
-            "(temperature_max falls) The glowing {actor.label} [loses its heat|cools] from {temperature_max.start} to "
+            "(temperature_max falls; temperature_max ends below 600) The glowing {actor.label} [loses its heat|cools] from {temperature_max.start} to "
             "{temperature_max.end}; [the metal is dark|its metal looks dark] and (everything else stays) everything else "
             "is where it was.",
         ),
@@ -158,13 +170,19 @@ def _cells(body: Body) -> tuple[heat.Cells, Floats]:
 
 
 def _glowing(mesh: Mesh, place: Floats, kelvin: Floats, peak: float) -> Mesh:
-    """The mesh with the colour of its glow at every vertex, 1 in the largest channel where the hottest is hottest."""
-    surfaces = []
+    """The mesh with the colour of its glow at every vertex. Where the hottest is hottest its largest channel is 1 at
+    about 1400 K, and more or less by the cube root: that of the radiance would be too much for one exposure."""
+    surfaces, strength = [], (peak / float(glow(np.array(1400.0)).max())) ** (1 / 3)
     for surface in mesh.surfaces:
         points = surface.vertices_m
         # Scale on the steel: its emissivity differs from place to place.
         scale = 0.86 + 0.16 * space_noise(points, wave_m=0.02) + 0.12 * space_noise(points, wave_m=0.006, shift=9.0)
-        shine = glow(np.interp(surface.attributes["along"], place, kelvin)) / peak * np.clip(scale, 0.5, 1.0)[:, None]
+        shine = (
+            strength
+            * glow(np.interp(surface.attributes["along"], place, kelvin))
+            / peak
+            * np.clip(scale, 0.5, 1.0)[:, None]
+        )
         surfaces.append(replace(surface, attributes={**surface.attributes, "glow": shine}))
     return replace(mesh, surfaces=tuple(surfaces))
 

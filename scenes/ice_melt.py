@@ -29,7 +29,7 @@ DARK = ("dark_slate", "walnut_staves", "blue_boards", "green_tiles", "oak_planks
 class IceMelt(Scene):
     """One piece of ice, or up to three cubes, become a puddle; sometimes a rest of the ice still stands in it."""
 
-    melted: Range = (0.55, 0.85)
+    melted: Range = (0.52, 0.88)
     """Share of the ice that is gone where some of it is left."""
     whole_probability: float = 0.5
     """How often all of it melts."""
@@ -42,7 +42,10 @@ class IceMelt(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         variant, label, size, height = draw.choice(PIECES)
         view = draw.view(elevation_deg=(18.0, 32.0), margin=(0.08, 0.2))
-        melted = 1.0 if draw.chance(self.whole_probability) else draw.uniform(self.melted)
+        melted = 1.0 if draw.event.chance(self.whole_probability) else draw.event.uniform(self.melted)
+        # Which way the water runs is chance.
+        runs = {"puddle": float(draw.event.seed()), "uneven": draw.event.uniform((0.1, 0.22))}
+        runs |= {"stretch": draw.event.uniform((0.8, 1.25))}
         made = make(
             "ice_piece", variant=variant, seed=draw.seed(), size_m=draw.uniform(size), height=draw.uniform(height),
             bubbles=draw.uniform((90.0, 420.0)),
@@ -58,8 +61,7 @@ class IceMelt(Scene):
             for k, spot in enumerate(spots)
         ]  # fmt: skip
         water = draw.model(
-            make("puddle", seed=draw.seed(), volume_m3=1e-5, contact_deg=draw.uniform(self.contact_deg),
-                 uneven=draw.uniform((0.1, 0.22)), stretch=draw.uniform((0.85, 1.2))),
+            make("puddle", volume_m3=1e-5, contact_deg=draw.uniform(self.contact_deg)),
             9, role="affected", label="puddle", substance="water", parent=1, on_m=-0.0001, yaw_rad=draw.angle(),
             at=np.mean(spots, axis=0)[:2], material=palette.liquid("#e4eff2"),
         )  # fmt: skip
@@ -67,7 +69,7 @@ class IceMelt(Scene):
         chosen = [s for s in draw.catalog.surfaces if s.id in DARK]
         return draw.spec(
             self.name, [*ice, water], camera=view, stage=replace(stage, surface=ref(draw.choice(chosen))),
-            lights=draw.lights(view) or draw.lights(view), duration_s=0.05, end_state="steady", inputs=(("melted", melted),),
+            lights=draw.lights(view) or draw.lights(view), duration_s=0.05, end_state="steady", inputs=(("melted", melted), *runs.items()),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -81,7 +83,9 @@ class IceMelt(Scene):
         # What of the ice stands in the water takes room in it.
         deep = puddle_thickness_m(puddle.model.number("contact_deg"))
         under = sum(_below_m3(mesh, deep) for mesh in left)
-        wet = models.build(puddle.model.but(volume_m3=(before - after) / WATER_KGPM3 + under))
+        run = replace(puddle.model, seed=int(spec.input("puddle")))
+        run = run.but(uneven=spec.input("uneven"), stretch=spec.input("stretch"))
+        wet = models.build(run.but(volume_m3=(before - after) / WATER_KGPM3 + under))
         water_kg = (models.volume_m3(wet) - under) * WATER_KGPM3
         for body, mesh, k in zip(ice, whole, range(len(ice)), strict=True):
             rollout = (

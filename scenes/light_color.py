@@ -40,9 +40,9 @@ class LightColor(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         view = draw.view(elevation_deg=(12.0, 28.0), margin=(0.06, 0.14))
         seen = draw.chance(self.lamp_probability)
-        hues = [draw.choice(HUE_CHOICES) for _ in range(2)]
-        apart = abs((hues[0] - hues[1] + 180.0) % 360.0 - 180.0)
-        white = draw.chance(self.white_probability) or apart < 75.0
+        hue, white = draw.choice(HUE_CHOICES), draw.chance(self.white_probability)
+        apart = [h for h in HUE_CHOICES if white or abs((hue - h + 180.0) % 360.0 - 180.0) >= 75.0]
+        hues = (hue, draw.event.choice(apart))
         saturation = draw.uniform(self.saturation)
         color = (1.0, 1.0, 1.0) if white else hue_rgb(hues[0], saturation)
         side = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((1.7, 2.4) if seen else (0.3, 1.2))

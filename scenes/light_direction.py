@@ -34,16 +34,16 @@ class LightDirection(Scene):
     types = (32,)
     quantities = ("light_azimuth", "light_elevation", "shadow_direction", "shadow_length")
     changed_share = 1.0
-    subject_size = (0.06, 0.5)
+    subject_size = (0.03, 0.5)
     brightness = (0.15, 0.75)
 
     def sample(self, draw: Draw) -> SceneSpec:
         view = draw.view(elevation_deg=(18.0, 36.0), margin=(0.1, 0.22))
         things = draw.still_life(draw.integer(self.num_things), view=view)
         first = draw.choice((-1.0, 1.0)) * draw.uniform((28.0, 130.0))
-        swing = -np.sign(first) * draw.uniform(self.swing_deg)
+        swing = -np.sign(first) * draw.event.uniform(self.swing_deg)
         second = (first + swing + 180.0) % 360.0 - 180.0
-        elevations = [draw.uniform(self.elevation_deg) for _ in range(2)]
+        elevations = [draw.uniform(self.elevation_deg), draw.event.uniform(self.elevation_deg)]
         inputs = {"azimuth_start": first, "azimuth_end": second, "azimuth_view": view.azimuth_rad}
         inputs |= {"elevation_start": elevations[0], "elevation_end": elevations[1]}
         warm = draw.uniform((0.0, 1.0))

@@ -14,25 +14,30 @@ from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import irradiance_wpm2
 from simgen.types import Light, Quantity, Rollout, SceneSpec
 
+LEVELS = ((1.2, "very dim"), (2.6, "rather dim"), (5.5, "fairly bright"), (np.inf, "bright"))
+"""How bright a lamp in the picture is, by its power in W."""
+
 
 @register("light_intensity")
 @dataclass(frozen=True, kw_only=True)
 class LightIntensity(Scene):
     """The lamp that lights a few things changes its power or its distance; the lamp may stand in the picture."""
 
-    ratio: Range = (4.5, 11.0)
+    ratio: Range = (3.0, 12.0)
     """Brighter over dimmer power."""
     lamp_probability: float = 0.6
     """How often the lamp is seen."""
     switch_probability: float = 0.4
     """How often it goes on or off altogether."""
+    switched: Range = (0.1, 1.0)
+    """Power of a lamp that is switched on, over that of one that is switched off."""
     nearer_probability: float = 0.3
     """How often a lamp out of sight moves nearer or away instead."""
     num_things: tuple[int, int] = (2, 4)
 
     law = "inverse square law and power of a light source"
     types = (33,)
-    quantities = ("light_power", "lamp_distance", "irradiance", "flame_height")
+    quantities = ("light_power", "lamp_level", "lamp_distance", "irradiance", "flame_height")
     changed_share = 1.0
     subject_size = (0.03, 0.6)
     brightness = (0.04, 0.8)
@@ -48,12 +53,26 @@ class LightIntensity(Scene):
         )
         side = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((1.6, 2.4) if seen else (0.4, 1.3))
         ratio = draw.uniform(self.ratio)
-        off = seen and (kind == "candle" or draw.chance(self.switch_probability))
+        # What one sees is the ratio of two levels. In steps, so that no two of a family are alike.
+        change = float(draw.event.choice(np.geomspace(*self.ratio, 4).tolist()))
+        candle = seen and kind == "candle"
+        was_off = seen and (candle or draw.chance(self.switch_probability))
+        goes_off = seen and (candle or draw.event.chance(self.switch_probability))
         nearer = not seen and draw.chance(self.nearer_probability)
         up = draw.chance(0.5)
         full = draw.uniform((7.0, 11.0)) * (0.6 if kind == "candle" else 1.0)
-        inputs = {"dim": 0.0 if off else full / ratio, "full": full, "nearer": float(nearer), "up": float(up)}
-        start = inputs["dim"] if up else full
+        bright = (
+            float(draw.event.choice(np.geomspace(*self.switched, 4).tolist())) * full
+            if was_off
+            else full / ratio * change
+        )
+        if nearer:
+            start = end = full
+        elif up:
+            start, end = 0.0 if was_off else full / ratio, bright
+        else:
+            start, end = full, 0.0 if goes_off else full / change
+        inputs = {"end": end, "nearer": float(nearer)}
         count = draw.integer(self.num_things) + (not seen)
         if seen:
             lamp = draw_lamp(draw, kind, 20, toward=(0.0, 0.0), azimuth_rad=side, power_w=start, color=warm)
@@ -61,12 +80,12 @@ class LightIntensity(Scene):
             bodies, light = [lamp.body, *things], lamp.light
         else:
             bodies = draw.still_life(count, view=view)
-            far = draw.uniform((1.2, 1.5)) * np.sqrt(ratio)
-            span = (far / np.sqrt(ratio), far) if nearer else (2.0, 2.0)
-            inputs |= {"near_m": span[0], "far_m": span[1], "dim": full if nearer else full / ratio}
+            near = draw.uniform((1.2, 1.5)) if nearer else 2.0
+            distance = near * (np.sqrt(ratio) if nearer and up else 1.0)
+            inputs |= {"end_m": distance * change ** (-0.5 if up else 0.5) if nearer else distance}
             inputs |= {"azimuth": side, "elevation": draw.uniform((0.6, 1.0))}
-            distance = (span[1] if up else span[0]) if nearer else 2.0
-            power = 4.0 * np.pi * span[0] ** 2 * (full if nearer else start)
+            power = 4.0 * np.pi * near**2 * start
+            inputs["end"] = 4.0 * np.pi * near**2 * end
             place = vec3(distance * direction(side, inputs["elevation"]) + [0.0, 0.0, 0.08])
             light = Light(kind="area", name="lamp", position_m=place, look_at_m=(0.0, 0.0, 0.08), power=power,
                           color=warm, size_m=draw.uniform((0.15, 0.5)))  # fmt: skip
@@ -79,12 +98,10 @@ class LightIntensity(Scene):
         spec = rollout.spec
         light, values = spec.light("lamp"), dict(spec.inputs)
         actor = spec.actor if spec.actor.role == "actor" else None
-        low, high = values["dim"], values["full"]
-        start, end = (low, high) if values["up"] else (high, low)
-        after = replace(light, power=light.power * end / start if start else end)
+        after = replace(light, power=values["end"])
         distance = [float(np.linalg.norm(np.subtract(light.position_m, light.look_at_m)))] * 2
         if values["nearer"]:
-            distance[1] = values["near_m"] if values["up"] else values["far_m"]
+            distance[1] = values["end_m"]
             place = vec3(distance[1] * direction(values["azimuth"], values["elevation"]) + [0.0, 0.0, 0.08])
             after = replace(light, position_m=place)
         fall = [float(irradiance_wpm2(lamp.power, d)) for lamp, d in zip((light, after), distance, strict=True)]
@@ -95,8 +112,10 @@ class LightIntensity(Scene):
         level = Quantity(name="irradiance", start=fall[0], end=fall[1], unit="W/m²", provenance="solved")
         flames = [FLAME_M * (actor is not None and actor.label.endswith("candle") and lamp.power > 0)
                   for lamp in (light, after)]  # fmt: skip
+        shining = Quantity(name="lamp_level", start=light.power, end=after.power, unit="W", provenance="prescribed",
+                           words=LEVELS)  # fmt: skip
         flame = Quantity(name="flame_height", start=flames[0], end=flames[1], unit="m", provenance="prescribed")
-        return framed(lit(rollout, after, actor), mesh_of).then(quantities=(power, away, level, flame))
+        return framed(lit(rollout, after, actor), mesh_of).then(quantities=(power, shining, away, level, flame))
 
     phrases = Phrases(
         superficial=(
@@ -116,7 +135,8 @@ class LightIntensity(Scene):
             "everything it [lights|shines on] gets [brighter|much brighter].",
             "(light_power falls; light_power ends above 0.01) [Dim|Weaken] [{actor}|the light] so that everything "
             "it [lights|shines on] gets [darker|much darker].",
-            "(light_power starts below 0.01; flame_height ends below 0.01) [Switch on|Turn on] {actor} so that it "
+            "(light_power starts below 0.01; flame_height ends below 0.01) [Switch on|Turn on] {actor}, {lamp_level.end "
+            "word}, so that it "
             "[lights what stands near it|casts light and shadows around it].",
             "(flame_height rises) [Light|Set light to] {actor} so that its flame [lights what stands near it|casts "
             "warm light and shadows around it].",
@@ -142,7 +162,7 @@ class LightIntensity(Scene):
             "(light_power falls; light_power ends above 0.01) The light is [dimmed|weakened]: all lit surfaces are "
             "darker, while the shadows keep their place and (everything else stays) nothing else "
             "[moves|changes place].",
-            "(light_power starts below 0.01; flame_height ends below 0.01) {actor} is [switched on|on]: it glows, "
+            "(light_power starts below 0.01; flame_height ends below 0.01) {actor} is [switched on|on], {lamp_level.end word}: it glows, "
             "brightens what stands near it [most|more than what is further off] and throws shadows away from it, and "
             "(everything else stays) nothing else [moves|changes place].",
             "(flame_height rises) {actor} [burns|is lit] with a small bright flame, brightens what stands near it "

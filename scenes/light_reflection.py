@@ -23,8 +23,14 @@ class LightReflection(Scene):
 
     mirror_probability: float = 0.5
     turn_deg: Range = (24.0, 40.0)
+    off_deg: float = 7.0
+    """How far a mirror that is turned to the things misses their middle at most."""
     dull: Range = (0.5, 0.7)
     """Roughness of an unpolished surface."""
+    polished: Range = (0.02, 0.24)
+    """Of one that has been polished; a mirror below 0.08."""
+    dulled: Range = (0.22, 0.7)
+    """Of one that has been made dull."""
     appear_probability: float = 0.7
     """How often the image appears rather than goes away."""
     shown: float = 0.6
@@ -41,11 +47,12 @@ class LightReflection(Scene):
         mirror, appears = draw.chance(self.mirror_probability), draw.chance(self.appear_probability)
         view = draw.view(elevation_deg=(8.0, 17.0) if mirror else (10.0, 22.0), margin=(0.06, 0.14))
         if mirror:
-            bodies, inputs = _before_mirror(draw, view, draw.uniform(self.turn_deg), appears)
+            turn = (draw if appears else draw.event).uniform(self.turn_deg)
+            off = draw.event.uniform((-self.off_deg, self.off_deg)) if appears else 0.0
+            bodies, inputs = _before_mirror(draw, view, turn, off, appears)
         else:
-            rough = [draw.uniform(self.dull), draw.uniform((0.02, 0.05))]
-            bodies = _with_metal(draw, view, rough[0] if appears else rough[1])
-            inputs = {"roughness_end": rough[1] if appears else rough[0]}
+            bodies = _with_metal(draw, view, draw.uniform(self.dull if appears else (0.02, 0.05)))
+            inputs = {"roughness_end": draw.event.uniform(self.polished if appears else self.dulled)}
         return draw.spec(self.name, bodies, camera=view, duration_s=0.05, end_state="steady",
                          inputs=tuple(inputs.items()))  # fmt: skip
 
@@ -100,8 +107,9 @@ class LightReflection(Scene):
             "(reflected_share rises) [Turn|Rotate|Swivel] {actor} towards {bystanders}.",
             "(reflected_share falls) [Turn|Rotate|Swivel] {actor} away from {bystanders}.",
             "(reflected_share falls) [Turn|Rotate|Swivel] {actor} so that it no longer shows {bystanders}.",
-            "(surface_roughness falls) [Polish|Buff] {actor}[| until it shines| to a mirror finish].",
-            "(surface_roughness falls) Make {actor} [shiny|glossy|mirror-like].",
+            "(surface_roughness falls) [Polish|Buff] {actor}[| until it shines| to a mirror finish (surface_roughness ends "
+            "below 0.08)].",
+            "(surface_roughness falls) Make {actor} [shiny|glossy|mirror-like (surface_roughness ends below 0.08)].",
             "(surface_roughness rises) Make {actor} [matt|dull|brushed and dull].",
             "(surface_roughness rises) [Dull|Roughen] {actor}[| until it no longer shines].",
         ),
@@ -110,8 +118,10 @@ class LightReflection(Scene):
             "seen] in it.",
             "(reflected_share falls) [Turn|Rotate|Swivel] {actor} until the reflection of {bystanders} [is gone|has "
             "left it].",
-            "(surface_roughness falls) [Polish|Buff] {actor} so that it [mirrors|reflects] {bystanders} [sharply|"
-            "clearly].",
+            "(surface_roughness falls; surface_roughness ends below 0.08) [Polish|Buff] {actor} so that it "
+            "[mirrors|reflects] {bystanders} [sharply|clearly].",
+            "(surface_roughness falls; surface_roughness ends above 0.08) [Polish|Buff] {actor} a little, so that it "
+            "[mirrors|reflects] {bystanders} with blurred outlines.",
             "(surface_roughness rises) [Dull|Roughen] {actor} so that the [mirror images|reflections] of {bystanders} "
             "[blur away|are lost].",
         ),
@@ -122,7 +132,10 @@ class LightReflection(Scene):
             "(reflected_share falls) {actor} is [turned|rotated] by {mirror_turn.change} about the vertical: it now "
             "reflects [another part of the room|the empty side of the room] and {bystanders} [can no longer be seen in "
             "it|{has/have} left the mirror], and (everything else stays) nothing else [moves|changes place].",
-            "(surface_roughness falls) {actor} is polished smooth: in place of a [dull sheen|blurred sheen] it shows "
+            "(surface_roughness falls; surface_roughness ends above 0.08) {actor} is polished in part: in place of a [dull "
+            "sheen|blurred sheen] it shows [blurred|soft] mirror images of {bystanders}, and (everything else stays) "
+            "nothing else [moves|changes place].",
+            "(surface_roughness falls; surface_roughness ends below 0.08) {actor} is polished smooth: in place of a [dull sheen|blurred sheen] it shows "
             "sharp mirror images of {bystanders} and the room, and (everything else stays) nothing else "
             "[moves|changes place].",
             "(surface_roughness rises) {actor} is [matt|dull]: its rough surface scatters the light and shows only a "
@@ -132,7 +145,9 @@ class LightReflection(Scene):
     )
 
 
-def _before_mirror(draw: Draw, view: Framing, turn_deg: float, appears: bool) -> tuple[list[Body], dict[str, float]]:
+def _before_mirror(
+    draw: Draw, view: Framing, turn_deg: float, off_deg: float, appears: bool
+) -> tuple[list[Body], dict[str, float]]:
     """A standing mirror that faces the camera more or less, and a thing or two before it and to one side."""
     toward = direction(view.azimuth_rad)
     across = np.array([-toward[1], toward[0], 0.0])
@@ -148,7 +163,7 @@ def _before_mirror(draw: Draw, view: Framing, turn_deg: float, appears: bool) ->
     # Away from the things: the mirror then looks past them on the far side.
     sense = np.sign(np.cross(normal, -place)[2])
     averted = shown - sense * np.radians(turn_deg)
-    start, end = (averted, shown) if appears else (shown, averted)
+    start, end = (averted, shown + np.radians(off_deg)) if appears else (shown, averted)
     paint = draw.choice(FRAMES)
     frame = palette.metal("#b08d57", roughness=0.3) if draw.chance(0.25) else palette.ceramic(paint, roughness=0.35)
     variant = draw.choice(("rect", "rect", "round"))
@@ -157,7 +172,7 @@ def _before_mirror(draw: Draw, view: Framing, turn_deg: float, appears: bool) ->
         label="round mirror" if variant == "round" else "mirror", substance="glass", at=place[:2], yaw_rad=start,
         materials=(("mirror", palette.mirror()), ("frame", frame), ("back", palette.plastic("#8a6a48", roughness=0.6))),
     )  # fmt: skip
-    return [mirror, *things], {"yaw_end": end, "turn_deg": turn_deg}
+    return [mirror, *things], {"yaw_end": end, "turn_deg": float(np.degrees(abs(end - start)))}
 
 
 def _with_metal(draw: Draw, view: Framing, roughness: float) -> list[Body]:

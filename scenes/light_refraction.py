@@ -11,10 +11,17 @@ from simgen.models.glassware import content_m3, leaning
 from simgen.sampling import Draw
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import magnification, round_focus_m, snell_rad
-from simgen.types import Body, Framing, Model, Quantity, Rollout, SceneSpec
+from simgen.types import Body, Framing, Material, Model, Quantity, Rollout, SceneSpec
 
 PAINTS = (("#e0b020", "yellow"), ("#b3261e", "red"), ("#1f6f8b", "blue"), ("#2f7d4f", "green"), ("#d9662b", "orange"))
 PRINTS = (("arrow", "an arrow"), ("letter", "a letter F"), ("halves", "two coloured fields"))
+
+
+LIQUIDS = (
+    ("clear water", "#f4fafb", 3), ("blue water", "#8fcdf0", 1), ("green water", "#a5e0b4", 1), ("pink water", "#f3a8bf", 1),
+    ("yellow water", "#f3dc86", 1), ("orange water", "#f5b56a", 1),
+)  # fmt: skip
+"""Name, colour, and how often against the others."""
 
 
 @register("light_refraction")
@@ -22,8 +29,12 @@ PRINTS = (("arrow", "an arrow"), ("letter", "a letter F"), ("halves", "two colou
 class LightRefraction(Scene):
     """A glass with a pencil, a straw, a spoon or a brush in it, or with a printed card behind it, is filled or emptied."""
 
-    level: Range = (0.55, 0.78)
-    """Of the water, in heights of the glass."""
+    level: Range = (0.4, 0.8)
+    """Of the water that comes in, in heights of the glass."""
+    full: Range = (0.58, 0.8)
+    """Of the water that was in it, in the same."""
+    left: Range = (-0.3, 0.45)
+    """Share of that which stays when it is poured out; below 0 none does."""
     card_probability: float = 0.35
     fill_probability: float = 0.65
     """How often water comes in rather than out."""
@@ -31,25 +42,31 @@ class LightRefraction(Scene):
 
     law = "Snell's law of refraction"
     types = (37,)
-    quantities = ("water_level", "water_volume", "sight_bend", "magnification")
+    quantities = ("water_level", "water_volume", "liquid", "sight_bend", "magnification")
     subject_size = (0.03, 0.6)
     contrast = 1.5
+    changed_share = 0.85
 
     def sample(self, draw: Draw) -> SceneSpec:
         behind = draw.chance(self.card_probability)
         view = draw.view(elevation_deg=(5.0, 11.0) if behind else (9.0, 20.0), margin=(0.12, 0.22))
         height, radius = draw.uniform((0.105, 0.135)), draw.uniform((0.033, 0.041))
-        full = draw.uniform(self.level) * height if not behind else 0.86 * height
+        full = draw.uniform(self.full) * height if not behind else 0.86 * height
         made = models.make(
             "drinking_glass", variant="tumbler", height_m=height, radius_m=radius,
             taper=draw.uniform((0.93, 1.0)) if behind else draw.uniform((0.8, 0.97)), wall_m=0.0018,
             floor_m=draw.uniform((0.005, 0.010)), level_m=0.0,
         )  # fmt: skip
         fill = draw.chance(self.fill_probability)
-        start, end = (0.0, full) if fill else (full, 0.0)
+        poured = (draw.event.uniform(self.level) if not behind else draw.event.uniform((0.8, 0.9))) * height
+        # What stays is lower than the print of the card.
+        kept = max(draw.event.uniform(self.left), 0.0) * (0.55 if behind else 1.0) * full
+        start, end = (0.0, poured) if fill else (full, kept)
+        liquids = [float(k) for k, row in enumerate(LIQUIDS) for _ in range(row[2])]
+        liquid = (draw.event if fill else draw).choice(liquids)
         glass = draw.model(
             made.but(level_m=start), 1, role="actor", label="glass", substance="glass", yaw_rad=draw.angle(),
-            materials=(("glass", palette.glass()), ("liquid", palette.liquid())),
+            materials=(("glass", palette.glass()), ("liquid", palette.liquid() if fill else _liquid(liquid))),
         )  # fmt: skip
         away = -direction(view.azimuth_rad)
         gap = radius * draw.uniform((3.0, 3.8)) if behind else 0.0
@@ -61,7 +78,7 @@ class LightRefraction(Scene):
         stage = draw.pale_stage(("sweep", "sweep", "floor")) if draw.chance(0.7) else draw.stage()
         return draw.spec(
             self.name, [glass, second, *others], stage=stage, camera=view, duration_s=0.05, end_state="steady",
-            inputs=(("level_end", end), ("card_m", gap), ("elevation", view.elevation_rad)),
+            inputs=(("level_end", end), ("liquid", liquid), ("card_m", gap), ("elevation", view.elevation_rad)),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -75,50 +92,74 @@ class LightRefraction(Scene):
         if spec.input("card_m"):
             image = magnification(round_focus_m(made.number("radius_m"), palette.IOR["water"]), spec.input("card_m"))
         volume = [1e6 * content_m3(made, level) for level in levels]
-        images = [image if level else 1.0 for level in levels]
+        # The print is seen through the upper half.
+        images = [image if level > 0.5 * made.number("height_m") else 1.0 for level in levels]
         bends = [bend if level else 0.0 for level in levels]
+        kind = spec.input("liquid")
         quantities = (
             Quantity(name="water_level", start=levels[0], end=levels[1], unit="m", provenance="prescribed"),
             Quantity(name="water_volume", start=volume[0], end=volume[1], unit="ml", provenance="derived"),
+            Quantity(
+                name="liquid", start=kind, end=kind, unit="", provenance="prescribed",
+                words=tuple((k + 0.5, row[0]) for k, row in enumerate(LIQUIDS)),
+            ),
             Quantity(name="sight_bend", start=bends[0], end=bends[1], unit="deg", provenance="solved"),
             Quantity(name="magnification", start=images[0], end=images[1], unit="1", provenance="solved"),
-        )
+        )  # fmt: skip
+        if levels[0] == 0.0:
+            clear = dict(spec.actor.materials)["liquid"]
+            rollout = rollout.resurfaced(spec.actor.id, _liquid(kind), before=clear, slot="liquid")
         before, after = (models.build(made.but(level_m=level)) for level in levels)
         return framed(rollout.reshaped(spec.actor.id, before, after), mesh_of, also=(2,)).then(quantities=quantities)
 
     phrases = Phrases(
         superficial=(
-            "(water_level rises) [Fill {actor} with water|Pour water into {actor}|Put water into {actor}].",
-            "(water_level rises) Let there be [{water_volume.end} of|clear] water in {actor}.",
-            "(water_level falls) [Empty {actor}|Pour the water out of {actor}|Pour out the water in {actor}].",
-            "(water_level falls) Let there be no [more |]water in {actor}.",
+            "(water_level rises) [Fill {actor} with {liquid.end word}|Pour {liquid.end word} into {actor}|Put {liquid.end "
+            "word} into {actor}].",
+            "(water_level rises) Let there be [{water_volume.end} of {liquid.end word}|{liquid.end word}] in {actor}.",
+            "(water_level falls; water_volume ends below 0.1) [Empty {actor}|Pour the water out of {actor}|Pour out the "
+            "water in {actor}].",
+            "(water_level falls; water_volume ends below 0.1) Let there be no [more |]water in {actor}.",
+            "(water_level falls; water_volume ends above 0.1) [Pour most of the water out of {actor}|Pour out the greater "
+            "part of the water in {actor}|Leave only {water_volume.end} of water in {actor}].",
         ),
         intermediate=(
-            "(water_level rises; magnification ends above 0.9) [Fill {actor} with water|Pour water into {actor}] so "
+            "(water_level rises; magnification ends above 0.9) [Fill {actor} with|Pour into {actor}] {liquid.end word} so "
             "that {bystanders} [looks|seems] [bent|kinked] at the [surface of the water|water line].",
-            "(water_level rises; magnification ends below 0) [Fill {actor} with water|Pour water into {actor}] so "
+            "(water_level rises; magnification ends below 0) [Fill {actor} with|Pour into {actor}] {liquid.end word} so "
             "that it works as a lens and shows {bystanders} behind it [turned around|the wrong way round].",
-            "(water_level falls; magnification starts above 0.9) [Empty {actor}|Pour the water out of {actor}] so that "
+            "(water_volume ends above 0.1; water_level falls; magnification starts above 0.9) Pour water out of {actor} so "
+            "that {bystanders} [looks|seems] [bent|kinked] [farther down|lower down], at {water_level.end} above the floor.",
+            "(water_volume ends above 0.1; water_level falls; magnification starts below 0) Pour water out of {actor} until "
+            "{bystanders} is seen the right way round above [the rest|what is left] of it.",
+            "(water_level falls; water_volume ends below 0.1; magnification starts above 0.9) [Empty {actor}|Pour the water out of {actor}] so that "
             "{bystanders} [looks|seems] straight again[| all the way].",
-            "(water_level falls; magnification starts below 0) [Empty {actor}|Pour the water out of {actor}] so that "
+            "(water_level falls; water_volume ends below 0.1; magnification starts below 0) [Empty {actor}|Pour the water out of {actor}] so that "
             "{bystanders} is seen through it the right way round[| again].",
         ),
         explicit=(
-            "(water_level rises; magnification ends above 0.9) [Clear|{water_volume.end} of clear] water stands in "
+            "(water_level rises; magnification ends above 0.9) {water_volume.end} of {liquid.end word} [stand|are] in "
             "{actor}, {water_level.end} deep: light is refracted at its [surface|border], so the part of {bystanders} "
             "below the water line is [shifted|displaced] and looks wider, while (everything else stays) nothing else "
             "moves.",
-            "(water_level rises; magnification ends below 0) [Clear|{water_volume.end} of clear] water stands in "
+            "(water_level rises; magnification ends below 0) {water_volume.end} of {liquid.end word} [stand|are] in "
             "{actor}, which now acts as a round lens: through it the print on {bystanders} appears with left and right "
             "[swapped|exchanged], while (everything else stays) nothing else moves.",
-            "(water_level falls; magnification starts above 0.9) {actor} is [empty|without water], so nothing "
+            "(water_level falls; water_volume ends above 0.1) Of the {liquid.end word} in {actor} {water_volume.end} are "
+            "left: above its lower surface {bystanders} [is|can be] seen without refraction by water, while (everything "
+            "else stays) nothing else moves.",
+            "(water_level falls; water_volume ends below 0.1; magnification starts above 0.9) {actor} is [empty|without water], so nothing "
             "[refracts|bends] the light on its way from {bystanders}: [it looks straight|it is seen in one straight "
             "piece] through the glass wall, while (everything else stays) nothing else moves.",
-            "(water_level falls; magnification starts below 0) {actor} is [empty|without water] and no longer a lens: "
+            "(water_level falls; water_volume ends below 0.1; magnification starts below 0) {actor} is [empty|without water] and no longer a lens: "
             "through it the print on {bystanders} appears [the right way round|as it really is], while (everything "
             "else stays) nothing else moves.",
         ),
     )
+
+
+def _liquid(kind: float) -> Material:
+    return palette.liquid(LIQUIDS[int(kind)][1])
 
 
 def _stick(draw: Draw, made: Model, view: Framing) -> Body:

@@ -23,6 +23,10 @@ class LightTemperature(Scene):
 
     warm_k: Range = (2150.0, 3300.0)
     cold_k: Range = (8000.0, 15000.0)
+    """What it starts from: the light of a lamp, or that of a blue sky."""
+    to_warm_k: Range = (1900.0, 4600.0)
+    to_cold_k: Range = (5000.0, 18000.0)
+    """What it ends with, evenly in reciprocal temperature, as the eye has it."""
     lamp_probability: float = 0.4
     """How often the lamp is seen."""
     num_things: tuple[int, int] = (3, 5)
@@ -37,9 +41,8 @@ class LightTemperature(Scene):
     def sample(self, draw: Draw) -> SceneSpec:
         view = draw.view(elevation_deg=(12.0, 28.0), margin=(0.06, 0.14))
         seen = draw.chance(self.lamp_probability)
-        kelvin = [draw.uniform(self.warm_k), draw.uniform(self.cold_k)]
-        if draw.chance(0.5):
-            kelvin.reverse()
+        begin, goal = (self.cold_k, self.to_warm_k) if draw.chance(0.5) else (self.warm_k, self.to_cold_k)
+        kelvin = (draw.uniform(begin), 1.0 / draw.event.uniform((1.0 / goal[1], 1.0 / goal[0])))
         color = blackbody_rgb(kelvin[0])
         side = view.azimuth_rad + draw.choice((-1.0, 1.0)) * draw.uniform((1.7, 2.4) if seen else (0.3, 1.2))
         count = draw.integer(self.num_things)
@@ -81,13 +84,13 @@ class LightTemperature(Scene):
             "{color_temperature.end word}.",
             "(color_temperature falls) Make the [light|lighting] [warmer|much warmer].",
             "(color_temperature rises) Make the [light|lighting] [cooler|much cooler|colder].",
-            "(color_temperature falls) [Let|Make] {actor} [shine|glow] in a warm colour.",
-            "(color_temperature rises) [Let|Make] {actor} [shine|glow] in a cold colour.",
+            "(color_temperature ends below 3600) [Let|Make] {actor} [shine|glow] in a warm colour.",
+            "(color_temperature ends above 7000) [Let|Make] {actor} [shine|glow] in a cold colour.",
         ),
         intermediate=(
-            "(color_temperature falls) [Change|Switch] the [light|lighting] to {color_temperature.end word}, so that "
+            "(color_temperature ends below 3600) [Change|Switch] the [light|lighting] to {color_temperature.end word}, so that "
             "[everything takes on|all surfaces take on] [a warm orange|an orange] tint.",
-            "(color_temperature rises) [Change|Switch] the [light|lighting] to {color_temperature.end word}, so that "
+            "(color_temperature ends above 7000) [Change|Switch] the [light|lighting] to {color_temperature.end word}, so that "
             "[everything takes on|all surfaces take on] a [cold blue|bluish] tint.",
             "(color_temperature falls) [Lower|Reduce] the colour temperature of the [light|lighting] so that "
             "everything it [lights|shines on] looks [warmer|more orange].",
@@ -95,16 +98,24 @@ class LightTemperature(Scene):
             "everything it [lights|shines on] looks [colder|more bluish].",
         ),
         explicit=(
-            "(color_temperature falls) The [light|lighting] goes from {color_temperature.start word}, "
-            "{color_temperature.start}, to {color_temperature.end word} of {color_temperature.end}: [white and grey "
-            "surfaces|pale surfaces] turn orange, and (everything else stays) nothing else [moves|changes place].",
             "(color_temperature rises) The [light|lighting] goes from {color_temperature.start word}, "
             "{color_temperature.start}, to {color_temperature.end word} of {color_temperature.end}: [white and grey "
+            "surfaces|pale surfaces] lose their orange [tint|cast], and (everything else stays) nothing else [moves|changes "
+            "place].",
+            "(color_temperature falls) The [light|lighting] goes from {color_temperature.start word}, "
+            "{color_temperature.start}, to {color_temperature.end word} of {color_temperature.end}: [white and grey "
+            "surfaces|pale surfaces] lose their blue [tint|cast], and (everything else stays) nothing else [moves|changes "
+            "place].",
+            "(color_temperature ends below 3600) The [light|lighting] goes from {color_temperature.start word}, "
+            "{color_temperature.start}, to {color_temperature.end word} of {color_temperature.end}: [white and grey "
+            "surfaces|pale surfaces] turn orange, and (everything else stays) nothing else [moves|changes place].",
+            "(color_temperature ends above 7000) The [light|lighting] goes from {color_temperature.start word}, "
+            "{color_temperature.start}, to {color_temperature.end word} of {color_temperature.end}: [white and grey "
             "surfaces|pale surfaces] turn bluish, and (everything else stays) nothing else [moves|changes place].",
-            "(color_temperature falls) {actor} now gives {color_temperature.end word} of {color_temperature.end} in "
+            "(color_temperature ends below 3600) {actor} now gives {color_temperature.end word} of {color_temperature.end} in "
             "place of {color_temperature.start word}: everything near it [turns|looks] orange, and (everything else "
             "stays) nothing else [moves|changes place].",
-            "(color_temperature rises) {actor} now gives {color_temperature.end word} of {color_temperature.end} in "
+            "(color_temperature ends above 7000) {actor} now gives {color_temperature.end word} of {color_temperature.end} in "
             "place of {color_temperature.start word}: everything near it [turns|looks] bluish, and (everything else "
             "stays) nothing else [moves|changes place].",
         ),

@@ -17,7 +17,8 @@ class MatureToFlower(Scene):
 
     species: tuple[str, ...] = ("sunflower", "daisy", "tulip", "poppy", "primrose")
     start: Range = (0.72, 0.8)
-    end: Range = (0.97, 1.0)
+    end: Range = (0.83, 1.0)
+    """From about 0.95 on they are in full bloom, before that the flowers are partly open."""
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "growth"
@@ -37,7 +38,7 @@ class MatureToFlower(Scene):
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("growth", draw.uniform(self.end)),),
+            inputs=(("growth", draw.event.uniform(self.end)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -67,18 +68,28 @@ class MatureToFlower(Scene):
             "[Let|Make] {actor} [bloom|flower|come into flower|blossom].",
             "Bring {actor} into [bloom|flower].",
             "Open the [flowers|buds] of {actor}.",
-            "[Show|Picture] {actor} in [full bloom|full flower].",
+            "(bloom ends above 0.85) [Show|Picture] {actor} in [full bloom|full flower].",
+            "(bloom ends below 0.7) Open the [flowers|buds] of {actor} [partly|part of the way].",
         ),
         intermediate=(
-            "[Let|Make] {actor} [bloom|flower], so that the [green|closed] buds open into {flower_color.end word} "
-            "flowers.",
-            "Let the buds of {actor} [open|unfold]: {flower_color.end word} petals [spread out|unfold].",
-            "Bring {actor} into bloom, with {flower_color.end word} [petals|flowers] where the buds were.",
+            "(bloom ends above 0.7) [Let|Make] {actor} [bloom|flower], so that the [green|closed] buds open into "
+            "{flower_color.end word} flowers.",
+            "(bloom ends above 0.7) Let the buds of {actor} [open|unfold]: {flower_color.end word} petals [spread "
+            "out|unfold].",
+            "(bloom ends above 0.7) Bring {actor} into bloom, with {flower_color.end word} [petals|flowers] where the "
+            "buds were.",
+            "(bloom ends below 0.7) Let the buds of {actor} open [partly|part of the way], so that {flower_color.end "
+            "word} petals [show|come out].",
+            "(bloom ends below 0.7) [Let|Make] {actor} begin to [bloom|flower]: the [green|closed] buds open [partly|"
+            "part of the way] and show {flower_color.end word} petals.",
         ),
         explicit=(
-            "The [closed|green] buds of {actor} have opened: wide {flower_color.end word} flowers [stand|are] in their "
+            "(bloom ends above 0.85) The [closed|green] buds of {actor} have opened: wide {flower_color.end word} flowers [stand|are] in their "
             "place, the petals spread out; (everything else stays) everything else [stays as it is|stays the same].",
-            "{actor} [now {is/are} in full bloom|{is/are} now in full flower]: every [bud|closed bud] has become an open "
+            "(bloom ends above 0.85) {actor} [now {is/are} in full bloom|{is/are} now in full flower]: every [bud|closed bud] has become an open "
             "{flower_color.end word} flower, and (everything else stays) nothing else [changes|is different].",
+            "(bloom ends below 0.85) The [closed|green] buds of {actor} are [opening|about to open all the way]: "
+            "{flower_color.end word} petals [stand out from|show in] them, not yet spread out; (everything else stays) "
+            "everything else [stays as it is|stays the same].",
         ),
     )

@@ -35,7 +35,7 @@ class MoldGrowth(Scene):
         "pear",
         "strawberry",
     )
-    covered: Range = (0.12, 0.42)
+    covered: Range = (0.06, 0.5)
     """Share of the surface that is mouldy in the end."""
     begun: float = 0.25
     """How often there is a little mould from the start."""
@@ -51,6 +51,8 @@ class MoldGrowth(Scene):
         view, food = draw.view(elevation_deg=(26.0, 52.0), margin=(0.12, 0.28)), draw.choice(self.foods)
         level = draw.uniform((0.01, 0.03)) if draw.chance(self.begun) else 0.0
         seed, kind = draw.seed(), draw.choice(KINDS[food])
+        # Clean food does not tell yet which mould it will get.
+        grown = kind if level > 0 else draw.event.choice(KINDS[food])
         board = draw.chance(0.4)
         bodies, count = [], draw.integer((2, 3)) if food == "strawberry" else draw.choice((1, 1, 2))
         size = SIZE_M[food] * draw.uniform((0.94, 1.06))
@@ -81,16 +83,17 @@ class MoldGrowth(Scene):
             bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("level", draw.uniform(self.covered)),),
+            inputs=(("level", draw.event.uniform(self.covered)), ("kind", float(grown))),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        level, first = rollout.spec.input("level"), rollout.spec.actor.model
+        first = rollout.spec.actor.model
         assert first is not None
+        end = {"level": rollout.spec.input("level"), "kind": rollout.spec.input("kind")}
         for body in rollout.spec.bodies:
             if body.role == "actor" and body.model is not None:
-                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(level=level)))
-        after, word = first.but(level=level), MOLD_WORDS[int(first.number("kind"))]
+                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(**end)))
+        after, word = first.but(**end), MOLD_WORDS[int(end["kind"])]
         area = host_area_m2(first)
         start = covered_m2(first)
         return rollout.then(

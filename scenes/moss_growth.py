@@ -18,7 +18,7 @@ class MossGrowth(Scene):
     """Something that lies in a damp garden for years."""
 
     grounds: tuple[str, ...] = GROUNDS
-    covered: Range = (0.3, 0.62)
+    covered: Range = (0.18, 0.62)
     """Share of the surface under moss in the end; it grows where the surface looks up."""
     begun: float = 0.35
     """How often there is a little moss from the start."""
@@ -35,13 +35,16 @@ class MossGrowth(Scene):
         view = draw.view(elevation_deg=(18.0, 42.0), margin=(0.12, 0.25))
         ground, seed = draw.choice(self.grounds), draw.seed()
         level = draw.uniform((0.02, 0.08)) if draw.chance(self.begun) else 0.0
+        kind = draw.integer((0, 2))
+        # A bare thing does not tell yet which moss it will get.
+        grown = kind if level > 0 else draw.event.integer((0, 2))
         made = models.make(
             "mossy",
             variant=ground,
             seed=seed,
             level=level,
             size_m=draw.uniform(SIZE_M[ground]),
-            kind=draw.integer((0, 2)),
+            kind=kind,
         )
         turn = view.azimuth_rad + draw.uniform((0.5, 2.6))
         thing = draw.model(
@@ -50,13 +53,16 @@ class MossGrowth(Scene):
         bodies = [thing, *draw.bystanders([thing], draw.integer(self.num_bystanders), view=view)]
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("level", draw.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot", "log") else 1.0)),),
+            inputs=(
+                ("level", draw.event.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot", "log") else 1.0)),
+                ("kind", float(grown)),
+            ),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         body = rollout.spec.actor
         assert body.model is not None
-        after = body.model.but(level=rollout.spec.input("level"))
+        after = body.model.but(level=rollout.spec.input("level"), kind=rollout.spec.input("kind"))
         area, small, large = host_area_m2(body.model), covered_m2(body.model), covered_m2(after)
         share = Quantity(name="mossy_share", start=small / area, end=large / area, unit="1", provenance="derived")
         cover = Quantity(name="mossy_area", start=small, end=large, unit="m2", provenance="derived")
@@ -65,8 +71,9 @@ class MossGrowth(Scene):
     phrases = Phrases(
         superficial=(
             "[Let|Make] moss grow on {actor}.",
-            "[Cover|Overgrow] {actor} with [moss|green moss].",
-            "[Let|Make] {actor} [become|get] [mossy|overgrown with moss].",
+            "(mossy_share ends above 0.25) [Cover|Overgrow] {actor} with [moss|green moss].",
+            "[Let|Make] {actor} [become|get] mossy.",
+            "(mossy_share ends above 0.25) [Let|Make] {actor} [become|get] overgrown with moss.",
         ),
         intermediate=(
             "Let [moss|green moss] grow [on|over] {actor}, so that a [thick|soft] green carpet "
@@ -75,7 +82,7 @@ class MossGrowth(Scene):
             "Grow a [thick|soft] carpet of moss on the upper side of {actor}.",
         ),
         explicit=(
-            "{actor} is overgrown: [thick|soft] green moss covers {mossy_share.end} of the surface, mostly the parts that "
+            "(mossy_share ends above 0.25) {actor} is overgrown: [thick|soft] green moss covers {mossy_share.end} of the surface, mostly the parts that "
             "face up; (everything else stays) everything else [stays as it is|stays the same].",
             "[Thick|Soft] green moss has grown on {actor} and covers {mossy_share.end} of it, [thickest|densest] on top, "
             "and (everything else stays) nothing else [changes|is different].",

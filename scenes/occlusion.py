@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.framing import framed
-from simgen.geometry import Shape, convex_hull_2d, direction, look_at, project, quat_rotate, vec3
+from simgen.framing import camera_around
+from simgen.geometry import Shape, convex_hull_2d, direction, project, quat_rotate, vec3
 from simgen.sampling import Draw, NothingFits, ref
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import hidden_share
-from simgen.types import Body, Camera, Floats, Framing, Quantity, Rollout, SceneSpec
+from simgen.types import Body, Camera, Floats, Quantity, Rollout, SceneSpec
 
-PIXELS = 400
+PIXELS, COARSE = 400, 160
 
 
 @register("occlusion")
@@ -29,7 +29,7 @@ class Occlusion(Scene):
     types = (35,)
     quantities = ("visible_share",)
     claims = ("actor moved",)
-    subject_size = (0.04, 0.5)
+    subject_size = (0.018, 0.5)
     changed_share = 0.8
 
     def sample(self, draw: Draw) -> SceneSpec:
@@ -47,27 +47,52 @@ class Occlusion(Scene):
         ahead = reach + draw.uniform((0.01, 0.05))
         aside = draw.choice((-1.0, 1.0))
         actor = draw.body(before, 1, role="actor", static=True)
-        # Of what comes into sight enough was seen before to know what it is.
         cover = draw.chance(self.cover_probability)
-        wanted = draw.uniform((self.hidden[0] + 0.1, self.hidden[1] - 0.1 if cover else 0.5))
-        spots = [ahead * toward + share * reach * aside * across for share in np.linspace(0.0, 0.9, 10)]
-        beside = aside * (reach + draw.uniform((0.03, 0.09))) * across + draw.uniform((-0.1, 0.8)) * ahead * toward
-        clouds = [_cloud(draw, body) for body in (target, actor)]
-        hides = []
-        for spot in spots:
-            camera = _camera(view, np.concatenate([clouds[0], clouds[1] + spot, clouds[1] + beside]))
-            outlines = [project(camera, cloud, PIXELS, PIXELS)[0] for cloud in (clouds[0], clouds[1] + spot)]
-            hides.append(hidden_share(*(_fan(outline) for outline in outlines), width=PIXELS, height=PIXELS))
-        front = spots[int(np.argmin(np.abs(np.array(hides) - wanted)))]
-        start, end = (beside, front) if cover else (front, beside)
+        actor_cloud, target_cloud = _cloud(draw, actor), _cloud(draw, target)
+
+        def beside_it(drawn: Draw, side: float) -> Floats:
+            gap, step = drawn.uniform((0.03, 0.09)), drawn.uniform((-0.1, 0.8))
+            return np.asarray(side * (reach + gap) * across + step * ahead * toward)
+
+        # Where it goes is what happens; the picture holds wherever it may go.
+        if cover:
+            besides = [beside_it(draw, aside)]
+        else:
+            besides = [
+                side * (reach + 0.09) * across + step * ahead * toward for side in (-1, 1) for step in (0.0, 0.8)
+            ]
+        fronts = [
+            (ahead + nearer) * toward + share * reach * aside * across
+            for share in np.linspace(-0.45, 0.65, 15)
+            for nearer in (0.0, 0.05)
+        ]
+        camera = camera_around(view, np.concatenate([target_cloud, *(actor_cloud + spot for spot in besides + fronts)]))
+        outlines = [
+            _fan(project(camera, cloud, COARSE, COARSE)[0])
+            for cloud in (target_cloud, *(actor_cloud + f for f in fronts))
+        ]
+        hides = np.array([hidden_share(outlines[0], outline, width=COARSE, height=COARSE) for outline in outlines[1:]])
+
+        def before_it(drawn: Draw) -> Floats:
+            # Of what comes into sight enough was seen before to know what it is.
+            wanted = drawn.uniform((self.hidden[0] + 0.09, self.hidden[1] - 0.09 if cover else 0.5))
+            order = np.argsort(np.abs(hides - wanted))
+            close = [k for k in order if abs(hides[k] - wanted) < 0.04]
+            return np.asarray(fronts[drawn.choice(close or [order[0]])])
+
+        if cover:
+            start, end = besides[0], before_it(draw.event)
+        else:
+            start, end = before_it(draw), beside_it(draw.event, draw.event.choice((-1.0, 1.0)))
         actor = replace(actor, position_m=vec3([*start[:2], actor.position_m[2]]))
-        taken = [(*p[:2], draw.footprint_m(o)) for p, o in ((front, before), (beside, before), ((0.0, 0.0), hidden))]
+        size = draw.footprint_m(before)
+        taken = [(*p[:2], size) for p in (*besides, *fronts[::8])] + [(0.0, 0.0, draw.footprint_m(hidden))]
         others = draw.still_life(draw.integer(self.num_others), view=view, first_id=3, role="prop", taken=taken,
                                  size_m=(0.05, 0.16), without={ref(hidden), ref(before)})  # fmt: skip
         if {before.label, hidden.label} & {other.label for other in others} or before.label == hidden.label:
             raise NothingFits("two things of one name")
         return draw.spec(
-            self.name, [actor, target, *others], camera=view, duration_s=0.05, end_state="steady",
+            self.name, [actor, target, *others], camera=camera, lights=draw.lights(view), duration_s=0.05, end_state="steady",
             inputs=(("end_x_m", float(end[0])), ("end_y_m", float(end[1]))),
         )  # fmt: skip
 
@@ -75,7 +100,7 @@ class Occlusion(Scene):
         spec = rollout.spec
         actor, target = spec.body(1), spec.body(2)
         end = vec3([spec.input("end_x_m"), spec.input("end_y_m"), actor.position_m[2]])
-        rollout = framed(rollout.posed(actor.id, end), mesh_of, also=(target.id,))
+        rollout = rollout.posed(actor.id, end)
         camera = rollout.spec.camera
         assert isinstance(camera, Camera)
 
@@ -139,17 +164,6 @@ def _cloud(draw: Draw, body: Body) -> Floats:
     """Extreme points [N, 3] of a body where it stands."""
     points = draw.catalog.shape(body.asset).points
     return np.asarray(np.array(body.position_m) + quat_rotate(body.quaternion, points), dtype=float)
-
-
-def _camera(view: Framing, cloud: Floats) -> Camera:
-    """About where the camera will stand that holds all of these points."""
-    toward = direction(view.azimuth_rad, view.elevation_rad)
-    local = cloud @ look_at(toward, (0.0, 0.0, 0.0))
-    middle = (local[:, :2].min(axis=0) + local[:, :2].max(axis=0)) / 2
-    slope = view.sensor_width_mm / view.focal_length_mm / 2 * (1.0 - view.margin)
-    distance = float((local[:, 2] + np.abs(local[:, :2] - middle).max(axis=1) / slope).max())
-    place = look_at(toward, (0.0, 0.0, 0.0)) @ np.array([*middle, distance])
-    return Camera(position_m=vec3(place), look_at_m=vec3(place - toward), focal_length_mm=view.focal_length_mm)
 
 
 def _fan(points: Floats) -> Floats:

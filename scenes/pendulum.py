@@ -26,11 +26,12 @@ class Pendulum(Scene):
     """A bob on a string is let go at one side and swings; the end frame is taken at a known instant."""
 
     length_m: Range = (0.13, 0.21)
-    amplitude_deg: Range = (25.0, 55.0)
+    amplitude_deg: Range = (28.0, 55.0)
     damping_ratio: Range = (0.001, 0.01)
-    share_of_period: Range = (0.24, 0.62)
-    """When the end frame is taken, in periods, where it is not taken at the other side."""
-    other_side_probability: float = 0.6
+    reached: Range = (-1.0, 0.3)
+    """Where the end frame is taken, in amplitudes, about: -1 is as far out on the other side as it was let go."""
+    back_probability: float = 0.25
+    """How often it is on its way back by then, where that is on the other side."""
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "gravity and inertia: the pendulum"
@@ -62,7 +63,9 @@ class Pendulum(Scene):
         )  # fmt: skip
         amplitude = draw.uniform(self.amplitude_deg) * draw.choice((-1.0, 1.0))
         period = oscillators.swing_period_s(oscillators.bob_length_m(length, radius), np.radians(amplitude))
-        share = 0.5 if draw.chance(self.other_side_probability) else draw.uniform(self.share_of_period)
+        share = float(np.arccos(draw.event.uniform(self.reached)) / (2 * np.pi))
+        if draw.event.chance(self.back_probability) and share > 0.35:
+            share = 1.0 - share
         start, orientation = place(length, np.radians(amplitude), pivot, turn)
         bob = replace(bob, position_m=vec3(start), quaternion=quat(orientation))
         bodies = [bob, stand]
@@ -71,7 +74,7 @@ class Pendulum(Scene):
         bodies += [replace(body, static=True) for body in beside]
         inputs = {
             "length_m": length, "radius_m": radius, "amplitude_deg": amplitude, "pivot_m": pivot,
-            "damping_ratio": draw.uniform(self.damping_ratio), "facing_rad": facing,
+            "damping_ratio": draw.uniform(self.damping_ratio), "facing_rad": facing, "share_of_period": share,
         }  # fmt: skip
         return draw.spec(
             self.name, bodies, camera=view, duration_s=share * period, end_state="moving", inputs=tuple(inputs.items())

@@ -43,6 +43,7 @@ class PisaFall(Scene):
     law = "gravity"
     types = (21,)
     claims = ("actor dropped", "actor at rest")
+    families = False
     subject_size = (0.012, 0.4)
     """PISA looks from two metres: it asks 2.5 % of the picture for the fall's whole rectangle, not for the object."""
 

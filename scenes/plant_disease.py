@@ -20,9 +20,13 @@ class PlantDisease(Scene):
     species: tuple[str, ...] = (
         "basil", "sunflower", "tomato", "rubber plant", "rubber plant", "peace lily", "primrose", "pilea", "daisy",
     )  # fmt: skip
-    ill: Range = (0.2, 0.45)
+    ill: Range = (0.12, 0.48)
     """Share of the leaves' area that is covered when ill."""
     recovers: float = 0.45
+    begun: float = 0.5
+    """How often a plant that falls ill has a little of it from the start; a clean one may get any of the diseases."""
+    left: Range = (-0.3, 0.6)
+    """Share of the illness that is left after treatment; below zero none."""
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "plant disease"
@@ -32,8 +36,13 @@ class PlantDisease(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, variant = draw.view(elevation_deg=(16.0, 42.0), margin=(0.06, 0.14)), draw.choice(self.species)
-        disease, ill, rest = draw.integer((0, 2)), draw.uniform(self.ill), draw.uniform((0.0, 0.02))
-        start, end = (ill, rest) if draw.chance(self.recovers) else (rest, ill)
+        disease, first = draw.integer((0, 2)), draw.uniform((0.004, 0.02))
+        if draw.chance(self.recovers):
+            start = draw.uniform((sum(self.ill) / 2, self.ill[1]))
+            end = start * max(0.0, draw.event.uniform(self.left))
+        else:
+            start, end = first if draw.chance(self.begun) else 0.0, draw.event.uniform(self.ill)
+        caught = disease if start > 0 else draw.event.integer((0, 2))
         plants = [
             potted(draw, k + 1, variant, growth=draw.uniform((0.68, 0.77)), spotted=1.0)
             for k in range(draw.choice((1, 1, 2)))
@@ -46,7 +55,7 @@ class PlantDisease(Scene):
         ]
         bodies = in_a_row(draw, plants, view, (0.05, 0.09))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
-        inputs = {"disease": float(disease), "start": start, "end": end}
+        inputs = {"disease": float(caught), "start": start, "end": end}
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
         )
@@ -78,18 +87,22 @@ class PlantDisease(Scene):
             "(lesion_share rises) [Let|Make] {actor} [get sick|become diseased].",
             "(lesion_share rises) [Infect|Cover] the leaves of {actor} with {disease.end word}.",
             "(lesion_share rises) [Let|Make] {disease.end word} spread [on|over] the leaves of {actor}.",
-            "(lesion_share falls) [Cure|Heal] {actor}[| of {its/their} {disease.end word}].",
-            "(lesion_share falls) [Let|Make] {actor} [recover|become healthy again|get well].",
-            "(lesion_share falls) Free the leaves of {actor} from {disease.end word}.",
+            "(lesion_share ends below 0.01) [Cure|Heal] {actor}[| of {its/their} {disease.end word}].",
+            "(lesion_share falls) [Let|Make] {actor} recover.",
+            "(lesion_share falls) [Make|Let] the {disease.end word} on {actor} [get fewer|recede].",
+            "(lesion_share ends below 0.01) [Let|Make] {actor} [become healthy again|get well].",
+            "(lesion_share ends below 0.01) Free the leaves of {actor} from {disease.end word}.",
         ),
         intermediate=(
             "(lesion_share rises) [Let|Make] {actor} [get sick|become diseased], so that {disease.end word} [spread|grow] "
             "over the green leaves.",
             "(lesion_share rises) Let a disease [attack|spread on] {actor}: {disease.end word} [cover|appear on] the "
             "leaves.",
-            "(lesion_share falls) [Cure|Heal] {actor}, so that the {disease.end word} on the leaves "
+            "(lesion_share ends below 0.01) [Cure|Heal] {actor}, so that the {disease.end word} on the leaves "
             "[go|disappear] and they are [green|clean and green] again.",
-            "(lesion_share falls) Let {actor} [recover|get well]: the leaves [lose|get rid of] the {disease.end word} and "
+            "(lesion_share falls; lesion_share ends above 0.01) Let {actor} [recover|begin to recover]: the {disease.end "
+            "word} on the leaves get [fewer|smaller and fewer].",
+            "(lesion_share ends below 0.01) Let {actor} [recover|get well]: the leaves [lose|get rid of] the {disease.end word} and "
             "are [healthy|green] again.",
         ),
         explicit=(
@@ -98,10 +111,13 @@ class PlantDisease(Scene):
             "same].",
             "(lesion_share rises) [Patches|Areas] of disease have spread on {actor}: {lesion_share.end} of the leaf area "
             "carries {disease.end word}, and (everything else stays) nothing else [changes|is different].",
-            "(lesion_share falls) {actor} {is/are} healthy again: the leaves, {lesion_share.start} of which carried "
+            "(lesion_share falls; lesion_share ends above 0.01) {actor} {is/are} recovering: {disease.end word} cover "
+            "{lesion_share.end} of the leaves, where it was {lesion_share.start} before; (everything else stays) everything "
+            "else [stays as it is|stays the same].",
+            "(lesion_share ends below 0.01) {actor} {is/are} healthy again: the leaves, {lesion_share.start} of which carried "
             "{disease.end word}, are [green|clean] all over; (everything else stays) everything else [stays as it "
             "is|stays the same].",
-            "(lesion_share falls) The disease on {actor} is gone: no more {disease.end word} on {lesion_share.start} of "
+            "(lesion_share ends below 0.01) The disease on {actor} is gone: no more {disease.end word} on {lesion_share.start} of "
             "the leaf area, but [clean|healthy] green leaves, and (everything else stays) nothing else [changes|is "
             "different].",
         ),
@@ -110,6 +126,8 @@ class PlantDisease(Scene):
 
 def _sick(leaf: Material, disease: int, level: float) -> Material:
     """Leaves with that share of them ill."""
+    if level <= 0:
+        return leaf
     if disease == 1:
         powder = palette.but(palette.leaf("#e4e6dd", "#d3d8c8"), roughness=1.0)
         width = 0.1 * min(1.0, 6 * level)

@@ -19,7 +19,8 @@ class PlantWilts(Scene):
         "basil", "basil", "sunflower", "tomato", "rubber plant", "pilea", "peace lily", "peace lily", "primrose",
         "daisy", "tulip", "poppy",
     )  # fmt: skip
-    wilt: Range = (0.7, 1.0)
+    wilt: Range = (0.25, 1.0)
+    """From 0.7 on it is dead."""
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "loss of turgor"
@@ -39,7 +40,7 @@ class PlantWilts(Scene):
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("wilt", draw.uniform(self.wilt)),),
+            inputs=(("wilt", draw.event.uniform(self.wilt)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -61,20 +62,30 @@ class PlantWilts(Scene):
 
     phrases = Phrases(
         superficial=(
-            "[Let|Make] {actor} [wilt|wither|die|dry out].",
-            "[Show|Picture] {actor} [dead|withered|dried up].",
-            "Let {actor} [die of thirst|go without water|wither away].",
+            "[Let|Make] {actor} wilt.",
+            "(wilt ends below 0.7) [Let|Make] {actor} [droop|go limp].",
+            "(wilt ends above 0.7) [Let|Make] {actor} [wither|die|dry out].",
+            "(wilt ends above 0.7) [Show|Picture] {actor} [dead|withered|dried up].",
+            "Let {actor} go without water.",
+            "(wilt ends above 0.7) Let {actor} [die of thirst|wither away].",
         ),
         intermediate=(
-            "[Let|Make] {actor} [wither|die], so that the leaves [droop|hang limp] and [turn brown|go brown].",
-            "Let {actor} dry out: the leaves [shrivel|curl up], turn yellow and brown, and [hang limp|droop].",
-            "[Let|Make] {actor} wilt [for lack of|without] water, until the leaves [sag|droop] and are brown.",
+            "(wilt ends above 0.7) [Let|Make] {actor} [wither|die], so that the leaves [droop|hang limp] and [turn brown|go brown].",
+            "(wilt ends above 0.7) Let {actor} dry out: the leaves [shrivel|curl up], turn yellow and brown, and [hang limp|droop].",
+            "(wilt ends above 0.5) [Let|Make] {actor} wilt [for lack of|without] water, until the leaves [sag|droop] and "
+            "are brown.",
+            "(wilt ends below 0.5) [Let|Make] {actor} wilt [for lack of|without] water, so that the leaves [sag|droop] and "
+            "[fade|lose their fresh green].",
+            "(wilt ends below 0.5) Let {actor} [go limp|droop]: the leaves hang and [fade|lose their fresh green].",
         ),
         explicit=(
-            "{actor} {is/are} dead: the leaves [hang limp|droop], shrivelled and brown, and the plant [has sunk|sags] from "
+            "(wilt ends below 0.7) {actor} {has/have} [wilted|gone limp]: the leaves [hang|droop], no longer of a fresh green, and the "
+            "plant [has sunk|sags] from {height.start} to {height.end} in height; (everything else stays) everything else "
+            "[stays as it is|stays the same].",
+            "(wilt ends above 0.7) {actor} {is/are} dead: the leaves [hang limp|droop], shrivelled and brown, and the plant [has sunk|sags] from "
             "{height.start} to {height.end} in height; (everything else stays) everything else [stays as it is|stays "
             "the same].",
-            "{actor} {has/have} withered: [bent stems|limp stems] and [shrivelled|curled], yellow and brown leaves [hang "
+            "(wilt ends above 0.7) {actor} {has/have} withered: [bent stems|limp stems] and [shrivelled|curled], yellow and brown leaves [hang "
             "low|hang] where green ones stood, and (everything else stays) nothing else [changes|is different].",
         ),
     )

@@ -1,6 +1,6 @@
 """A ball rolls against a wall at an angle, bounces off and goes on in another direction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +19,8 @@ class Ricochet(Scene):
 
     incidence_deg: Range = (30.0, 58.0)
     """Between the ball's way and the wall's normal."""
-    run: Range = (1.3, 2.3)
-    """From where it lies to the wall, in diameters."""
+    gap: Range = (0.9, 1.4)
+    """From where it lies straight to the wall, in diameters."""
     onward: Range = (1.0, 2.2)
     """How far it rolls on, in diameters, if the wall takes half of its speed."""
 
@@ -31,11 +31,10 @@ class Ricochet(Scene):
     subject_size = (0.012, 0.35)
 
     def sample(self, draw: Draw) -> SceneSpec:
-        heading, side = draw.angle(), draw.choice((-1.0, 1.0))
+        facing = draw.angle()
         stage = draw.stage()
         asset = draw.object(size_m=(0.035, 0.16), where=lambda _, shape: shape.roll_axis() == -1)
-        radius, along = max(asset.size_m) / 2, direction(heading)
-        normal = direction(heading + np.pi + side * np.radians(draw.uniform(self.incidence_deg)))
+        radius, normal = max(asset.size_m) / 2, -direction(facing)
         height, depth = draw.uniform((1.1, 2.0)) * radius, draw.uniform((0.5, 1.2)) * radius
         surface = draw.choice([s for s in draw.catalog.surfaces if s.substance in ("wood", "stone", "concrete")])
         wall = Body(
@@ -44,7 +43,7 @@ class Ricochet(Scene):
             label="low wall",
             role="bystander",
             static=True,
-            size_m=(depth, draw.uniform((8.0, 12.0)) * radius, height),
+            size_m=(depth, draw.uniform((11.0, 14.0)) * radius, height),
             position_m=vec3(-normal * (radius + depth / 2) + [0.0, 0.0, height / 2]),
             quaternion=quat(quat_from_axis_angle((0, 0, 1), float(np.arctan2(normal[1], normal[0])))),
             mass_kg=5.0,
@@ -53,14 +52,18 @@ class Ricochet(Scene):
             material=surface.material,
             surface=ref(surface),
         )
-        # The middle of the ball meets the wall over the origin.
-        run = draw.uniform(self.run) * 2 * radius
-        ball = draw.body(asset, 1, role="actor", at=(-run * along)[:2])
+        gap = draw.uniform(self.gap) * 2 * radius
+        ball = draw.body(asset, 1, role="actor", at=(gap * normal)[:2])
+        # It may be sent to either side, and meets the wall before its end.
+        slant = draw.event.choice((-1.0, 1.0)) * np.radians(draw.event.uniform(self.incidence_deg))
+        along, run = direction(facing + slant), gap / np.cos(slant)
         # As in `roll`: rolling resistance c stops it with g c / (1.4 r), after a push that slides at first.
         slowing = 9.81 * ball.rolling_resistance_m * stage.friction / (1.4 * radius)
-        speed = 1.4 * np.sqrt(2 * slowing * (run + 4 * draw.uniform(self.onward) * 2 * radius))
+        speed = 1.4 * np.sqrt(2 * slowing * (run + 4 * draw.event.uniform(self.onward) * 2 * radius))
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(asset.mass_kg * speed * along))
-        view = draw.view(across_rad=heading, elevation_deg=(24.0, 46.0), margin=(0.2, 0.32))
+        view = draw.view(elevation_deg=(24.0, 46.0), margin=(0.2, 0.32))
+        # From the side of the wall on which the ball is.
+        view = replace(view, azimuth_rad=facing + np.pi + draw.uniform((-1.1, 1.1)))
         return draw.spec(self.name, [ball, wall], stage=stage, camera=view, events=(push,), duration_s=8.0)
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:

@@ -56,9 +56,11 @@ class Scratching(Scene):
         whole = models.make(
             "scratched", variant=variant, seed=draw.seed(), width_m=draw.uniform(widths), height_m=draw.uniform(heights),
             strokes=0, wear=draw.choice((0.0, 0.0, 12.0)), width_mm=line_mm * draw.uniform((0.8, 1.3)),
-            bundle=draw.uniform((0.2, 0.8)), cross=draw.uniform((0.05, 1.0)),
+            cross=draw.uniform((0.05, 1.0)),
         )  # fmt: skip
         turn = view.azimuth_rad + np.pi / 2 + draw.choice((-1.0, 1.0)) * draw.uniform((0.1, 0.6))
+        hand = {"strokes": float(draw.event.integer(self.num_strokes)), "bundle": draw.event.uniform((0.2, 0.8))}
+        hand |= {"hand": 1.0 + draw.event.seed()}
         actor = draw.model(
             whole, 1, role="actor", label=f"{word} {name}".strip(), yaw_rad=turn, material=body,
             substance={"wooden block": "wood", "phone": "glass", "acrylic sheet": "plastic"}.get(name, "metal"),
@@ -66,7 +68,7 @@ class Scratching(Scene):
         )  # fmt: skip
         return draw.spec(
             self.name, [actor], camera=view, duration_s=0.05, end_state="steady",
-            inputs=(("strokes", float(draw.integer(self.num_strokes))),), stage=draw.stage(("table", "floor", "sweep")),
+            inputs=tuple(hand.items()), stage=draw.stage(("table", "floor", "sweep")),
         )  # fmt: skip
 
     def look(self, draw: Draw, name: str) -> tuple[str, Material, Material, tuple[tuple[str, Material], ...]]:
@@ -111,7 +113,8 @@ class Scratching(Scene):
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         body, strokes = rollout.spec.actor, rollout.spec.input("strokes")
         assert body.model is not None
-        before, after = mesh_of(body), models.build(body.model.but(strokes=strokes))
+        hand = {name: rollout.spec.input(name) for name in ("bundle", "hand")}
+        before, after = mesh_of(body), models.build(body.model.but(strokes=strokes, **hand))
         count = Quantity(
             name="scratches", start=0.0, end=strokes, unit="bodies", provenance="prescribed", words=WORDS
         )  # fmt: skip

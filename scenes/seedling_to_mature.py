@@ -19,7 +19,8 @@ class SeedlingToMature(Scene):
         "basil", "sunflower", "tomato", "rubber plant", "pilea", "peace lily", "primrose", "daisy", "tulip", "poppy",
     )  # fmt: skip
     start: Range = (0.13, 0.24)
-    end: Range = (0.7, 0.77)
+    end: Range = (0.32, 0.77)
+    """From 0.66 on they are mature."""
     num_bystanders: tuple[int, int] = (0, 1)
 
     law = "growth"
@@ -40,7 +41,7 @@ class SeedlingToMature(Scene):
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         return draw.spec(
             self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("growth", draw.uniform(self.end)),),
+            inputs=(("growth", draw.event.uniform(self.end)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -62,22 +63,25 @@ class SeedlingToMature(Scene):
     phrases = Phrases(
         superficial=(
             "[Let|Make] {actor} grow[| up].",
-            "Grow {actor} [to full size|until {it is/they are} mature].",
-            "[Let|Make] {actor} [mature|become {a mature plant/mature plants}].",
-            "[Show|Picture] {actor} [fully grown|when fully grown|as {a mature plant/mature plants}].",
+            "(growth ends above 0.66) Grow {actor} [to full size|until {it is/they are} mature].",
+            "[Let|Make] {actor} grow [larger|taller] and [put out|get] more leaves.",
+            "(growth ends above 0.66) [Let|Make] {actor} [mature|become {a mature plant/mature plants}].",
+            "(growth ends above 0.66) [Show|Picture] {actor} [fully grown|when fully grown|as {a mature plant/mature plants}].",
         ),
         intermediate=(
-            "Let {actor} grow from {a small seedling/small seedlings} into {a mature plant/mature plants} with [more and "
+            "(growth ends above 0.66) Let {actor} grow from {a small seedling/small seedlings} into {a mature plant/mature plants} with [more and "
             "larger|many large] leaves.",
-            "[Let|Make] {actor} grow [up|until {it is/they are} mature], so that {it gets/they get} [taller|higher] and "
+            "(growth ends above 0.66) [Let|Make] {actor} grow [up|until {it is/they are} mature], so that {it gets/they get} [taller|higher] and "
             "many leaves [unfold|come out].",
             "Grow {actor} to {height.times} the height, with [many more|more and larger] leaves.",
         ),
         explicit=(
-            "{actor} {grows/grow} from {height.start} to {height.end} in height and {is/are} now {a mature plant/mature "
+            "{actor} {grows/grow} from {height.start} to {height.end} in height and now {carries/carry} [many more|more and "
+            "larger] leaves; (everything else stays) everything else [stays as it is|stays the same].",
+            "(growth ends above 0.66) {actor} {grows/grow} from {height.start} to {height.end} in height and {is/are} now {a mature plant/mature "
             "plants} with [many more|more and much larger] leaves; (everything else stays) everything else [stays as it "
             "is|stays the same].",
-            "{actor} {is/are} fully grown: the [stem|plant] that was {height.start} high [reaches|is now] {height.end} "
+            "(growth ends above 0.66) {actor} {is/are} fully grown: the [stem|plant] that was {height.start} high [reaches|is now] {height.end} "
             "and [carries|has] many large leaves, while the {pot/pots} and (everything else stays) everything else "
             "[stay as they were|stay the same].",
         ),

@@ -39,7 +39,7 @@ paraffin 58, ice cream -2)."""
 class SoftMelt(Scene):
     """Something soft, on a plate or on the table, has become warm: its edges are gone and much of it has run."""
 
-    melted: Range = (0.5, 0.88)
+    melted: Range = (0.4, 0.9)
     """Share of the volume that is liquid at the end."""
     thickness_m: Range = (0.004, 0.0065)
     """Of the pool: what is thick as cream stands a little higher than water."""
@@ -66,8 +66,8 @@ class SoftMelt(Scene):
             made, 1, role="actor", label=label, substance="butter", material=stuff, yaw_rad=draw.angle(),
             on_m=0.0 if not plate else plate[0].size_m[2], mass_kg=models.volume_m3(models.build(made)) * density,
         )  # fmt: skip
-        inputs = {"melted": draw.uniform(self.melted), "thickness_m": draw.uniform(self.thickness_m)}
-        inputs |= {"start_c": -14.0 if variant == "scoop" else 8.0, "end_c": melts_c + draw.uniform((1.0, 4.0))}
+        inputs = {"melted": draw.event.uniform(self.melted), "thickness_m": draw.event.uniform(self.thickness_m)}
+        inputs |= {"start_c": -14.0 if variant == "scoop" else 8.0, "end_c": melts_c + draw.event.uniform((1.0, 4.0))}
         bodies = [piece, *plate]
         bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view, clear=[(0.0, 0.0, 0.0)])
         return draw.spec(

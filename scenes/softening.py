@@ -95,8 +95,8 @@ yield just below their melting points of 34, 55 to 62 and about 60 °C; the law 
 class Softening(Scene):
     """A sharp-edged block on a board gets so warm that it yields to its own weight: it slumps and spreads, rounded."""
 
-    yield_share: Range = (0.03, 0.075)
-    """Yield stress at the end over the pressure of its own height."""
+    yield_share: Range = (0.025, 0.13)
+    """Yield stress at the end over the pressure of its own height; evenly in its logarithm."""
 
     law = "yield stress falling with temperature"
     types = (15,)
@@ -129,7 +129,8 @@ class Softening(Scene):
             material=_skin(one, 0.0), position_m=(0.0, 0.0, board), quaternion=turn,
         )  # fmt: skip
         pressure = one.density_kgpm3 * GRAVITY_MPS2 * tall
-        inputs = {"stuff": float(stuff), "yield_pa": draw.uniform(self.yield_share) * pressure}
+        low, high = np.log(self.yield_share)
+        inputs = {"stuff": float(stuff), "yield_pa": float(np.exp(draw.event.uniform((low, high))) * pressure)}
         return draw.spec(
             self.name, [block, under], camera=view, duration_s=600.0, stage=draw.stage(("table", "table", "sweep")),
             end_state="steady", inputs=tuple(inputs.items()),

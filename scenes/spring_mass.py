@@ -27,7 +27,8 @@ class SpringMass(Scene):
     amplitude: Range = (0.3, 0.5)
     """Of the bounce, in rest lengths."""
     damping_ratio: Range = (0.001, 0.01)
-    share_of_period: Range = (0.3, 0.7)
+    reached: Range = (-1.0, -0.05)
+    """Where the end frame is taken, in amplitudes: -1 is as far on the other side of its rest as it was let go."""
     down_probability: float = 0.6
     """How often the weight is pulled down first, and not lifted."""
 
@@ -52,7 +53,10 @@ class SpringMass(Scene):
         free = 0.45 * rest
         stiffness = mass * oscillators.GRAVITY_MPS2 / (rest - free)
         wire = (8 * (2 * coil) ** 3 * turns * stiffness / SHEAR_PA) ** 0.25
-        share = 0.5 if draw.chance(0.5) else draw.uniform(self.share_of_period)
+        share = float(np.arccos(draw.event.uniform(self.reached)) / (2 * np.pi))
+        if draw.event.chance(0.5):
+            # On its way back.
+            share = 1.0 - share
         hang = rest + abs(offset) + height + EYE_M
         anchor = hang + draw.uniform((0.03, 0.06))
         stand = draw.model(
@@ -73,7 +77,7 @@ class SpringMass(Scene):
         period = oscillators.bounce_period_s(mass, stiffness)
         inputs = {
             "stiffness_npm": stiffness, "offset_m": offset, "rest_length_m": rest, "anchor_m": anchor, "height_m": height,
-            "damping_ratio": draw.uniform(self.damping_ratio),
+            "damping_ratio": draw.uniform(self.damping_ratio), "share_of_period": share,
         }  # fmt: skip
         return draw.spec(
             self.name, [weight, spring, stand], camera=view, duration_s=share * period, end_state="moving",

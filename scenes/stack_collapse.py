@@ -1,6 +1,7 @@
 """A support is taken away from under a tower or a bridge, and what stood on it falls."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class StackCollapse(Scene):
 
     bridge_probability: float = 0.7
     """Where the support is slender enough for a pillar."""
-    num_stacked: tuple[int, int] = (2, 3)
+    num_stacked: tuple[int, int] = (3, 4)
     """Objects on top of the support in a tower."""
     span: Range = (1.6, 2.6)
     """Between the pillars of a bridge, in widths of a pillar."""
@@ -32,10 +33,13 @@ class StackCollapse(Scene):
         bridge = draw.chance(self.bridge_probability) and _is_tall(support)
         bodies = self._bridge(draw, support, heading) if bridge else self._tower(draw, support)
         view = draw.view(across_rad=heading, elevation_deg=(10.0, 28.0))
-        return draw.spec(self.name, bodies, camera=view, events=(Remove(time_s=0.0, body=1),))
+        taken = draw.event.choice(BRIDGE_LOSES if bridge else tuple(_lower(len(bodies))))
+        bodies = [replace(body, role="actor" if body.id in taken else "affected") for body in bodies]
+        events = tuple(Remove(time_s=0.0, body=number) for number in taken)
+        return draw.spec(self.name, bodies, camera=view, events=events)
 
     def _tower(self, draw: Draw, support: ObjectAsset) -> list[Body]:
-        bodies = [draw.body(support, 1, role="actor")]
+        bodies = [draw.body(support, 1, role="affected")]
         height, width = support.size_m[2] + 2 * GAP_M, min(support.size_m[:2])
         for k in range(draw.integer(self.num_stacked)):
             asset = draw.object(
@@ -48,7 +52,7 @@ class StackCollapse(Scene):
         return bodies
 
     def _bridge(self, draw: Draw, pillar: ObjectAsset, heading: float) -> list[Body]:
-        """Two equal pillars, a plank across and something on it; the pillar that goes is the first body."""
+        """Two equal pillars, a plank across and something on it."""
         width = max(pillar.size_m[:2])
         span = draw.uniform(self.span) * width + width
         side = span / 2 * direction(heading)
@@ -74,7 +78,7 @@ class StackCollapse(Scene):
         )
         spot = draw.uniform((-0.2, 0.2)) * span * direction(heading)
         return [
-            draw.body(pillar, 1, role="actor", at=side[:2]),
+            draw.body(pillar, 1, role="affected", at=side[:2]),
             draw.body(pillar, 2, role="affected", at=-side[:2]),
             plank,
             draw.body(load, 4, role="affected", at=spot[:2], on_m=top),
@@ -107,6 +111,17 @@ class StackCollapse(Scene):
             "{comes/come} to rest (others at rest)< {others.pose}>< on {others.support}>.",
         ),
     )
+
+
+BRIDGE_LOSES = ((1,), (2,), (3,), (1, 2), (1, 3), (2, 3))
+"""A pillar, the plank, or two of the three at once."""
+
+
+def _lower(count: int) -> Iterator[tuple[int, ...]]:
+    """One or two of a tower, whatever still has something on top that comes down."""
+    for number in range(1, count):
+        yield (number,)
+        yield from ((number, other) for other in range(number + 1, count))
 
 
 def _stands(_: ObjectAsset, shape: Shape) -> bool:

@@ -26,7 +26,7 @@ COLORS = {
 class Tension(Scene):
     """One post is drawn away along its rail: what is held between the posts gets longer and thinner, or tears."""
 
-    stretch: Range = (1.6, 2.3)
+    stretch: Range = (1.3, 2.3)
     """Length after over length before."""
     snap_probability: float = 0.2
     """How often a rubber band that is already stretched tears instead."""
@@ -47,14 +47,15 @@ class Tension(Scene):
         if snaps:
             view = replace(view, elevation_rad=view.elevation_rad + 0.2)
         kind = "band" if snaps else draw.choice(("band", "band", "spring", "round"))
-        stretch = draw.uniform(self.stretch)
+        low, high = self.stretch
+        stretch = draw.uniform(((low + high) / 2, high)) if snaps else draw.event.uniform(self.stretch)
         rest = draw.uniform((0.085, 0.12))
         height, depth, plate = draw.uniform((0.07, 0.095)), 0.034, 0.012
         color = draw.choice(sorted(COLORS))
         start = stretch * rest if snaps else rest
         width, inputs = (
             draw.uniform((0.02, 0.032)),
-            {"rest_m": rest, "end_m": stretch * rest, "torn_at": draw.uniform((0.4, 0.6))},
+            {"rest_m": rest, "end_m": stretch * rest, "torn_at": draw.event.uniform((0.3, 0.7))},
         )
         if kind == "spring":
             coil, turns = draw.uniform((0.011, 0.016)), float(draw.integer((13, 19)))
@@ -105,8 +106,8 @@ class Tension(Scene):
             ),
         )
         post = models.make("pull_post", height_m=height - plate, width_m=width + 0.03, depth_m=depth, collar_m=collar)
-        # The left post stays where it is; the middle of the way that the right one goes is above the origin.
-        whole = stretch * rest
+        # The left post stays where it is; the middle of the longest way that the right one can go is above the origin.
+        whole = stretch * rest if snaps else high * rest
         fixed, moving = -whole / 2, -whole / 2 + start
         back = quat(quat_multiply(around, quat_from_axis_angle((0, 0, 1), np.pi)))
 

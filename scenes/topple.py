@@ -24,23 +24,30 @@ class Topple(Scene):
     claims = ("actor toppled", "actor at rest")
 
     def sample(self, draw: Draw) -> SceneSpec:
-        heading = draw.angle()
-        view = draw.view(across_rad=heading, elevation_deg=(10.0, 30.0), margin=(0.2, 0.36))
+        facing = draw.angle()
+        view = draw.view(across_rad=facing, elevation_deg=(10.0, 30.0), margin=(0.2, 0.36))
         yaw = draw.angle()
         asset = draw.object(
-            size_m=(0.07, 0.4), where=lambda a, shape: a.size_m[2] > 0.06 and _tips(shape, heading - yaw)
+            size_m=(0.07, 0.4),
+            where=lambda a, shape: (
+                a.size_m[2] > 0.06 and _tips(shape, facing - yaw) and _tips(shape, facing + np.pi - yaw)
+            ),
         )
+        heading = facing + draw.event.choice((0.0, np.pi)) + draw.event.uniform((-0.4, 0.4))
         rise, tilt = draw.shape(asset).tipping(heading - yaw)
         height = draw.shape(asset).support().height_m
-        edge, top = height * np.tan(tilt), asset.bounds_m[1][2] * draw.uniform((0.6, 0.9))
+        edge, top = height * np.tan(tilt), asset.bounds_m[1][2] * draw.event.uniform((0.6, 0.9))
         # About the edge L = J (h + top), and the energy L² / 2I must lift the centre of mass over it.
         extent = asset.size_m[2] ** 2 + min(asset.size_m[:2]) ** 2
         about_edge = asset.mass_kg * (extent / 12 + height**2 + edge**2)
-        impulse = draw.uniform(self.strength) * np.sqrt(2 * about_edge * asset.mass_kg * 9.81 * rise) / (height + top)
+        impulse = (
+            draw.event.uniform(self.strength) * np.sqrt(2 * about_edge * asset.mass_kg * 9.81 * rise) / (height + top)
+        )
         actor = draw.body(asset, 1, role="actor", yaw_rad=yaw)
         bodies = [actor]
-        fallen = vec3(0.8 * asset.size_m[2] * direction(heading))
-        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=(fallen,))
+        # It may fall either way.
+        fallen = [vec3(side * 0.8 * asset.size_m[2] * direction(facing)) for side in (-1.0, 1.0)]
+        bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=fallen)
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(impulse * direction(heading)), point_m=(0.0, 0.0, top))
         return draw.spec(self.name, bodies, camera=view, events=(push,))
 

@@ -53,7 +53,8 @@ class Torsion(Scene):
         thick = width if kind != "flat" else (0.0016 if stuff == "plastic" else draw.uniform((0.008, 0.011)))
         reach = np.hypot(width, thick) / 2
         most = LARGEST_SHEAR[stuff] * length / (thick if kind == "flat" else reach)
-        twist = np.radians(min(draw.uniform(self.twist_deg), np.degrees(0.95 * most))) * draw.choice((-1.0, 1.0))
+        low, high = (min(degrees, float(np.degrees(0.95 * most))) for degrees in self.twist_deg)
+        twist = np.radians(draw.event.uniform((low, high))) * draw.event.choice((-1.0, 1.0))
         color = draw.choice(sorted(COLORS))
         main, second = COLORS[color]
         made = {"rubber": palette.rubber, "foam": _foam, "plastic": palette.plastic}[stuff]

@@ -32,7 +32,7 @@ class Turn(Scene):
         asset = draw.object(size_m=(0.08, 0.32), where=lambda a, shape: _has_sides(a) and _stands(shape))
         bodies = [draw.body(asset, 1, role="actor")]
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
-        turn = draw.choice((-1.0, 1.0)) * draw.uniform(self.turn_deg)
+        turn = draw.event.choice((-1.0, 1.0)) * draw.event.uniform(self.turn_deg)
         return draw.spec(
             self.name, bodies, camera=view, duration_s=1.0, end_state="steady", inputs=(("turn_deg", turn),)
         )

@@ -29,7 +29,7 @@ DEPOSITS = ((1.5, "rust"), (2.5, "green patina"), (3.5, "dark grime and lichen")
 class Weathering(Scene):
     """Something has stood in wind and rain for years: rust, patina, lichen or grey wood covers part of it."""
 
-    share: Range = (0.35, 0.85)
+    share: Range = (0.2, 0.9)
     """Of the surface that is covered in the end."""
     catalogue_probability: float = 0.15
     """How often a metal thing of the catalogue rusts."""
@@ -43,7 +43,7 @@ class Weathering(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         view = draw.view(elevation_deg=(16.0, 38.0), margin=(0.1, 0.24))
-        share = draw.uniform(self.share)
+        share = draw.event.uniform(self.share)
         kind = draw.choice(("iron", "iron", "iron", "iron", "bronze", "bronze", "stone", "wood"))
         actor, deposit = self.actor(draw, kind, view.azimuth_rad)
         bodies = [actor, *draw.bystanders([actor], draw.integer(self.num_bystanders), view=view)]

@@ -385,15 +385,17 @@ def preview(
 
 
 @cli.command()
-def doctor() -> int:
+@click.argument("checks", nargs=-1, metavar="[CHECK]...")
+def doctor(checks: tuple[str, ...]) -> int:
     """Check this machine.
 
-    One line for each thing that simgen needs, with a remedy where it is missing.
+    One line for each thing that `simgen generate` needs, with a remedy where it is missing; or for those named, such as
+    render, which makes a picture that is known beforehand, or train.
     """
-    from simgen.doctor import examine
+    from simgen.doctor import GENERATE, examine
 
     failed = 0
-    for finding in examine():
+    for finding in examine(checks or GENERATE):
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<10} {finding.detail}")
         if not finding.ok:
             failed += 1

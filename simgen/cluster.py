@@ -504,9 +504,11 @@ class _Driver:
             enough = self.limits.timeouts if failure == "timeout" else self.limits.strikes
             if self.strikes[sample.key] >= enough:
                 reason = f"{_REASONS[failure]}, the last of {enough} times"
-                mark = _quarantined(self.folder, sample, failure, reason)
-                set_aside(self.folder, mark, log or str(error))
-                self.holes[sample.key] = mark
+                # A family is made at once: whoever asks for another member dies of the same.
+                for one in (s for s in shard.samples if s.family == sample.family):
+                    mark = _quarantined(self.folder, one, failure, reason)
+                    set_aside(self.folder, mark, log or str(error))
+                    self.holes[one.key] = mark
         self.waiting.appendleft(shard)
 
 

@@ -9,17 +9,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from simgen.archives import default_cache
+from simgen.errors import UnknownName
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
 _EXTRA = "pip install 'simgen[generate]'"
-_LIBRARIES = (
-    "on Debian or Ubuntu: apt-get install libxi6 libxxf86vm1 libxfixes3 libxrender1 libgl1 libsm6 libxkbcommon0"
-)
+_TRAIN_EXTRA = "pip install 'simgen[train]'"
+_LIBRARIES = "on Debian or Ubuntu: apt-get install libxi6 libxfixes3 libxrender1 libgl1 libsm6 libxkbcommon0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +30,6 @@ class Finding:
     ok: bool
     detail: str
     remedy: str = ""
-
-
-def examine() -> Iterator[Finding]:
-    """Everything that `simgen generate` relies on, the cheap things first."""
-    yield _python()
-    yield _packages()
-    yield _cores()
-    yield _memory()
-    yield _shared_memory()
-    yield _disk()
-    yield _cache()
-    yield _uv()
-    yield _try("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}")
-    yield _try("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}")
-    yield _try("ray", _RAY, remedy=f"Ray must start on this machine: {_EXTRA}; is something blocking local ports?")
 
 
 _PHYSICS = """
@@ -81,6 +66,21 @@ with local_ray(1):
     assert ray.get(ray.remote(lambda: 2 + 2).remote()) == 4
     took = time.perf_counter() - began
 print(f"Ray {ray.__version__} started and ran a task, {took:.1f} s")
+"""
+
+
+_TRAIN = """
+import time
+began = time.perf_counter()
+import numpy as np, torch, diffusers
+from simgen.train.base import device_of, load_base
+from simgen.train.edit import edit
+device = device_of(None)
+base = load_base("tiny:qwen", dtype=torch.float32, device=device)
+grey = np.full((64, 64, 3), 128, np.uint8)
+assert edit(base, grey, "Drop the mug.", steps=2, generator=torch.Generator().manual_seed(0)).shape == grey.shape
+print(f"torch {torch.__version__} and diffusers {diffusers.__version__} edit a picture on {device}, "
+      f"{time.perf_counter() - began:.1f} s")
 """
 
 
@@ -172,3 +172,32 @@ def _uv() -> Finding:
     """Under `uv run` Ray would start every worker through uv; simgen turns that off before Ray is imported."""
     inside = "UV" in os.environ or "UV_RUN_RECURSION_DEPTH" in os.environ
     return Finding(name="uv", ok=True, detail="run by uv; Ray's hook for that is off" if inside else "not run by uv")
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {
+    "python": _python,
+    "packages": _packages,
+    "cores": _cores,
+    "memory": _memory,
+    "shm": _shared_memory,
+    "disk": _disk,
+    "cache": _cache,
+    "uv": _uv,
+    "physics": lambda: _try("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}"),
+    "render": lambda: _try("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}"),
+    "ray": lambda: _try(
+        "ray", _RAY, remedy=f"Ray must start on this machine: {_EXTRA}; is something blocking local ports?"
+    ),
+    "train": lambda: _try("train", _TRAIN, remedy=f"torch and diffusers must load and run: {_TRAIN_EXTRA}"),
+}
+"""By name, the cheap things first."""
+GENERATE = tuple(name for name in CHECKS if name != "train")
+
+
+def examine(names: Collection[str] = GENERATE) -> Iterator[Finding]:
+    """What was asked for; without a word, everything that `simgen generate` relies on."""
+    for name in names:
+        if name not in CHECKS:
+            raise UnknownName("check", name, CHECKS)
+    for name in names:
+        yield CHECKS[name]()

@@ -47,20 +47,26 @@ def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Flo
     return np.asarray(track.position_m[index] + turned, dtype=float)
 
 
-def frame_camera(framing: Framing, rollout: Rollout, shapes: Shapes, *, width: int, height: int) -> Camera:
-    """The nearest camera in that direction that holds every subject at the start and at the end.
-
-    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
-    the nearest place is found without a search: the depth is the smaller of what width and height allow.
-    """
+def frame_camera(framing: Framing, shapes: Shapes, *rollouts: Rollout, width: int, height: int) -> Camera:
+    """The nearest camera in that direction that holds every subject at the start and at the end of each rollout."""
     cloud = np.concatenate(
         [
             points_at(rollout, shapes, body_id, index)
+            for rollout in rollouts
             for body_id in subject_ids(rollout)
             for index in (rollout.start_index, rollout.end_index)
             if rollout.visible(body_id, index)
         ]
     )
+    return camera_around(framing, cloud, width=width, height=height)
+
+
+def camera_around(framing: Framing, cloud: Floats, *, width: int = 512, height: int = 512) -> Camera:
+    """The nearest camera in that direction that holds all points [N, 3].
+
+    Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
+    the nearest place is found without a search: the depth is the smaller of what width and height allow.
+    """
     toward = direction(framing.azimuth_rad, framing.elevation_rad)
     axes = look_at(toward, (0, 0, 0))
     local = cloud @ axes
@@ -91,7 +97,7 @@ def framed(rollout: Rollout, mesh_of: Callable[[Body], Mesh], also: Collection[i
     shapes = {body.id: Shape.from_parts((mesh_of(body).vertices_m,)) for body in rollout.spec.bodies}
     roles = tuple(replace(b, role="affected") if b.id in also else b for b in rollout.spec.bodies)
     widened = replace(rollout, spec=replace(rollout.spec, bodies=roles))
-    camera = frame_camera(rollout.spec.camera, widened, shapes, width=512, height=512)
+    camera = frame_camera(rollout.spec.camera, shapes, widened, width=512, height=512)
     return replace(rollout, spec=replace(rollout.spec, camera=camera))
 
 

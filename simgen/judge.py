@@ -186,6 +186,14 @@ def judge_picture(
     )
 
 
+def judge_distinct(end: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]]) -> tuple[Gate, ...]:
+    """Of a family: whether this end [H, W, 3] is to be told from each of the others."""
+    if not others:
+        return ()
+    apart = [np.abs(end.astype(np.int16) - other).max(axis=-1) > 8 for other in others]
+    return (_at_least("family_distinct", min(float(a.mean()) for a in apart), CHANGE_LIMIT),)
+
+
 def exposure_ev(looks: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
     """Stops by which linear light is scaled, the same for both frames; from (luminance [H, W], subject [H, W]) of each.
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,22 @@ class SampleId:
     """Its name in the data set: letters, digits, dashes."""
     scene: str
     split: Split
+    family_size: int = 1
+    """So many samples, from a multiple of it on, begin with the same picture."""
+
+    @property
+    def family(self) -> int:
+        """Number of its family."""
+        return self.index // self.family_size
+
+    @property
+    def member(self) -> int:
+        """Its place in the family."""
+        return self.index % self.family_size
+
+    def at(self, index: int) -> "SampleId":
+        """Another member of the family, by its number."""
+        return replace(self, index=index, key=_key(self.scene, index))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +99,17 @@ class Plan:
 
 
 def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:
-    """What sample `index` is: O(1), and the same for every n."""
-    at = (index * _GOLDEN_STEP + _walk_start(seed)) % _CIRCLE / _CIRCLE * sum(c.weight for c in recipe.scenes)
+    """What sample `index` is: O(1), and the same for every n. Scene and split are those of its family."""
+    family = index // recipe.family
+    at = (family * _GOLDEN_STEP + _walk_start(seed)) % _CIRCLE / _CIRCLE * sum(c.weight for c in recipe.scenes)
     reached = 0.0
     for choice in recipe.scenes:
         reached += choice.weight
         if at < reached:
             break
     scene = choice.name
-    split: Split = "test" if index % 10 == _test_place(seed, index // 10) else "train"
-    return SampleId(index=index, key=f"{scene.replace('_', '-')}-{index:06d}", scene=scene, split=split)
+    split: Split = "test" if family % 10 == _test_place(seed, family // 10) else "train"
+    return SampleId(index=index, key=_key(scene, index), scene=scene, split=split, family_size=recipe.family)
 
 
 def make_plan(
@@ -111,6 +128,8 @@ def make_plan(
         raise UsageError(f"--shard-size must be at least 1; got {shown(shard_size)}")
     # Two workers share even eight samples, ten thousand make a thousand jobs, a kill costs minutes.
     size = shard_size or min(max(math.ceil(n / 1000), 4), 128)
+    # A family is made at once, so it goes into one shard.
+    size = math.ceil(size / recipe.family) * recipe.family
     if n > MOST_SHARDS * size:
         raise UsageError(f"--shard-size must be at least {math.ceil(n / MOST_SHARDS)} for {n} samples; got {size}")
     by_split: dict[Split, list[SampleId]] = {"train": [], "test": []}
@@ -163,6 +182,10 @@ def check_same(folder: Path, plan: Plan) -> None:
     )
 
 
+def _key(scene: str, index: int) -> str:
+    return f"{scene.replace('_', '-')}-{index:06d}"
+
+
 @functools.lru_cache(maxsize=64)
 def _walk_start(seed: int) -> int:
     return int(np.random.default_rng([seed]).integers(0, _CIRCLE, dtype=np.uint64))
@@ -170,7 +193,7 @@ def _walk_start(seed: int) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _test_place(seed: int, block: int) -> int:
-    """Which of the ten samples of a block is held out."""
+    """Which of the ten families of a block is held out."""
     return int(np.random.default_rng([seed, block]).integers(10))
 
 

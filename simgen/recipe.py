@@ -37,6 +37,9 @@ _TRAINING = "train_"
 """What the names of recipes in `pipelines/` begin with that are not for generating."""
 
 
+MAX_FAMILY = 64
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneChoice:
     """One scene of the mix; `parameters` holds every one of them, as plain YAML values."""
@@ -74,7 +77,9 @@ class Recipe:
     render: Render = Render()
     assets: AssetChoice = AssetChoice()
     max_attempts: int = 12
-    """Attempts at one sample before it is given up as rejected."""
+    """Attempts at one sample, or one family, before it is given up as rejected."""
+    family: int = 1
+    """So many samples begin with the same picture, and something else happens in each."""
     scene_folders: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
@@ -89,6 +94,7 @@ class Recipe:
                 "builtin": self.assets.builtin,
             },
             "max_attempts": self.max_attempts,
+            "family": self.family,
             "scene_folders": list(self.scene_folders),
         }
 
@@ -208,17 +214,23 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
     name = values["name"]
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {shown(name)}")
-    attempts = values.get("max_attempts", 12)
-    if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= 1000:
-        raise UsageError(f"{where}: max_attempts must be a whole number from 1 to 1000; got {shown(attempts)}")
+    attempts = _whole(values.get("max_attempts", 12), 1000, f"{where}: max_attempts")
+    family = _whole(values.get("family", 1), MAX_FAMILY, f"{where}: family")
     return Recipe(
         name=name,
-        scenes=_scenes(values["scenes"], where, check_scenes),
+        scenes=_scenes(values["scenes"], where, check_scenes, family),
         render=_render(values.get("render", {}), f"{where}: render"),
         assets=_assets(values.get("assets", {}), f"{where}: assets"),
         max_attempts=attempts,
+        family=family,
         scene_folders=_texts(values.get("scene_folders", []), f"{where}: scene_folders"),
     )
+
+
+def _whole(value: Any, most: int, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise UsageError(f"{where} must be a whole number from 1 to {most}; got {shown(value)}")
+    return value
 
 
 def _recipe_path(name: str) -> Path | None:
@@ -270,12 +282,18 @@ def _place_free(manifest: str) -> str:
     return Path(manifest).name if Path(manifest).is_absolute() else manifest
 
 
-def _scenes(value: Any, where: str, check: bool) -> tuple[SceneChoice, ...]:
+def _scenes(value: Any, where: str, check: bool, family: int) -> tuple[SceneChoice, ...]:
     choices = []
     for name, weight, parameters in _each_scene(mapping(value, f"{where}: scenes"), where):
         if check:
             built = scene.build(name, parameters, where=where)
             parameters = {f.name: _plain(getattr(built, f.name)) for f in dataclasses.fields(built)}  # type: ignore[arg-type]
+            if family > 1 and weight > 0 and not built.families:
+                if name not in value:
+                    continue  # of a group
+                raise UsageError(
+                    f"{where}: {name} has one event only and no families; set family to 1 or scenes.{name}.weight to 0"
+                )
         elif not re.fullmatch(r"[a-z][a-z0-9_]{0,80}", name):
             raise UsageError(f"{where}: {shown(name)} is no name of a scene: lower case letters, digits, underscores")
         if weight > 0:

@@ -115,6 +115,8 @@ SCHEMA: Mapping[str, Node] = {
     "split": _text("`train` or `test`"),
     "seed": _int("seed of the data set"),
     "index": _int("number of the sample in the plan"),
+    "family": _int("number of its family: samples that begin with the same picture; the index where each is alone"),
+    "member": _int("its place in the family, from 0"),
     "attempt": _int("how many attempts were rejected before this one"),
     "instructions": {
         "superficial": _text("what to do"),
@@ -215,6 +217,8 @@ class Identity:
     split: Split
     seed: int
     index: int
+    family: int
+    member: int
     attempt: int
     fingerprint: str
     simgen_version: str
@@ -264,6 +268,8 @@ def make_record(
         "split": identity.split,
         "seed": identity.seed,
         "index": identity.index,
+        "family": identity.family,
+        "member": identity.member,
         "attempt": identity.attempt,
         "instructions": dataclasses.asdict(instructions),
         "bodies": [_body(body, rollout, catalog) for body in spec.bodies],

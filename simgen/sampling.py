@@ -23,6 +23,7 @@ from simgen.types import (
     Light,
     Model,
     ObjectAsset,
+    Push,
     Quat,
     SceneSpec,
     Split,
@@ -62,11 +63,21 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The random draws of one attempt at one sample."""
+    """The random draws of one attempt at one sample.
+
+    What happens is drawn from `event`: which way it is pushed and how hard, what colour the light gets. In a family of
+    samples all else is drawn alike, so nothing of it, not even whether it is drawn, may depend on what `event` gave.
+    """
 
     rng: np.random.Generator
     catalog: Catalog
     split: Split
+    event_rng: np.random.Generator | None = None
+
+    @property
+    def event(self) -> "Draw":
+        """Draws of what happens; the others are of what is there."""
+        return replace(self, rng=self.event_rng or self.rng)
 
     # Numbers
 
@@ -194,6 +205,13 @@ class Draw:
             "substance": substance,
         }
         return Body(**(values | overrides))
+
+    def throw(self, body: Body, speed_mps: tuple[float, float], *, view: Framing) -> Push:
+        """A push that sends a body to the left or the right of the picture and, off its centre, makes it spin."""
+        heading = view.azimuth_rad + self.choice((-1.0, 1.0)) * np.pi / 2 + self.uniform((-0.5, 0.5))
+        impulse = body.mass_kg * self.uniform(speed_mps) * direction(heading)
+        lever = self.uniform((-0.25, 0.25)) * min(body.size_m)
+        return Push(time_s=0.0, body=body.id, impulse_ns=vec3(impulse), point_m=(0.0, 0.0, lever))
 
     def color(self, *hexes: str) -> str:
         """One of these colours."""

@@ -70,6 +70,8 @@ class Scene:
     """Largest share of the picture that may change; 1 for what changes the light of the whole room."""
     brightness: ClassVar[Range] = (0.2, 0.72)
     """Mean display luminance of the start picture, 0 to 1."""
+    families: ClassVar[bool] = True
+    """Whether more than one thing can happen to the same start."""
     contrast: ClassVar[float] = 6.0
     """Least colour difference (CIE76) of the subject and what is around it; less for what one looks through."""
 

@@ -228,6 +228,8 @@ def nudge_sample(
             split=planned.split,
             seed=seed,
             index=planned.index,
+            family=planned.family,
+            member=planned.member,
             attempt=planned.index % 2,
             fingerprint=fingerprint,
             simgen_version="0.1.0",

@@ -32,9 +32,17 @@ class Wardrobe:
         self._meshes: dict[int, tuple[Mesh, Any]] = {}
         self._materials: dict[tuple[int, Any], Any] = {}
         self._own: dict[int, list[Any]] = {}
+        self._geometry: dict[int, Any] = {}
+        """Of each body, as the spec has it; like `_own`, its materials."""
+        self._changed: set[int] = set()
 
     def dress(self, body: Body, thing: Any) -> None:
         """Give a body its geometry and its materials as the spec has them."""
+        self._dress(body, thing)
+        self._own[body.id] = [slot.material for slot in thing.material_slots]
+        self._geometry[body.id] = thing.data
+
+    def _dress(self, body: Body, thing: Any) -> None:
         if body.model is not None:
             self._dress_model(body, thing, models.build(body.model), {})
             return
@@ -53,12 +61,17 @@ class Wardrobe:
         if body.fields:
             thing.data = thing.data.copy()
             add_fields(thing.data, body.fields)
-        self._own[body.id] = [slot.material for slot in thing.material_slots]
 
     def change(self, body: Body, thing: Any, mesh: Mesh | None, materials: Mapping[str, Material]) -> None:
-        """The geometry and the materials that change, as they are now; nothing where none does."""
+        """The geometry and the materials that change, as they are now; those of the spec where none does."""
         if mesh is None and not materials:
+            # In another member of a family it did.
+            if body.id in self._changed:
+                thing.data = self._geometry[body.id]
+                set_materials(thing, *self._own[body.id])
+                self._changed.remove(body.id)
             return
+        self._changed.add(body.id)
         if body.model is not None:
             self._dress_model(body, thing, mesh or models.build(body.model), materials)
             return

@@ -25,18 +25,23 @@ def scratched(
     width_mm: float = 0.7,
     bundle: float = 0.5,
     cross: float = 0.2,
+    hand: float = 0.0,
 ) -> Mesh:
     """A plate, a box, a car's panel, a phone, a block or a lid with `strokes` scratches.
 
     Slots: those of the thing, `groove`, and `graze` for the shallow ones. `bundle`: share of the strokes that run side
     by side in a few swipes;
     `cross`: spread of the directions, 1 every way; `wear`: fine marks that are there anyway, as a share of the strokes.
-    The strokes of fewer are the first of those of more.
+    The strokes of fewer are the first of those of more. Another `hand` draws other strokes on the same thing.
     """
     bodies, patches = thing(variant, width_m, height_m)
     fine = np.random.default_rng(int(rng.integers(1 << 30)))
     swipes = _swipes(rng, cross)
-    rows = [_stroke(rng, patches, swipes, bundle, width_mm) for _ in range(int(strokes))]
+    tool, ways = rng, swipes
+    if hand:
+        tool = np.random.default_rng(int(hand))
+        ways = _swipes(tool, cross)
+    rows = [_stroke(tool, patches, ways, bundle, width_mm) for _ in range(int(strokes))]
     rows += [_stroke(fine, patches, swipes, 0.0, 0.22 * width_mm, longest=0.35) for _ in range(int(wear))]
     ribbons = [ribbon for row in rows for ribbon in row]
     kinds = ((slot, [one for one in ribbons if one.slot == slot]) for slot in ("groove", "graze"))

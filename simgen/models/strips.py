@@ -43,10 +43,11 @@ def along(line: Floats, up: Floats, section: Floats) -> Floats:
 
 
 def bent_line(
-    variant: str, length_m: float, before_m: float, beyond_m: float, load_ratio: float
+    variant: str, length_m: float, before_m: float, beyond_m: float, load_ratio: float, load_at: float = 0.5
 ) -> tuple[Floats, Floats, Floats]:
     """Distance along, points (x, z) and slope of a strip's middle line. `cantilever`: clamped for x < 0, loaded at
-    `length_m`; `supported`: on bearers `length_m` apart about x = 0, loaded in the middle, with its ends beyond."""
+    `length_m`; `supported`: on bearers `length_m` apart about x = 0, with its ends beyond, loaded `load_at` of the way
+    from the first to the second."""
     if variant == "cantilever":
         out, below, angle = (
             beams.cantilever(load_ratio) if load_ratio > 0 else (np.linspace(0, 1, 121), np.zeros(121), np.zeros(121))
@@ -57,28 +58,26 @@ def bent_line(
         z = np.concatenate([[0.0], z, [z[-1] + beyond_m * np.sin(slope[-1])]])
         slope = np.concatenate([[0.0], slope, [slope[-1]]])
         return np.concatenate([[-before_m], way, [length_m + beyond_m]]), np.column_stack([x, z]), slope
-    half, out, above, angle = (
-        beams.supported(load_ratio) if load_ratio > 0 else (0.5, np.linspace(0, 0.5, 121), np.zeros(121), np.zeros(121))
-    )
+    way, out, above, angle = beams.supported(load_ratio, load_at)
     # The strip is as long as when it lay straight: what is drawn in over the bearers is missing at its ends.
-    rest = length_m / 2 + beyond_m - half * length_m
-    x, z = out * length_m, (above - above[-1]) * length_m
-    x = np.append(x, x[-1] + rest * np.cos(angle[-1]))
-    z = np.append(z, z[-1] + rest * np.sin(angle[-1]))
-    slope = np.append(angle, angle[-1])
-    way = np.append(np.linspace(0.0, half * length_m, len(out)), length_m / 2 + beyond_m)
-    both = np.concatenate([np.column_stack([-x, z])[:0:-1], np.column_stack([x, z])])
-    return np.concatenate([-way[:0:-1], way]), both, np.concatenate([-slope[:0:-1], slope])
+    over = [length_m * load_at - float(np.interp(load_at, out, way)) * length_m + beyond_m]
+    over.append(length_m * (1.0 + 2 * beyond_m / length_m - way[-1]) - over[0])
+    x, z = (out - 0.5) * length_m, above * length_m
+    ends = [np.array([np.cos(angle[k]), np.sin(angle[k])]) * reach for k, reach in zip((0, -1), over, strict=True)]
+    x = np.concatenate([[x[0] - ends[0][0]], x, [x[-1] + ends[1][0]]])
+    z = np.concatenate([[z[0] - ends[0][1]], z, [z[-1] + ends[1][1]]])
+    places = np.concatenate([[-over[0]], way * length_m, [way[-1] * length_m + over[1]]]) - length_m / 2
+    return places, np.column_stack([x, z]), np.concatenate([angle[:1], angle, angle[-1:]])
 
 
 @model("strip")
 def strip(
     *, rng: np.random.Generator, variant: str = "cantilever", length_m: float, before_m: float = 0.0, beyond_m: float,
-    width_m: float, thickness_m: float, load_ratio: float = 0.0, marks: float = 0.0,
+    width_m: float, thickness_m: float, load_ratio: float = 0.0, load_at: float = 0.5, marks: float = 0.0,
 ) -> Mesh:  # fmt: skip
     """A strip whose middle line at the clamp, or at the bearers, is at z = 0; see `bent_line`. With `marks` it is a
     ruler, with a stroke at every half centimetre. Slots: strip, ink."""
-    way, points, slope = bent_line(variant, length_m, before_m, beyond_m, load_ratio)
+    way, points, slope = bent_line(variant, length_m, before_m, beyond_m, load_ratio, load_at)
     line = np.column_stack([points[:, 0], np.zeros(len(points)), points[:, 1]])
     up = np.column_stack([-np.sin(slope), np.zeros(len(slope)), np.cos(slope)])
     body = loft(along(line, up, flat_section(width_m, thickness_m)), slot="strip")

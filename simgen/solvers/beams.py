@@ -40,18 +40,33 @@ def _bent(load_ratio: float, curvature: float, num: int) -> Floats:
     return np.array(rows)
 
 
-def supported(load_ratio: float, *, num: int = 120) -> tuple[float, Floats, Floats, Floats]:
-    """A bar that lies on two supports a span apart with a weight in its middle, `load_ratio` being P S² / (E I): the
-    length of bar from the middle to a support, and from the middle outwards how far out and how far above the middle
-    and at what angle its points are; in spans and radians. It slides on its supports, which push straight up."""
-    half = 0.5
-    for _ in range(30):
-        out, above, angle = cantilever(load_ratio / 2 * half**2, num=num)
-        after = 0.5 / float(out[-1])
-        if abs(after - half) < 1e-10:
+def supported(load_ratio: float, share: float = 0.5, *, num: int = 240) -> tuple[Floats, Floats, Floats, Floats]:
+    """A bar that lies on two supports a span apart with a weight on it that share of the span from the first,
+    `load_ratio` being P S² / (E I): how far along the bar, out and above the supports and at what angle its points are
+    from the first support to the second; in spans and radians. It slides on its supports, which push straight up, so
+    that the moment in it depends only on how far out one is."""
+    even = np.linspace(0.0, 1.0, num + 1)
+    out, length = even, 1.0
+    angle = above = np.zeros(num + 1)
+    for _ in range(60):
+        moment = load_ratio * np.where(out < share, (1.0 - share) * out, share * (1.0 - out))
+        turned = length * _summed(moment, even)
+        # The first angle is the one for which it comes down on the second support.
+        low, high = -turned[-1], 0.0
+        for _ in range(50):
+            first = (low + high) / 2
+            low, high = (first, high) if _summed(np.sin(first + turned), even)[-1] < 0 else (low, first)
+        angle = (low + high) / 2 + turned
+        before, length = length, 1.0 / float(_summed(np.cos(angle), even)[-1])
+        out, above = (length * _summed(of(angle), even) for of in (np.cos, np.sin))
+        if abs(length - before) < 1e-12:
             break
-        half = after
-    return half, out * half, above * half, angle
+    return length * even, out, above, angle
+
+
+def _summed(values: Floats, at: Floats) -> Floats:
+    """The integral from the first place to each."""
+    return np.concatenate([[0.0], np.cumsum(np.diff(at) * (values[1:] + values[:-1]) / 2)])
 
 
 def cantilever_deflection_m(load_n: float, length_m: float, young_pa: float, second_moment_m4: float) -> float:
@@ -59,9 +74,12 @@ def cantilever_deflection_m(load_n: float, length_m: float, young_pa: float, sec
     return load_n * length_m**3 / (3 * young_pa * second_moment_m4)
 
 
-def supported_deflection_m(load_n: float, span_m: float, young_pa: float, second_moment_m4: float) -> float:
-    """Of the middle, for small loads: P S³ / (48 E I)."""
-    return load_n * span_m**3 / (48 * young_pa * second_moment_m4)
+def supported_deflection_m(
+    load_n: float, span_m: float, young_pa: float, second_moment_m4: float, share: float = 0.5
+) -> float:
+    """Where the load is, that share of the span from a support, for small loads: P a² b² / (3 E I S)."""
+    ways = share * (1.0 - share) * span_m**2
+    return load_n * ways**2 / (3 * young_pa * second_moment_m4 * span_m)
 
 
 def rectangle_m4(width_m: float, thickness_m: float) -> float:

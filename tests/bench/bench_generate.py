@@ -102,10 +102,12 @@ def _run(options: argparse.Namespace, part: str) -> None:
 
 def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
     """One pair of each scene by simgen: PNG files, costs, and what the others need to repeat it."""
-    folder = _folder(options, size, quality)
+    from simgen.engine import cycles
+
+    folder, inside = _folder(options, size, quality), _Timer()
+    cycles._shoot_in_memory = inside.around(cycles._shoot_in_memory)
     maker = _maker(options, size, quality)
-    renderer, inside = maker.renderer, _Timer()
-    renderer._shoot = inside.around(renderer._shoot)
+    assert maker.renderer._shoot is cycles._shoot_in_memory
     cpu, wall, stages, made, index = [], [], {}, [], 0
     while len(made) < options.scenes:
         planned = sample_id(maker.recipe, seed=maker.seed, index=index)
@@ -192,7 +194,7 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
 
     from simgen.engine.cycles import _aim, _lamps, _set_light
     from simgen.engine.dress import Wardrobe
-    from simgen.engine.stages import build_environment, build_stage
+    from simgen.engine.stages import build_environment, build_stage, read_probe
     from simgen.engine.world import build_world
     from simgen.types import STAGE_ID
 
@@ -214,7 +216,8 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
             asset.position, asset.quaternion = track.position_m[index], track.quaternion[index]
             asset.keyframe_insert("position", frame)
             asset.keyframe_insert("quaternion", frame)
-    probe = maker.renderer._probe(spec.environment.asset)
+    ref = spec.environment.asset
+    probe = read_probe(maker.catalog.environment_path(ref)) if ref else None
     bpy.context.scene.world = bpy.data.worlds.new("sky")
     build_environment(bpy.context.scene.world, spec.environment, probe)
     build_stage(spec, maker.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
@@ -246,7 +249,6 @@ def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
             recipe.assets,
             objects=tuple(str(Path(a).resolve()) for a in options.assets),
             environments=tuple(str(Path(a).resolve()) for a in options.hdri),
-            builtin=not options.assets,
         ),
     )
     return Maker(recipe, seed=0)

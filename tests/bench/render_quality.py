@@ -117,7 +117,7 @@ def still_life(catalog: Catalog, number: int, size: int) -> tuple[Rollout, Camer
         work_j=0.0,
     )
     shapes = {body.id: body_shape(body, catalog.shape(body.asset)) for body in bodies}
-    return rollout, frame_camera(view, rollout, shapes, width=size, height=size)
+    return rollout, frame_camera(view, shapes, rollout, width=size, height=size)
 
 
 def busiest(picture: NDArray[np.uint8], subject: NDArray[np.bool_]) -> list[tuple[int, int]]:

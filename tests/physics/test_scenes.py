@@ -102,5 +102,5 @@ def shapes_of(rollout: Rollout) -> dict[int, Shape]:
 def camera_of(rollout: Rollout) -> Camera:
     camera = rollout.spec.camera
     if isinstance(camera, Framing):
-        return frame_camera(camera, rollout, shapes_of(rollout), width=512, height=512)
+        return frame_camera(camera, shapes_of(rollout), rollout, width=512, height=512)
     return camera

@@ -26,7 +26,7 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well() -> None:
         rollout = _with_roles(rollout, judge.changed_bodies(rollout))
         shapes, camera = maker._shapes(rollout.spec.bodies), rollout.spec.camera
         if isinstance(camera, Framing):
-            camera = frame_camera(camera, rollout, shapes, width=256, height=256)
+            camera = frame_camera(camera, shapes, rollout, width=256, height=256)
         scene = maker.scenes["pisa_fall"]
         foreseen = judge.first_reject(judge.foresee_view(rollout, camera, shapes, scene, width=256, height=256))
         if foreseen is None:

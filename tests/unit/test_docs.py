@@ -2,10 +2,12 @@
 
 import inspect
 import re
+from collections import Counter
 from pathlib import Path
 
 from simgen import language, scene
 from simgen.recipe import load_scenes
+from simgen.settings import read_yaml
 from simgen.taxonomy import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +49,10 @@ def test_the_readme_counts_scenes_and_transitions() -> None:
     own = [c for c in scene.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
     covered = {number for cls in own for number in cls.types}
     assert f"{len(own)} scenes show {len(covered)} of the {len(TRANSITIONS)}" in (ROOT / "README.md").read_text()
+
+
+def test_the_recipe_of_the_catalogue_has_every_scene_in_equal_parts() -> None:
+    load_scenes()
+    own = [c for c in scene.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
+    given = read_yaml(ROOT / "pipelines" / "catalogue.yaml")["scenes"]
+    assert {key: group["weight"] for key, group in given.items()} == Counter(f"domain:{c.domain}" for c in own)

@@ -1,0 +1,22 @@
+"""The checks of a machine, by name."""
+
+import pytest
+
+from simgen.doctor import CHECKS, GENERATE, examine
+from simgen.errors import UnknownName
+
+
+def test_only_the_checks_that_were_asked_for_are_made() -> None:
+    assert [(finding.name, finding.ok) for finding in examine(("cores", "python"))] == [
+        ("cores", True),
+        ("python", True),
+    ]
+
+
+def test_a_check_that_is_not_there_is_said_before_any_is_made() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'render'"):
+        next(examine(("python", "rendr")))
+
+
+def test_what_training_needs_is_looked_at_when_it_is_asked_for() -> None:
+    assert set(CHECKS) - set(GENERATE) == {"train"}
