@@ -1,5 +1,6 @@
 # make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
 # make test    everything set up, all tests
+# make fuzz    FUZZ_MINUTES (10) of damaged input for every reader, and FUZZ_FLIPS (300) bits of every file turned
 # make image-check   both images built and run without a network, as root on Debian; see docker/README.md
 # make install both extras and the tools for testing, in .venv
 
@@ -17,7 +18,7 @@ TORCH = --torch-backend=auto
 endif
 SHELL := /bin/bash
 
-.PHONY: install demo test docs lint clean image-check requirements
+.PHONY: install demo test fuzz docs lint clean image-check requirements
 
 install: $(VENV)/.installed
 
@@ -39,6 +40,11 @@ demo: install
 # A file of tests stays in one process, one thread of arithmetic each: what a scene's tests share is made once.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+# The suite runs the same readers on a few hundred inputs that are always the same; here they are new every time.
+fuzz: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_readers.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_damage.py
 
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene.
 docs: install

@@ -30,11 +30,17 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
-from simgen.errors import AssetError
+from simgen.errors import AssetError, inline, shown
+from simgen.tars import DAMAGED, Header
 
 MAX_MEMBER_BYTES = 2 << 30
 MAX_ARCHIVE_BYTES = 4 << 30
 MAX_MEMBERS = 10_000
+MAX_PADDING_BYTES = 64 << 20
+"""Behind the last member, where some writers fill up a block."""
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 1024
+MAX_FETCHED_BYTES = MAX_ARCHIVE_BYTES
+PROTOCOLS = ("http", "https", "gs", "s3")
 
 _CHUNK = 1 << 20
 _STALE_S = 24 * 3600.0
@@ -53,7 +59,23 @@ def is_remote(address: str) -> bool:
 
 def local_path(address: str) -> Path:
     """The path that a local address names, absolute."""
-    return Path(address.removeprefix("file://")).expanduser().absolute()
+    return _expanded(address.removeprefix("file://")).absolute()
+
+
+def _expanded(name: str) -> Path:
+    """With ~ filled in, unless it is that of a user whom nobody knows."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; of a name that no disk can hold, too."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def parent(address: str) -> str:
@@ -65,7 +87,7 @@ def join(folder: str, name: str) -> str:
     if "://" in name:
         return name
     if not is_remote(folder):
-        return os.path.normpath(local_path(folder) / Path(name).expanduser())
+        return os.path.normpath(local_path(folder) / _expanded(name))
     scheme, rest = folder.split("://", 1)
     return scheme + "://" + os.path.normpath(f"{rest}/{name}") if name not in ("", ".") else folder.rstrip("/")
 
@@ -112,7 +134,7 @@ class Cache:
         """The file at an address, or None where there is none; that it is missing is remembered too."""
         if not is_remote(address):
             path = local_path(address)
-            return path if path.is_file() else None
+            return path if is_file(path) else None
         if (self.known(address) is None or refresh) and not self.offline:
             try:
                 return self.fetch(address, refresh=True).path
@@ -182,7 +204,7 @@ class Cache:
     def path(self, address: str, sha256: str = "") -> Path | None:
         """Where the file of an address lies on this machine, or None if it was never fetched."""
         if not is_remote(address):
-            return local_path(address) if local_path(address).is_file() else None
+            return local_path(address) if is_file(local_path(address)) else None
         known = sha256 or self.known(address)
         return self._archive(known) if known and self._archive(known).is_file() else None
 
@@ -251,7 +273,7 @@ class Cache:
             yield
 
     def _local(self, path: Path, sha256: str) -> Fetched:
-        if not path.is_file():
+        if not is_file(path):
             raise AssetError(f"{path}: no such file")
         return Fetched(path=path, sha256=sha256 or self.hash_files([path])[path])
 
@@ -312,13 +334,15 @@ def extract(archive: Path, folder: Path) -> None:
     """
     count = total = 0
     try:
-        with _plain_stream(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        with _plain_stream(archive) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=Header) as tar:
             for member in tar:
                 target = folder / _safe_name(archive, member)
                 count, total = count + 1, total + member.size
+                if member.size < 0:
+                    raise tarfile.TarError(f"a member of {member.size} bytes")
                 if member.size > MAX_MEMBER_BYTES or total > MAX_ARCHIVE_BYTES or count > MAX_MEMBERS:
                     raise AssetError(
-                        f"{archive}: {member.name!r} makes the archive unpack to more than simgen takes "
+                        f"{archive}: {shown(member.name)} makes the archive unpack to more than simgen takes "
                         f"({MAX_ARCHIVE_BYTES >> 30} GiB, {MAX_MEMBERS} files); pack it smaller"
                     )
                 if member.isdir():
@@ -327,15 +351,22 @@ def extract(archive: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source = tar.extractfile(member)
                 assert source is not None, "a regular file has content"
-                with target.open("wb") as out:
+                with target.open("xb") as out:
                     shutil.copyfileobj(source, out, _CHUNK)
             # The checksum of a gzip file is its last word: a cut behind the last member shows only here.
-            while stream.read(_CHUNK):
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise AssetError(f"{archive}: truncated or not a tar archive ({error}); copy or fetch it again") from error
+            padding = 0
+            while block := stream.read(_CHUNK):
+                padding += len(block)
+                if padding > MAX_PADDING_BYTES:
+                    raise AssetError(
+                        f"{archive}: more than {MAX_PADDING_BYTES >> 20} MiB follow the last member; pack it again"
+                    )
+    except (*DAMAGED, zlib.error, gzip.BadGzipFile) as error:
+        raise AssetError(
+            f"{archive}: truncated or not a tar archive ({inline(error)}); copy or fetch it again"
+        ) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise AssetError(f"{archive}: two members of the archive have one name, {error.filename}") from error
+        raise AssetError(f"{archive}: two members of the archive have one name, {inline(error.filename)}") from error
     if count == 0:
         raise AssetError(f"{archive}: the archive is empty")
 
@@ -348,18 +379,26 @@ def _plain_stream(archive: Path) -> gzip.GzipFile | io.BufferedReader:
 
 def _safe_name(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
     """The member's path below the folder; an AssetError where it is a link, a device or leads out."""
-    if not (member.isreg() or member.isdir()):
-        raise AssetError(f"{archive}: {member.name!r} is a link or a device; an asset archive holds plain files only")
+    said = shown(member.name)
+    if not (member.isreg() or member.isdir()) or member.sparse is not None:
+        raise AssetError(f"{archive}: {said} is a link or a device; an asset archive holds plain files only")
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts or "\\" in member.name or "\0" in member.name:
-        raise AssetError(
-            f"{archive}: {member.name!r} would be written outside the asset's folder; do not trust this archive"
-        )
+        raise AssetError(f"{archive}: {said} would be written outside the asset's folder; do not trust this archive")
+    if max(map(len, map(os.fsencode, ("", *name.parts)))) > MAX_NAME_BYTES or len(os.fsencode(name)) > MAX_PATH_BYTES:
+        raise AssetError(f"{archive}: the name {said} is too long for a disk; pack it with shorter ones")
     return name
 
 
 def _retrieve(address: str, target: Path) -> None:
     """Copy what is at an address to a local file, trying again where the line may have failed."""
+    protocol = address.split("://", 1)[0]
+    # fsspec knows dozens more, chains of them and ways to this machine's own files among them; a manifest names any.
+    if protocol not in PROTOCOLS:
+        raise AssetError(
+            f"{inline(address)}: cannot be fetched: {shown(protocol)} is not one of {', '.join(PROTOCOLS)}; "
+            "give one of these, or the path of a copy"
+        )
     attempts = [candidate for candidate in _candidates(address) for _ in range(_ATTEMPTS)]
     failure: Exception = FileNotFoundError(address)
     refused: set[str] = set()
@@ -370,13 +409,30 @@ def _retrieve(address: str, target: Path) -> None:
             time.sleep(0.2 * (number % _ATTEMPTS))
         try:
             filesystem, path = fsspec.core.url_to_fs(candidate)
-            filesystem.get_file(path, str(target))
+            filesystem.get_file(path, str(target), callback=_Limited())
             return
+        except _TooLarge as error:
+            raise AssetError(
+                f"{address}: has more than {MAX_FETCHED_BYTES >> 30} GiB, which no asset has; give another address"
+            ) from error
         except Exception as error:  # each back end of fsspec raises exceptions of its own
             failure = _classify(error, candidate)
             if not isinstance(failure, OSError) or isinstance(failure, FileNotFoundError | PermissionError):
                 refused.add(candidate)
     raise AssetError(f"{address}: cannot be fetched: {failure}") from failure
+
+
+class _TooLarge(Exception):
+    """More comes down the line than any asset has."""
+
+
+class _Limited(fsspec.callbacks.Callback):  # type: ignore[misc]
+    """Ends a download that does not end by itself."""
+
+    def relative_update(self, inc: int = 1) -> None:
+        super().relative_update(inc)
+        if self.value > MAX_FETCHED_BYTES:
+            raise _TooLarge
 
 
 def _candidates(address: str) -> list[str]:

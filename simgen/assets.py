@@ -21,7 +21,7 @@ import numpy as np
 from simgen import archives, models
 from simgen.archives import Cache, Fetched, default_cache
 from simgen.builtin import build_builtin, builtin_fingerprint
-from simgen.errors import AssetError, UnknownName
+from simgen.errors import AssetError, UnknownName, shown
 from simgen.facts import credit_of, environment_asset, object_asset, surface_asset
 from simgen.geometry import Shape, vec3
 from simgen.labels import guess_environment
@@ -31,6 +31,7 @@ from simgen.manifests import (
     Entry,
     Manifest,
     bundled_labels,
+    leads_out,
     read_manifest,
 )
 from simgen.meshes import Urdf, check_environment, read_obj, read_parts, read_urdf
@@ -287,7 +288,7 @@ class Catalog:
             elif not entry.sha256 and not archives.is_remote(entry.archive):
                 local[entry.id] = [archives.local_path(entry.archive)]
         needed = [(entry.id, path) for entry in manifest.entries for path in _local_files(entry, local)]
-        missing = [(key, path) for key, path in needed if not path.is_file()]
+        missing = [(key, path) for key, path in needed if not archives.is_file(path)]
         if missing:
             key, path = missing[0]
             raise AssetError(
@@ -369,7 +370,9 @@ def _with_split(environments: Sequence[EnvironmentAsset]) -> list[EnvironmentAss
 
 
 def _inside(folder: Path, name: str) -> Path:
-    return folder / name.replace(ASSET_DIR + "/", "")
+    if leads_out(name):
+        raise AssetError(f"{folder}: {shown(name)} leads out of the asset's folder; do not trust this asset")
+    return folder / name.replace(ASSET_DIR + "/", "").replace(ASSET_DIR, "")
 
 
 def _local_files(entry: Entry, local: Mapping[str, list[Path]]) -> list[Path]:
@@ -393,7 +396,12 @@ def _check_files(entry: Entry, folder: Path) -> None:
     elif entry.asset_type == "FileBasedObject":
         read_obj(_inside(folder, kwargs["render_filename"]))
         read_parts(read_urdf(_inside(folder, kwargs["simulation_filename"])))
-    materials = [entry.metadata.get("material", {}), *entry.metadata.get("materials", {}).values()]
+    # Their types were checked when the catalogue was opened.
+    materials: list[Mapping[str, Any]] = []
+    if entry.asset_type == "Surface":
+        materials = [entry.metadata.get("material", {})]
+    elif entry.asset_type == "FileBasedObject":
+        materials = list(entry.metadata.get("materials", {}).values())
     for material in materials:
         for name in ("color_map", "roughness_map", "normal_map"):
             if material.get(name) and not _inside(folder, material[name]).is_file():

@@ -19,7 +19,7 @@ from simgen.dataset import Dataset, open_dataset
 from simgen.plan import read_plan
 from simgen.record import MEMBERS, SCHEMA, SCHEMA_VERSION, Leaf, Node, leaves
 from simgen.status import SceneStatus, Status, read_status
-from simgen.store import ATTRIBUTION, CARD, SPLITS, put
+from simgen.store import ATTRIBUTION, CARD, SPLITS, csv_cell, names, put, seal
 from simgen.types import Credit
 
 
@@ -56,6 +56,14 @@ def write_card(folder: Path, *, command: str) -> None:
     contents = read_contents(data)
     put(folder / ATTRIBUTION, attribution_csv(contents.used).encode())
     put(folder / CARD, _card(folder, data, contents, command).encode())
+    # Marks and logs of the quarantine come from many workers; now, at the end of a run, they stand still.
+    aside = (folder / "quarantine", folder / "quarantine" / "logs")
+    seal(
+        folder,
+        CARD,
+        ATTRIBUTION,
+        *(str((p / n).relative_to(folder)) for p in aside for n in names(p) if (p / n).is_file()),
+    )
 
 
 def read_contents(data: Dataset) -> Contents:
@@ -94,9 +102,8 @@ def attribution_csv(used: Iterable[Used]) -> str:
     writer.writerow(["asset", "use", "title", "author", "license", "url", "sha256", "samples"])
     for item in used:
         credit = item.credit
-        writer.writerow(
-            [item.asset, item.use, credit.title, credit.author, credit.license, credit.url, item.sha256, item.samples]
-        )
+        told = (item.asset, item.use, credit.title, credit.author, credit.license, credit.url, item.sha256)
+        writer.writerow([*map(csv_cell, told), item.samples])
     return text.getvalue()
 
 
@@ -160,8 +167,8 @@ def _card(folder: Path, data: Dataset, contents: Contents, command: str) -> str:
     sections = [
         f"# {_title(status)}",
         f"{status.samples} before/after pairs of physical events, {render.width} × {render.height} pixels, simulated "
-        f"and path-traced by simgen {contents.version}: a start picture, an instruction, the end picture, what may "
-        f"change, and the state of the world in both.",
+        f"and path-traced by simgen {words(contents.version)}: a start picture, an instruction, the end picture, what "
+        f"may change, and the state of the world in both.",
         "## How it was made",
         f"```\n{command}\n```",
         f"Recipe `{status.recipe}`, seed {status.seed}, fingerprint `{plan.recipe.fingerprint}`, quality "
@@ -316,20 +323,20 @@ def _scenes(status: Status, contents: Contents) -> str:
 
 
 def _top_rejects(scene: SceneStatus) -> str:
-    return ", ".join(f"{gate} {count}" for gate, count in list(scene.rejects.items())[:3]) or "none"
+    return ", ".join(f"{words(gate)} {count}" for gate, count in list(scene.rejects.items())[:3]) or "none"
 
 
 def _rejects(status: Status) -> str:
     if not status.rejects:
         return "None."
-    rows = [(gate, str(count)) for gate, count in status.rejects.items()]
+    rows = [(words(gate), str(count)) for gate, count in status.rejects.items()]
     return "An attempt counts at the first gate that it failed.\n\n" + _table(("gate", "attempts"), rows)
 
 
 def _holes(status: Status) -> str:
     if not status.holes:
         return "None."
-    shown = [(f"`{hole.key}`", hole.failure, hole.reason) for hole in status.holes[:100]]
+    shown = [(f"`{hole.key}`", words(hole.failure), words(hole.reason)) for hole in status.holes[:100]]
     more = f"\n\nThe first 100 of {len(status.holes)}." if len(status.holes) > 100 else ""
     return "No other sample took their place.\n\n" + _table(("sample", "class", "reason"), shown) + more
 
@@ -337,7 +344,7 @@ def _holes(status: Status) -> str:
 def _limits(contents: Contents) -> str:
     return "\n".join(
         [
-            f"- Kinds of change: {', '.join(contents.tracks) or 'none yet'}. Contacts are those of convex "
+            f"- Kinds of change: {words(', '.join(contents.tracks)) or 'none yet'}. Contacts are those of convex "
             "parts; friction and restitution are products of one coefficient per body.",
             "- Masses of objects whose makers state none are estimated from volume and substance (`mass_kg`); the "
             "manifest's own figure is in `manifest_mass_kg`.",
@@ -356,10 +363,10 @@ def _licences(used: Sequence[Used]) -> str:
         groups.setdefault(item.credit.license, []).append(item)
     rows = [
         (
-            license,
+            words(license),
             hub_license(license),
             str(len(items)),
-            ", ".join(sorted({item.credit.author or "unknown" for item in items})),
+            words(", ".join(sorted({item.credit.author or "unknown" for item in items}))),
         )
         for license, items in sorted(groups.items())
     ]
@@ -371,6 +378,12 @@ def _licences(used: Sequence[Used]) -> str:
     )
     table = _table(("licence", "on the Hub", "assets", "authors"), rows)
     return f"{said} Every asset with its title, author and address is in `{ATTRIBUTION}`.\n\n{table}"
+
+
+def words(text: str) -> str:
+    """A stranger's words in Markdown: no element, link, picture or column begins in them, and all stand on one line."""
+    plain = "".join(c for c in " ".join(text.split()) if c.isprintable())[:1000]
+    return re.sub(r"([\\`*\[\]<>|!&~#])", lambda found: f"&#{ord(found[0])};", plain)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

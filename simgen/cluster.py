@@ -42,7 +42,7 @@ from simgen.progress import NOTES, Notebook
 from simgen.recipe import Recipe
 from simgen.shards import Entry, Failure, write_shard
 from simgen.status import Status, read_stats, read_status
-from simgen.store import SPLITS, committed, names, part_path, put, read_json, sweep
+from simgen.store import SPLITS, committed, names, part_path, put, read_json, seal, sweep
 
 QUARANTINE = "quarantine"
 ONE_THREAD = {
@@ -198,6 +198,7 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         for path in (folder / NOTES).glob("worker-*"):
             path.unlink()
         put(folder / RESOLVED, plan.to_yaml().encode())
+        seal(folder, RESOLVED)
         try:
             yield
         finally:
@@ -219,7 +220,13 @@ def finished(folder: Path) -> set[str]:
 def read_quarantine(folder: Path) -> list[Quarantined]:
     """Every sample that was set aside, by key."""
     paths = sorted((folder / QUARANTINE).glob("*.json"))
-    return [Quarantined(**read_json(path)) for path in paths]
+    marks = []
+    for path in paths:
+        try:
+            marks.append(Quarantined(**read_json(path)))
+        except TypeError as error:
+            raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
+    return marks
 
 
 def retry(folder: Path, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:

@@ -5,6 +5,7 @@ data = simgen.open("out/demo")
 sample = data["topple-000012"]        # or data[0], data[-1], data[:8]
 """
 
+import dataclasses
 import difflib
 import os
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from simgen.errors import OutputError, UnknownName, UsageError
-from simgen.record import decode, decode_record
-from simgen.store import SPLITS, committed, part_path, read, read_json
+from simgen.errors import OutputError, UnknownName, UsageError, shown
+from simgen.record import MEMBERS, check_record, decode, decode_record
+from simgen.store import SPLITS, committed, part_path, read, read_index
 from simgen.types import Sample
 
 
@@ -45,10 +46,12 @@ class Dataset(Sequence[Sample]):
     def __getitem__(self, item: int | str | slice) -> "Sample | Dataset":
         if isinstance(item, slice):
             return Dataset(self.folder, self._places[item])
-        return decode(self._place(item).key, self.members(item))
+        place = self._place(item)
+        sample = decode(place.key, self.members(place.key))
+        return dataclasses.replace(sample, record=_sound(place, sample.record))
 
     def __iter__(self) -> Iterator[Sample]:
-        return (decode(place.key, self.members(place.key)) for place in self._places)
+        return (self[place.key] for place in self._places)
 
     def __contains__(self, item: object) -> bool:
         return item in self._by_key
@@ -75,7 +78,7 @@ class Dataset(Sequence[Sample]):
     def record(self, item: int | str) -> dict[str, Any]:
         """What is known of a sample, without decoding its pictures."""
         place = self._place(item)
-        return decode_record(place.key, read(place.tar, *place.spans["json"]))
+        return _sound(place, decode_record(place.key, read(place.tar, *place.spans["json"])))
 
     def _place(self, item: int | str) -> _Place:
         if isinstance(item, str):
@@ -88,6 +91,14 @@ class Dataset(Sequence[Sample]):
         if not -len(self) <= item < len(self):
             raise IndexError(f"{self.folder}: no sample number {item}; there are {len(self)}")
         return self._places[item]
+
+
+def _sound(place: _Place, record: dict[str, Any]) -> dict[str, Any]:
+    """The record, which whoever gets it may take for what the schema says: a millisecond of checking."""
+    findings = check_record(record)
+    if findings:
+        raise OutputError(f"{place.tar}: {place.key}: json: {findings[0]}; see `simgen verify`")
+    return record
 
 
 def open_dataset(folder: str | os.PathLike[str], *, split: str | None = None) -> Dataset:
@@ -105,9 +116,9 @@ def open_dataset(folder: str | os.PathLike[str], *, split: str | None = None) ->
 
 def _places(folder: Path, number: int) -> Iterator[_Place]:
     path = part_path(folder, number, ".idx.json")
-    samples = read_json(path).get("samples")
-    if not isinstance(samples, dict):
-        raise OutputError(f"{path}: has no 'samples'; the file is damaged, see `simgen verify`")
     tar = part_path(folder, number, ".tar")
-    for key, members in samples.items():
-        yield _Place(key=key, tar=tar, spans={name: (span[0], span[1]) for name, span in members.items()})
+    for key, members in read_index(path).items():
+        missing = [name for name in MEMBERS if name not in members]
+        if missing:
+            raise OutputError(f"{path}: {shown(key)} has no {missing[0]}; the file is damaged, see `simgen verify`")
+        yield _Place(key=key, tar=tar, spans=members)

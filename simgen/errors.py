@@ -10,7 +10,11 @@ SimgenError            exit 1   a run could not go on, or `verify` found damage
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+_LONGEST, _MOST = 200, 200
+"""Characters of a name that are compared, and names that a message lists."""
 
 
 class SimgenError(Exception):
@@ -30,9 +34,11 @@ class UnknownName(UsageError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], *, where: str = "") -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-        super().__init__(f"{where + ': ' if where else ''}no {what} {name!r}; {hint}")
+        # The comparison takes time with the square of the length; no name that was meant is that long.
+        near = difflib.get_close_matches(name[:_LONGEST], known, n=1, cutoff=0.5)
+        some = ", ".join(known[:_MOST]) + (f" and {len(known) - _MOST} more" if len(known) > _MOST else "")
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {some or 'none'}"
+        super().__init__(f"{where + ': ' if where else ''}no {what} {shown(name)}; {hint}")
 
 
 class AssetError(SimgenError):
@@ -51,3 +57,28 @@ class ConflictError(SimgenError):
     """The folder holds a data set made from another recipe."""
 
     exit_code = 4
+
+
+class _Short(reprlib.Repr):
+    """Half a dozen items of each of three levels, however much a stranger's file holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 6, 8, 8
+        self.maxstring = self.maxother = 200
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write out an integer of more than 4300 digits.
+        return f"a whole number of {x.bit_length()} bits" if x.bit_length() > 256 else repr(x)
+
+
+def shown(value: object) -> str:
+    """What was got, as it stands in a message: one line, cut short."""
+    return _Short().repr(value)
+
+
+def inline(text: object) -> str:
+    """The same without quotation marks, for words of others in the middle of a sentence."""
+    words = " ".join(str(text)[: 4 * _LONGEST].split())
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "…"

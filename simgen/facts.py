@@ -3,11 +3,11 @@
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
-from simgen.errors import AssetError, UnknownName
+from simgen.errors import AssetError, UnknownName, shown
 from simgen.labels import guess_environment, guess_object, plain
-from simgen.manifests import KNOWN_SOURCES, Entry
+from simgen.manifests import KNOWN_SOURCES, Entry, is_positive, leads_out
 from simgen.substances import SUBSTANCES
 from simgen.types import Credit, EnvironmentAsset, Material, ObjectAsset, Split, SurfaceAsset, Vec3
 
@@ -31,8 +31,8 @@ def object_asset(
         # Kubric's manifests say volume times one; a figure that makes a believable density was meant.
         mass = stated
     return ObjectAsset(
-        label=plain(str(facts.get("label") or guess.label)),
-        kind=str(facts.get("kind", guess.kind)),
+        label=plain(str(facts.get("label") or "")) or guess.label,
+        kind=one_line(facts.get("kind", guess.kind)),
         bounds_m=(low, high),
         volume_m3=volume,
         mass_kg=_positive(facts.get("mass_kg")) or mass,
@@ -50,7 +50,7 @@ def surface_asset(entry: Entry, facts: Mapping[str, Any], common: Mapping[str, A
     guess = guess_object(str(facts.get("label") or entry.id))
     substance = _substance(facts.get("substance", guess.substance), where)
     return SurfaceAsset(
-        label=plain(str(facts.get("label") or guess.label)),
+        label=plain(str(facts.get("label") or "")) or guess.label,
         substance=substance,
         material=_material(facts.get("material", {}), where),
         friction=_positive(facts.get("friction")) or SUBSTANCES[substance].friction,
@@ -60,10 +60,10 @@ def surface_asset(entry: Entry, facts: Mapping[str, Any], common: Mapping[str, A
 
 
 def environment_asset(entry: Entry, facts: Mapping[str, Any], common: Mapping[str, Any]) -> EnvironmentAsset:
-    tags = [str(facts.get(key) or "") for key in ("categories", "tags")]
+    tags = [str(facts.get(key) or "")[:1000] for key in ("categories", "tags")]
     label, indoor = guess_environment(entry.id, tags)
     return EnvironmentAsset(
-        label=plain(str(facts.get("label") or label)),
+        label=plain(str(facts.get("label") or "")) or label,
         indoor=bool(facts.get("indoor", indoor)),
         split="train",
         **common,
@@ -74,43 +74,68 @@ def credit_of(source: str, entry: Entry) -> Credit:
     known = next((known for known in KNOWN_SOURCES.values() if known.name == source), None)
     authors = entry.metadata.get("author") or entry.metadata.get("authors") or (known.author if known else "")
     if isinstance(authors, dict | list | tuple):
-        authors = ", ".join(str(author) for author in authors)
+        authors = ", ".join(str(author) for author in list(authors)[:100])
     url = entry.metadata.get("url") or (known.url.format(id=entry.id) if known else "")
     return Credit(
-        title=str(entry.metadata.get("description") or entry.id).split("\n")[0],
-        author=str(authors or "not stated"),
-        license=entry.license or (known.license if known else "not stated"),
-        url=str(url),
+        title=one_line(str(entry.metadata.get("description") or entry.id).split("\n")[0]) or entry.id,
+        author=one_line(authors or "not stated"),
+        license=one_line(entry.license) or (known.license if known else "not stated"),
+        url=one_line(url),
     )
+
+
+def one_line(value: Any) -> str:
+    """A stranger's words as they may stand in a record: on one line, without what steers a terminal or turns the order
+    of letters round, and not a book."""
+    words = " ".join(str(value)[:10_000].split())
+    return "".join(c for c in words if c.isprintable())[:500].strip()
 
 
 def _materials(data: Any, where: str) -> tuple[tuple[str, Material], ...]:
     if not isinstance(data, dict):
-        raise AssetError(f"{where}: metadata.materials must map slots to materials; got {data!r}")
+        raise AssetError(f"{where}: metadata.materials must map slots to materials; got {shown(data)}")
     return tuple((slot, _material(data[slot], where)) for slot in sorted(data))
 
 
 def _material(data: Any, where: str) -> Material:
     fields = {field.name for field in dataclasses.fields(Material)}
     if not isinstance(data, dict):
-        raise AssetError(f"{where}: a material must be an object; got {data!r}")
+        raise AssetError(f"{where}: a material must be an object; got {shown(data)}")
     for key in data:
         if key not in fields:
             raise AssetError(str(UnknownName("material field", key, fields, where=where)))
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    return Material(**values)
+    return Material(**{key: _material_value(key, value, f"{where}: material.{key}") for key, value in data.items()})
+
+
+def _material_value(name: str, value: Any, where: str) -> Any:
+    hint = _MATERIAL[name]
+    if hint is str:
+        if not isinstance(value, str) or not value.isprintable() or leads_out(value):
+            raise AssetError(f"{where} must be the name of a file in the asset's folder; got {shown(value)}")
+        return value
+    numbers = value if isinstance(value, list | tuple) and hint == Vec3 else [value]
+    if hint not in (float, Vec3) or len(numbers) != (3 if hint == Vec3 else 1) or not all(map(_is_number, numbers)):
+        wanted = {float: "a number", Vec3: "three numbers"}.get(hint, "left to simgen's own models")
+        raise AssetError(f"{where} must be {wanted}; got {shown(value)}")
+    return tuple(numbers) if hint == Vec3 else value
+
+
+_MATERIAL = get_type_hints(Material)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def _substance(name: Any, where: str) -> str:
-    if name not in SUBSTANCES:
+    if not isinstance(name, str) or name not in SUBSTANCES:
         raise AssetError(str(UnknownName("substance", str(name), SUBSTANCES, where=where)))
     return str(name)
 
 
 def _positive(value: Any) -> float:
     """The number if it is a finite one above 0, else 0."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    return float(value) if good else 0.0
+    return float(value) if is_positive(value) else 0.0
 
 
 def _fraction(value: Any, otherwise: float) -> float:

@@ -13,6 +13,9 @@ import yaml
 
 from simgen.resources import folder
 
+LONGEST = 100
+"""Letters of a label: an instruction of 400 holds it several times."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guess:
@@ -27,7 +30,7 @@ class Guess:
 def guess_object(asset_id: str, category: str = "") -> Guess:
     """The thing that an id names. With nothing known in it the category speaks, then the bare words."""
     vocabulary = _vocabulary()
-    words = _words(asset_id)
+    words = _words(asset_id[:1000])
     fallback = vocabulary["categories"].get(category)
     only = fallback["kind"] if category in vocabulary["closed_categories"] else ""
     thing, used = _find_thing(words, only)
@@ -66,7 +69,9 @@ def guess_environment(asset_id: str, tags: Iterable[str] = ()) -> tuple[str, boo
 
 def plain(label: str) -> str:
     """A label as it stands in a sentence: lower case, single spaces, no underscores, no full stop."""
-    return " ".join(label.replace("_", " ").lower().split()).rstrip(".")
+    words = " ".join(label[:10_000].replace("_", " ").lower().split())
+    # What steers a terminal or turns the order of letters round is no word.
+    return "".join(c for c in words if c.isprintable())[:LONGEST].strip().rstrip(".")
 
 
 @lru_cache(maxsize=1)

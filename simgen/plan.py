@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from simgen.errors import ConflictError, OutputError, UsageError
+from simgen.errors import ConflictError, OutputError, UsageError, shown
 from simgen.recipe import Recipe, parse_recipe
 from simgen.settings import read_yaml, write_yaml
 from simgen.types import Split
@@ -26,6 +26,12 @@ RESOLVED = "config.resolved.yaml"
 # 2^64 divided by the golden ratio: its multiples modulo 2^64 fill the circle more evenly than any other walk.
 _GOLDEN_STEP = 0x9E3779B97F4A7C15
 _CIRCLE = 1 << 64
+
+
+MOST_SAMPLES = 10_000_000
+"""Of one data set: its plan is held in memory."""
+MOST_SHARDS = 100_000
+"""Their names have five digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +117,21 @@ def make_plan(
 ) -> Plan:
     """The first n samples, cut into shards of their split."""
     if n < 1:
-        raise UsageError(f"--n must be at least 1; got {n}")
+        raise UsageError(f"--n must be at least 1; got {shown(n)}")
+    if n > MOST_SAMPLES:
+        raise UsageError(f"--n must be at most {MOST_SAMPLES}; got {shown(n)}; make several data sets, with --seed")
     if seed < 0:
-        raise UsageError(f"--seed must be at least 0; got {seed}")
+        raise UsageError(f"--seed must be at least 0; got {shown(seed)}")
+    if seed >= 1 << 63:
+        raise UsageError(f"--seed must be below 2^63, so that a record can hold it; got {shown(seed)}")
     if shard_size is not None and shard_size < 1:
-        raise UsageError(f"--shard-size must be at least 1; got {shard_size}")
+        raise UsageError(f"--shard-size must be at least 1; got {shown(shard_size)}")
     # Two workers share even eight samples, ten thousand make a thousand jobs, a kill costs minutes.
     size = shard_size or min(max(math.ceil(n / 1000), 4), 128)
     # A family is made at once, so it goes into one shard.
     size = math.ceil(size / recipe.family) * recipe.family
+    if n > MOST_SHARDS * size:
+        raise UsageError(f"--shard-size must be at least {math.ceil(n / MOST_SHARDS)} for {n} samples; got {size}")
     by_split: dict[Split, list[SampleId]] = {"train": [], "test": []}
     for index in range(n):
         sample = sample_id(recipe, seed=seed, index=index)
@@ -140,14 +152,19 @@ def read_plan(folder: Path) -> Plan:
     data = read_yaml(path)
     recipe = parse_recipe(data, where=str(path), check_scenes=False)
     run = read_run(path)
+    if not run:
+        raise OutputError(f"{path}: holds no 'run' and is not what simgen wrote; restore it, or take another folder")
     return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
 
 
 def read_run(path: Path) -> dict[str, Any]:
     """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
-    run = read_yaml(path).get("run", {})
-    if run and (not isinstance(run, dict) or not all(isinstance(run.get(k), int) for k in ("n", "seed", "shard_size"))):
-        raise UsageError(f"{path}: run must hold the whole numbers n, seed and shard_size; got {run!r}")
+    run = read_yaml(path).get("run") or {}
+    if run and (not isinstance(run, dict) or not all(type(run.get(k)) is int for k in ("n", "seed", "shard_size"))):
+        raise UsageError(f"{path}: run must hold the whole numbers n, seed and shard_size; got {shown(run)}")
+    pins = run.get("pins", {})
+    if not isinstance(pins, dict) or not all(isinstance(pin, str) for pin in pins.values()):
+        raise UsageError(f"{path}: run.pins must be names with their versions; got {shown(pins)}")
     return dict(run)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from simgen import __version__, resources, scene
-from simgen.errors import UnknownName, UsageError
+from simgen.errors import UnknownName, UsageError, inline, shown
 from simgen.settings import known_keys, mapping, override, read_yaml, write_yaml
 from simgen.taxonomy import TRANSITIONS
 
@@ -31,6 +31,8 @@ Quality = Literal["fast", "standard", "high"]
 Pass = Literal["depth", "normals", "flow"]
 DEFAULT = "all"
 SMALLEST_PX, LARGEST_PX = 32, 4096
+HEAVIEST = 1e9
+"""Weight of a scene; sums of what is more end at infinity."""
 _TRAINING = "train_"
 """What the names of recipes in `pipelines/` begin with that are not for generating."""
 
@@ -139,10 +141,11 @@ def load_recipe(
     data = _absolute_places(data, base, where)
     for text in overrides:
         override(data, text)
-    chosen = data.setdefault("assets", {})
+    chosen = data["assets"] = mapping(data.get("assets", {}), f"{where}: assets")
     for key, added in (("objects", assets), ("environments", hdri)):
-        chosen[key] = [*chosen.get(key, []), *(_absolute(manifest, Path.cwd()) for manifest in added)]
-    data["scene_folders"] = [*data.get("scene_folders", []), *folders]
+        there = _texts(chosen.get(key, []), f"{where}: assets.{key}")
+        chosen[key] = [*there, *(_absolute(manifest, Path.cwd()) for manifest in added)]
+    data["scene_folders"] = [*_texts(data.get("scene_folders", []), f"{where}: scene_folders"), *folders]
     load_scenes(data["scene_folders"])
     return parse_recipe(data, where=where)
 
@@ -210,7 +213,7 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
             raise UsageError(f"{where}: a recipe needs {needed!r}")
     name = values["name"]
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {name!r}")
+        raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {shown(name)}")
     attempts = _whole(values.get("max_attempts", 12), 1000, f"{where}: max_attempts")
     family = _whole(values.get("family", 1), MAX_FAMILY, f"{where}: family")
     return Recipe(
@@ -226,7 +229,7 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
 
 def _whole(value: Any, most: int, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise UsageError(f"{where} must be a whole number from 1 to {most}; got {value!r}")
+        raise UsageError(f"{where} must be a whole number from 1 to {most}; got {shown(value)}")
     return value
 
 
@@ -258,15 +261,17 @@ def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[st
         if key in chosen:
             chosen[key] = [_absolute(text, base) for text in _texts(chosen[key], f"{where}: assets.{key}")]
     folders = _texts(data.get("scene_folders", []), f"{where}: scene_folders")
-    data["scene_folders"] = [str((base / folder).resolve()) for folder in folders]
+    data["scene_folders"] = [_absolute(f"./{folder}" if "/" not in folder else folder, base) for folder in folders]
     return data
 
 
 def _absolute(manifest: str, base: Path) -> str:
     """A path made absolute; an address, or the name of a known source, as it stands."""
-    if _is_path(manifest):
-        return str((base / Path(manifest).expanduser()).resolve())
-    return manifest
+    try:
+        return str((base / Path(manifest).expanduser()).resolve()) if _is_path(manifest) else manifest
+    except (OSError, RuntimeError) as error:
+        # Too long for a name, a loop of links, or a ~user that nobody is.
+        raise UsageError(f"{shown(manifest)} is no path: {error}") from error
 
 
 def _is_path(manifest: str) -> bool:
@@ -289,6 +294,8 @@ def _scenes(value: Any, where: str, check: bool, family: int) -> tuple[SceneChoi
                 raise UsageError(
                     f"{where}: {name} has one event only and no families; set family to 1 or scenes.{name}.weight to 0"
                 )
+        elif not re.fullmatch(r"[a-z][a-z0-9_]{0,80}", name):
+            raise UsageError(f"{where}: {shown(name)} is no name of a scene: lower case letters, digits, underscores")
         if weight > 0:
             choices.append(SceneChoice(name=name, weight=weight, parameters=parameters))
     if not choices:
@@ -302,18 +309,20 @@ def _each_scene(value: Mapping[str, Any], where: str) -> list[tuple[str, float, 
     weights: dict[str, float] = {}
     parameters: dict[str, dict[str, Any]] = {}
     for key, given in value.items():
-        place = f"{where}: scenes.{key}"
+        place = f"{where}: scenes.{inline(key)}"
         own = mapping({} if given is None else given, place)
         weight = own.pop("weight", 1.0)
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-            raise UsageError(f"{place}: weight must be a number of at least 0; got {weight!r}")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= HEAVIEST:
+            raise UsageError(
+                f"{place}: weight must be a number of at least 0, at most {HEAVIEST:g}; got {shown(weight)}"
+            )
         kind, colon, wanted = str(key).partition(":")
         if not colon:
             weights[str(key)] = weights.get(str(key), 0.0) + float(weight)
             parameters[str(key)] = own
             continue
         if own:
-            raise UsageError(f"{place}: a group of scenes has a weight and no parameters; got {sorted(own)}")
+            raise UsageError(f"{place}: a group of scenes has a weight and no parameters; got {shown(sorted(own))}")
         found = in_group(kind, wanted.strip(), where=place)
         for name in found:
             weights[name] = weights.get(name, 0.0) + float(weight) / len(found)
@@ -343,7 +352,9 @@ def _render(value: Any, where: str) -> Render:
     for key in ("width", "height"):
         size = values.get(key, 512)
         if not isinstance(size, int) or isinstance(size, bool) or not SMALLEST_PX <= size <= LARGEST_PX:
-            raise UsageError(f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {size!r}")
+            raise UsageError(
+                f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {shown(size)}"
+            )
     quality = values.get("quality", "standard")
     if quality not in get_args(Quality):
         raise UnknownName("quality", str(quality), get_args(Quality), where=where)
@@ -360,7 +371,7 @@ def _assets(value: Any, where: str) -> AssetChoice:
     known_keys(values, AssetChoice, where)
     builtin = values.get("builtin", True)
     if not isinstance(builtin, bool):
-        raise UsageError(f"{where}.builtin must be true or false; got {builtin!r}")
+        raise UsageError(f"{where}.builtin must be true or false; got {shown(builtin)}")
     return AssetChoice(
         objects=_texts(values.get("objects", []), f"{where}.objects"),
         environments=_texts(values.get("environments", []), f"{where}.environments"),
@@ -369,8 +380,8 @@ def _assets(value: Any, where: str) -> AssetChoice:
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{where} must be a list of texts; got {value!r}")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "\0" not in item for item in value):
+        raise UsageError(f"{where} must be a list of texts; got {shown(value)}")
     return tuple(value)
 
 

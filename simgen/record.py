@@ -11,6 +11,7 @@ import io
 import json
 import math
 import re
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.errors import OutputError
+from simgen.errors import OutputError, inline, shown
 from simgen.geometry import camera_matrix, intrinsics, quat_angle
 from simgen.scene import Scene
 from simgen.taxonomy import TRANSITIONS
@@ -47,6 +48,8 @@ from simgen.types import (
 )
 
 SCHEMA_VERSION = 1
+LARGEST_PX = 8192
+"""Edge of a picture that is decoded: twice the largest that a recipe asks for."""
 IMAGES = ("start.png", "end.png", "start_seg.png", "end_seg.png", "mask.png")
 MEMBERS = (*IMAGES, "txt", "json")
 """What every sample consists of; arrays that a recipe asks for come on top, as `name.npy`."""
@@ -466,31 +469,32 @@ def check_record(record: Any) -> list[str]:
     if record["schema_version"] != SCHEMA_VERSION:
         findings.append(f"schema_version is {record['schema_version']}, must be {SCHEMA_VERSION}")
     if not re.fullmatch(r"[A-Za-z0-9-]+", record["key"]):
-        findings.append(f"key is {record['key']!r}, must be letters, digits and dashes")
+        findings.append(f"key is {shown(record['key'])}, must be letters, digits and dashes")
     if record["split"] not in get_args(Split):
-        findings.append(f"split is {record['split']!r}, must be train or test")
+        findings.append(f"split is {shown(record['split'])}, must be train or test")
     for tier, text in record["instructions"].items():
         if not text.strip():
             findings.append(f"instructions.{tier} is empty")
     ids = [body["id"] for body in record["bodies"]]
     if len(set(ids)) < len(ids) or not all(1 <= body_id <= 255 for body_id in ids):
-        findings.append(f"bodies have the ids {ids}, must be different ones from 1 to 255")
+        findings.append(f"bodies have the ids {shown(ids)}, must be different ones from 1 to 255")
     for name, shape in (("K", (3, 3)), ("camera_to_world", (4, 4)), ("world_to_camera", (4, 4))):
         rows = record["camera"][name]
         if [len(row) for row in rows] != [shape[1]] * shape[0]:
             findings.append(f"camera.{name} must be {shape[0]} rows of {shape[1]} numbers")
-    findings += [f"gates: {gate['name']} has not passed" for gate in record["gates"] if not gate["passed"]]
+    findings += [f"gates: {inline(gate['name'])} has not passed" for gate in record["gates"] if not gate["passed"]]
     for name in SCHEMA:
         if name.endswith("_json"):
             try:
                 json.loads(record[name])
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 findings.append(f"{name} is not JSON: {error}")
     return findings
 
 
 _PYTHON = {"int": int, "float": float, "bool": bool, "string": str}
 _LARGEST_INT = 2**63 - 1
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def _mismatches(value: Any, node: Node, where: str) -> Iterator[str]:
@@ -504,7 +508,7 @@ def _mismatches(value: Any, node: Node, where: str) -> Iterator[str]:
                 yield f"{_join(where, name)} is missing"
         for name in value:
             if name not in node:
-                yield f"{_join(where, str(name))} is not a field of the schema"
+                yield f"{_join(where, inline(name))} is not a field of the schema"
         for name, child in node.items():
             if name in value:
                 yield from _mismatches(value[name], child, _join(where, name))
@@ -523,7 +527,9 @@ def _mismatches(value: Any, node: Node, where: str) -> Iterator[str]:
     elif isinstance(value, float) and value == 0.0 and math.copysign(1.0, value) < 0:
         yield f"{place} is -0.0, must be 0.0"
     elif isinstance(value, int) and abs(value) > _LARGEST_INT:
-        yield f"{place} is {value}, which does not fit into 64 bits"
+        yield f"{place} is {shown(value)}, which does not fit into 64 bits"
+    elif isinstance(value, str) and _HALF_A_CHARACTER.search(value):
+        yield f"{place} holds half a character, which no file can hold"
 
 
 def _type_name(value: Any) -> str:
@@ -573,6 +579,13 @@ def decode(key: str, members: Mapping[str, bytes]) -> Sample:
     if missing:
         raise OutputError(f"{key}: member {missing[0]} is missing")
     images = {name.removesuffix(".png"): _image(key, name, members[name]) for name in IMAGES}
+    height, width = images["start"].shape[:2]
+    for name, image in images.items():
+        if image.shape[:2] != (height, width):
+            raise OutputError(
+                f"{key}: member {name}.png is damaged: has {image.shape[1]} × {image.shape[0]} pixels, "
+                f"start.png {width} × {height}"
+            )
     arrays = {
         name.removesuffix(".npy"): _array(key, name, data) for name, data in members.items() if name.endswith(".npy")
     }
@@ -583,7 +596,7 @@ def decode_record(key: str, data: bytes) -> dict[str, Any]:
     """The record in a `json` member."""
     try:
         record = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OutputError(f"{key}: member json is damaged: {error}") from error
     if not isinstance(record, dict):
         raise OutputError(f"{key}: member json must hold an object; got {_type_name(record)}")
@@ -605,11 +618,23 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".png", written, _PICTURE if color else _LABELS)[1])
 
 
+def png_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the head of a PNG states; None where it is no PNG."""
+    if len(data) < 24 or data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
+        return None
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+
+
 def _image(key: str, name: str, data: bytes) -> NDArray[np.uint8]:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+    size = png_size(data)
+    # A kilobyte can say that it unpacks to gigabytes; and OpenCV reads a dozen formats that nothing here is in.
+    if size is None or not 0 < max(size) <= LARGEST_PX:
         image = None
+    else:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            image = None
     color = name in ("start.png", "end.png")
     if image is None or image.dtype != np.uint8 or image.shape[2:] != ((3,) if color else ()):
         raise OutputError(
@@ -622,10 +647,25 @@ def _image(key: str, name: str, data: bytes) -> NDArray[np.uint8]:
 
 
 def _array(key: str, name: str, data: bytes) -> NDArray[Any]:
+    stream = io.BytesIO(data)
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise OutputError(f"{key}: member {name} is damaged: {error}") from error
+        # Only what `encode` writes. numpy.load would unzip an archive, and make room for whatever the head asks for.
+        version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+        if version != (1, 0):
+            raise ValueError(f"npy version {version}")
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
+        left = len(data) - stream.tell()
+        if (
+            dtype.kind not in "biuf"
+            or by_column
+            or min(shape, default=0) < 0
+            or math.prod(shape) * dtype.itemsize != left
+        ):
+            raise ValueError(f"an array {shown(shape)} of {dtype} in {left} bytes")
+        array: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape).copy()
+    # numpy reads the head as Python's own literals.
+    except (ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError) as error:
+        raise OutputError(f"{key}: member {name} is damaged: {inline(error)}") from error
     return array
 
 
@@ -641,9 +681,13 @@ def spec_from_json(text: str) -> SceneSpec:
     """The spec that `spec_to_json` wrote."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OutputError(f"spec_json is not JSON: {error}") from error
-    spec: SceneSpec = _load(data, SceneSpec, "spec_json")
+    try:
+        spec: SceneSpec = _load(data, SceneSpec, "spec_json")
+    # What the types themselves refuse.
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"spec_json: {inline(error)}") from error
     return spec
 
 
@@ -673,34 +717,34 @@ def _load(data: Any, hint: Any, where: str) -> Any:
         arguments = get_args(hint)
         repeated = len(arguments) == 2 and arguments[1] is Ellipsis
         if not isinstance(data, list) or not (repeated or len(data) == len(arguments)):
-            raise OutputError(f"{where} must be a list{'' if repeated else f' of {len(arguments)}'}; got {data!r}")
+            raise OutputError(f"{where} must be a list{'' if repeated else f' of {len(arguments)}'}; got {shown(data)}")
         return tuple(
             _load(item, arguments[0] if repeated else arguments[i], f"{where}[{i}]") for i, item in enumerate(data)
         )
     if get_origin(hint) is Literal:
         if data not in get_args(hint):
-            raise OutputError(f"{where} must be one of {', '.join(map(str, get_args(hint)))}; got {data!r}")
+            raise OutputError(f"{where} must be one of {', '.join(map(str, get_args(hint)))}; got {shown(data)}")
         return data
     if type(data) is not hint:
-        raise OutputError(f"{where} must be {hint.__name__}; got {data!r}")
+        raise OutputError(f"{where} must be {hint.__name__}; got {shown(data)}")
     return data
 
 
 def _load_fields(data: Any, classes: Sequence[Any], where: str) -> Any:
     if not isinstance(data, dict):
-        raise OutputError(f"{where} must be an object; got {data!r}")
+        raise OutputError(f"{where} must be an object; got {shown(data)}")
     cls = classes[0]
     if len(classes) > 1:
         known = {_tag(option): option for option in classes}
-        if data.get("kind") not in known:
-            raise OutputError(f"{where}.kind must be one of {', '.join(known)}; got {data.get('kind')!r}")
+        if not isinstance(data.get("kind"), str) or data["kind"] not in known:
+            raise OutputError(f"{where}.kind must be one of {', '.join(known)}; got {shown(data.get('kind'))}")
         cls = known[data["kind"]]
         if "kind" not in _hints(cls):
             data = {name: item for name, item in data.items() if name != "kind"}
     hints = _hints(cls)
     for name in data:
         if name not in hints:
-            raise OutputError(f"{where}.{name} is not a field of {cls.__name__}")
+            raise OutputError(f"{where}.{inline(name)} is not a field of {cls.__name__}")
     for field in dataclasses.fields(cls):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and field.name not in data:

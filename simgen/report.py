@@ -27,10 +27,11 @@ from simgen._report.cards import (
 from simgen._report.charts import Bar, bar_chart, histogram, number
 from simgen._report.markup import Child, Html, el, join
 from simgen.dataset import Dataset, open_dataset
+from simgen.errors import OutputError, inline
 from simgen.plan import read_plan
 from simgen.shards import read_rows
 from simgen.status import read_stats
-from simgen.store import SPLITS, committed, names, put, read, read_json
+from simgen.store import REPORT, SPLITS, committed, names, put, read, read_json, seal
 from simgen.taxonomy import TRANSITIONS
 from simgen.types import Credit, Reject, Sample, Split
 
@@ -42,7 +43,7 @@ THUMBNAIL_PX = 112
 _LOG_CHARACTERS = 4000
 
 
-PLACE = "report/index.html"
+PLACE = REPORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,9 @@ class Facts:
 def write_report(folder: Path) -> Path:
     """Write the page of a data set, finished or not, into its folder; returns where it is."""
     path = folder / PLACE
-    put(path, page(gather(folder)).encode())
+    # Half a character, as a JSON file can write it, can stand in no page.
+    put(path, page(gather(folder)).encode(errors="replace"))
+    seal(folder, PLACE)
     return path
 
 
@@ -166,8 +169,13 @@ def _read_lost(folder: Path, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, 
     for name in names(folder / "quarantine"):
         if not name.endswith(".json"):
             continue
-        mark = read_json(folder / "quarantine" / name)
-        log = folder / mark["log"]
+        path = folder / "quarantine" / name
+        mark = read_json(path)
+        told = ("key", "scene", "split", "failure", "reason", "detail", "reproduce")
+        if not all(isinstance(mark.get(field), str) for field in told):
+            raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it")
+        # Under its own name only: a stranger's mark could name any file of this machine, to be shown on the page.
+        log = path.parent / "logs" / f"{path.stem}.log"
         found[mark["key"]] = Lost(
             key=mark["key"],
             scene=mark["scene"],
@@ -175,10 +183,17 @@ def _read_lost(folder: Path, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, 
             kind=mark["failure"],
             reason=mark["reason"],
             detail=mark["detail"],
-            log=read(log).decode(errors="replace")[-_LOG_CHARACTERS:] if log.is_file() else "",
+            log=_end_of(log),
             command=mark["reproduce"],
         )
     return tuple(found[key] for key in sorted(found))
+
+
+def _end_of(log: Path) -> str:
+    if not log.is_file() or log.is_symlink():
+        return ""
+    size = log.stat().st_size
+    return read(log, max(0, size - 4 * _LOG_CHARACTERS)).decode(errors="replace")[-_LOG_CHARACTERS:]
 
 
 def _read_used(data: Dataset) -> tuple[Used, ...]:
@@ -274,7 +289,14 @@ def _cards(facts: Facts) -> list[Html]:
     size = 0
     for place in _spread(facts.accepted)[:SHOWN]:
         row = facts.accepted[place]
-        card = sample_card(facts.load(row.key), facts.rejects.get(row.key, ()), folder=facts.folder)
+        try:
+            card = sample_card(facts.load(row.key), facts.rejects.get(row.key, ()), folder=facts.folder)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            # The schema does not say what the JSON text in a record's fields holds.
+            what = inline(f"{type(error).__name__}: {error}")
+            raise OutputError(
+                f"{facts.folder}: {row.key}: its record holds what simgen does not write ({what}); see `simgen verify`"
+            ) from error
         size += len(card)
         if size > PICTURE_BYTES and cards:
             break

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
-from simgen.errors import SimgenError, UnknownName, UsageError
+from simgen.errors import SimgenError, UnknownName, UsageError, shown
 from simgen.taxonomy import transition
 from simgen.types import Body, Mesh, Rollout, SceneSpec
 
@@ -93,6 +93,9 @@ class Scene:
         return None
 
 
+LARGEST, MOST_VALUES = 1e15, 1000
+"""Of any parameter of a scene: what is more is a slip, and NaN is not less than anything."""
+
 _registry: dict[str, type[Scene]] = {}
 
 
@@ -125,7 +128,11 @@ def register(name: str) -> Callable[[type[Scene]], type[Scene]]:
 
 def load_folder(folder: Path) -> None:
     """Import every scene file of a folder; a file that does not import is a UsageError that names it."""
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except (OSError, ValueError):
+        there = False
+    if not there:
         raise UsageError(f"{folder}: no such folder of scenes")
     for path in sorted(folder.glob("*.py")):
         if path.name.startswith("_"):
@@ -158,7 +165,7 @@ def build(name: str, parameters: Mapping[str, Any] | None = None, *, where: str 
     if name not in _registry:
         raise UnknownName("scene", name, _registry, where=where)
     cls = _registry[name]
-    place = f"{where + ': ' if where else ''}scene {name!r}"
+    place = f"{where + ': ' if where else ''}scene {shown(name)}"
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)
     values = {}
@@ -182,22 +189,24 @@ def _coerce(value: Any, hint: Any, place: str) -> Any:
     if origin is Literal:
         if value in arguments:
             return value
-        raise UsageError(f"{place} must be one of {', '.join(map(str, arguments))}; got {value!r}")
+        raise UsageError(f"{place} must be one of {', '.join(map(str, arguments))}; got {shown(value)}")
+    if isinstance(value, (int, float)) and not abs(value) < LARGEST:
+        raise UsageError(f"{place} must be a number below {LARGEST:g}; got {shown(value)}")
     if hint == Range and isinstance(value, (int, float)) and not isinstance(value, bool):
         return (float(value), float(value))
     if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise UsageError(f"{place} must be a list; got {value!r}")
+        if not isinstance(value, (list, tuple)) or len(value) > MOST_VALUES:
+            raise UsageError(f"{place} must be a list; got {shown(value)}")
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return tuple(_coerce(v, arguments[0], place) for v in value)
         if len(value) != len(arguments):
-            raise UsageError(f"{place} must be {len(arguments)} numbers; got {value!r}")
+            raise UsageError(f"{place} must be {len(arguments)} numbers; got {shown(value)}")
         result = tuple(_coerce(v, a, place) for v, a in zip(value, arguments, strict=True))
         if hint == Range and result[0] > result[1]:
-            raise UsageError(f"{place} must be [low, high]; got {value!r}")
+            raise UsageError(f"{place} must be [low, high]; got {shown(value)}")
         return result
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise UsageError(f"{place} must be {getattr(hint, '__name__', hint)}; got {value!r}")
+    raise UsageError(f"{place} must be {getattr(hint, '__name__', hint)}; got {shown(value)}")

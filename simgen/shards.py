@@ -6,7 +6,8 @@ whoever makes the shard again, anywhere, gets the same bytes. `dataset_digest` i
 `_stats.json`: schema_version, simgen_version, fingerprint (of the plan), split, shard; files {name: {sha256, bytes}};
 keys; holes [{key, index, scene, class, reason}]; rejects [{key, scene, attempt, gate, reason}]; scenes {name: {planned,
 samples, attempts, rejects {gate: count}}}; sha256 of all these. Then what was measured: cost {started_unix_s,
-finished_unix_s, cpu_s, peak_rss_mb, stages {name: seconds}, samples [{key, stages}]} and machine.
+finished_unix_s, cpu_s, peak_rss_mb, stages {name: seconds}, samples [{key, stages}], sha256 of cost and machine} and
+machine.
 """
 
 import contextlib
@@ -27,11 +28,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simgen import __version__
-from simgen.errors import OutputError
+from simgen.errors import OutputError, inline
 from simgen.masks import Pair
 from simgen.plan import SampleId, ShardPlan
 from simgen.record import SCHEMA_VERSION, encode, to_json
-from simgen.store import HASHED, PARTS, SPLITS, Draft, committed, part_path, read_json, sha256, told_sha256
+from simgen.store import (
+    HASHED,
+    PARTS,
+    SPLITS,
+    Draft,
+    committed,
+    measured_sha256,
+    part_path,
+    read_json,
+    sha256,
+    stats_text,
+    told_sha256,
+)
 from simgen.types import Reject, Sample
 
 
@@ -50,6 +63,9 @@ def _tar_writer() -> Any:
 
 
 TarWriter = _tar_writer()
+
+MOST_ROWS = 1_000_000
+"""Of one shard."""
 
 Failure = Literal["rejected", "timeout", "crash", "oom", "error"]
 
@@ -108,7 +124,7 @@ def write_shard(
         for row in rows:
             row["offset"] = min(offset for offset, _ in index[row["key"]].values()) - tarfile.BLOCKSIZE
         drafts[".parquet"].write(_parquet(rows))
-        drafts[".idx.json"].write(_json({"tar": paths[".tar"].name, "samples": index}))
+        drafts[".idx.json"].write((to_json({"tar": paths[".tar"].name, "samples": index}, "shard") + "\n").encode())
         told = {
             "schema_version": SCHEMA_VERSION,
             "simgen_version": __version__,
@@ -119,13 +135,10 @@ def write_shard(
             "keys": [row["key"] for row in rows],
             **_accounts(fates),
         }
-        stats = {
-            **told,
-            "sha256": told_sha256(told),
-            "cost": _cost(fates, started=started, cpu_s=time.process_time() - cpu_started),
-            "machine": dict(machine or {}),
-        }
-        drafts["_stats.json"].write(_json(stats))
+        cost = _cost(fates, started=started, cpu_s=time.process_time() - cpu_started)
+        stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
+        cost["sha256"] = measured_sha256(stats)
+        drafts["_stats.json"].write(stats_text(stats).encode())
         if shard.number in committed(place):
             return read_json(paths["_stats.json"])
         for part in PARTS:
@@ -262,10 +275,27 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     for split in SPLITS:
         for number in committed(folder / split):
             path = part_path(folder / split, number, ".parquet")
-            try:
-                rows += pq.read_table(path, partitioning=None).to_pylist()
-            except (OSError, pa.ArrowInvalid) as error:
-                raise OutputError(f"{path}: cannot be read: {error}") from error
+            rows += _rows(path)
+    return rows
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+        # A kilobyte of it can say one value a thousand million times over.
+        if file.metadata.num_rows > MOST_ROWS or not file.schema_arrow.equals(_COLUMNS):
+            raise OutputError(f"{path}: does not hold the columns that simgen writes; see `simgen verify`")
+        table = file.read()
+    except (OSError, pa.ArrowException, ValueError, KeyError, MemoryError) as error:
+        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
+    for name in table.column_names:
+        column = table[name]
+        if column.null_count or (pa.types.is_floating(column.type) and not np.isfinite(column.to_numpy()).all()):
+            raise OutputError(f"{path}: the column {name} lacks values; see `simgen verify`")
+    try:
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except ValueError as error:
+        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
     return rows
 
 
@@ -332,7 +362,3 @@ def _cost(fates: Iterable[_Fate], *, started: float, cpu_s: float) -> dict[str, 
 
 def _facts(path: Path) -> dict[str, Any]:
     return {"sha256": sha256(path), "bytes": path.stat().st_size}
-
-
-def _json(data: Mapping[str, Any]) -> bytes:
-    return (to_json(data, "shard") + "\n").encode()

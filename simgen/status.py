@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,24 +14,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.errors import OutputError
+from simgen.errors import OutputError, inline, shown
 from simgen.masks import KEEP, LEVELS
-from simgen.plan import Plan, SampleId, ShardPlan, read_plan
+from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, read_plan
 from simgen.record import IMAGES, check_record, decode, spec_from_json
 from simgen.store import (
     ATTRIBUTION,
+    CARD,
     DRAFT,
     HASHED,
+    REPORT,
     SPLITS,
+    SUMS,
     committed,
+    csv_cell,
+    measured_sha256,
     names,
     parse_name,
     part_path,
     read,
+    read_index,
     read_json,
     sha256,
+    stats_text,
+    sums,
+    sums_text,
     told_sha256,
 )
+from simgen.tars import DAMAGED, Header
 from simgen.types import STAGE_ID, Sample
 
 # How far it has come.
@@ -128,6 +139,9 @@ def read_status(folder: Path) -> Status:
 
 _STATS_FIELDS: Mapping[str, type] = {
     "fingerprint": str,
+    "simgen_version": str,
+    "split": str,
+    "shard": int,
     "files": dict,
     "keys": list,
     "holes": list,
@@ -135,7 +149,9 @@ _STATS_FIELDS: Mapping[str, type] = {
     "scenes": dict,
     "sha256": str,
     "cost": dict,
+    "machine": dict,
 }
+_KEY = re.compile(r"[A-Za-z0-9-]+")
 
 
 def read_stats(folder: Path, number: int) -> dict[str, Any]:
@@ -145,12 +161,54 @@ def read_stats(folder: Path, number: int) -> dict[str, Any]:
     for name, kind in _STATS_FIELDS.items():
         if not isinstance(stats.get(name), kind):
             raise OutputError(f"{path}: has no {name!r}; remove it and run the same `simgen generate` again")
+    try:
+        _check_stats(stats)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise OutputError(
+            f"{path}: does not hold what simgen writes ({inline(_named(error))}); remove it and run the same "
+            "`simgen generate` again"
+        ) from error
     if stats["sha256"] != told_sha256(stats):
         raise OutputError(
             f"{path}: has been changed after it was written (its sha256 does not fit); remove it and run the same "
             f"`simgen generate` again"
         )
     return stats
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _check_stats(stats: Mapping[str, Any]) -> None:
+    """Something is raised where those who read statistics would stumble."""
+    texts = [stats["split"], *stats["keys"], *(facts["sha256"] for facts in stats["files"].values())]
+    # A key becomes the name of a file that `retry` removes.
+    keys = list(stats["keys"])
+    numbers = [stats["shard"], *(facts["bytes"] for facts in stats["files"].values())]
+    for hole in stats["holes"]:
+        texts += [hole["scene"], hole["class"], hole["reason"]]
+        keys.append(hole["key"])
+        numbers.append(hole["index"])
+    for reject in stats["rejects"]:
+        texts += [reject["scene"], reject["gate"], reject["reason"]]
+        keys.append(reject["key"])
+        numbers.append(reject["attempt"])
+    for account in stats["scenes"].values():
+        numbers += [account["planned"], account["samples"], account["attempts"], *account["rejects"].values()]
+    cost = stats["cost"]
+    measured = [cost["started_unix_s"], cost["finished_unix_s"], *cost["stages"].values()]
+    for text in [*texts, *keys]:
+        text.encode()
+    for number in numbers:
+        if type(number) is not int or not 0 <= number < 1 << 62:
+            raise ValueError(f"a count of {number!r}")
+    for figure in measured:
+        if type(figure) not in (int, float) or not abs(figure) < 1e12:
+            raise ValueError(f"a cost of {figure!r}")
+    for key in keys:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"the key {key!r}")
 
 
 def _scene(name: str, planned: int, shards: Iterable[Mapping[str, Any]]) -> SceneStatus:
@@ -230,10 +288,45 @@ def verify(folder: Path, *, workers: int | None = None) -> list[Finding]:
     findings += _account_for(plan, present, results)
     findings += _one_set_of_members(present, results)
     findings += _attribution(folder, set().union(*(result.assets for result in results)))
+    # One cause, one line: what is said of a file already is not said again.
+    named = {finding.where for finding in findings}
+    findings += [finding for finding in _unsealed(folder) if finding.where not in named]
     return findings
 
 
+_BESIDE = {RESOLVED, CARD, ATTRIBUTION, SUMS, "report", "quarantine", ".progress", *SPLITS}
+"""What simgen writes into the folder of a data set."""
+_OF_THE_HUB = {".git", ".gitattributes", ".cache"}
+
+
+def _unsealed(folder: Path) -> Iterator[Finding]:
+    """What lies beside the shards and is not as it was written."""
+    if not (folder / SUMS).is_file():
+        yield Finding(where=SUMS, what="is missing; the next run writes it")
+        return
+    told = sums(folder)
+    if read(folder / SUMS) != sums_text(told).encode():
+        yield Finding(where=SUMS, what="has been changed after it was written; the next run writes it anew")
+    for name in (RESOLVED, CARD, ATTRIBUTION, REPORT):
+        if name not in told and (folder / name).is_file():
+            yield Finding(where=name, what=f"is not named in {SUMS}; the next run, or `simgen report`, writes it anew")
+    for name, digest in sorted(told.items()):
+        if not _beside(name):
+            yield Finding(where=SUMS, what=f"names {shown(name)}, which is not simgen's")
+        elif not (folder / name).is_file():
+            yield Finding(where=name, what="is missing; the next run, or `simgen report`, writes it")
+        elif sha256(folder / name) != digest:
+            what = "has been changed after it was written (its sha256 does not fit)"
+            yield Finding(where=name, what=f"{what}; the next run, or `simgen report`, writes it anew")
+
+
+def _beside(name: str) -> bool:
+    aside = re.fullmatch(r"quarantine/([A-Za-z0-9-]+\.json|logs/[A-Za-z0-9-]+\.log)", name)
+    return name in (RESOLVED, CARD, ATTRIBUTION, REPORT) or aside is not None
+
+
 def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
+    yield from _strays_beside(folder)
     planned = {(shard.split, shard.number) for shard in plan.shards}
     for split in SPLITS:
         done = set(committed(folder / split))
@@ -241,13 +334,33 @@ def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
             where = f"{split}/{name}"
             parsed = parse_name(name)
             if DRAFT.fullmatch(name):
-                yield Finding(where=where, what="is left of a run that was killed; the next run removes it")
-            elif parsed is None:
+                yield Finding(where=where, what=_KILLED)
+            elif parsed is None or not (folder / split / name).is_file():
                 yield Finding(where=where, what="does not belong here; loaders would trip over it, move it away")
             elif parsed[0] not in done:
                 yield Finding(where=where, what="belongs to a shard that was never committed; the next run removes it")
             elif (split, parsed[0]) not in planned:
                 yield Finding(where=where, what="belongs to a shard that the plan does not have")
+
+
+_KILLED = "is left of a run that was killed; the next run removes it"
+
+
+def _strays_beside(folder: Path) -> Iterator[Finding]:
+    for name in names(folder):
+        if DRAFT.fullmatch(name):
+            yield Finding(where=name, what=_KILLED)
+        elif name not in _BESIDE | _OF_THE_HUB or (folder / name).is_dir() == (
+            name in (RESOLVED, CARD, ATTRIBUTION, SUMS)
+        ):
+            yield Finding(where=inline(name), what="does not belong here; move it away")
+    for place in ("report", "quarantine", "quarantine/logs"):
+        for name in names(folder / place) if (folder / place).is_dir() else ():
+            where = f"{place}/{name}"
+            if DRAFT.fullmatch(name):
+                yield Finding(where=where, what=_KILLED)
+            elif not (_beside(where) and (folder / where).is_file()) and where != "quarantine/logs":
+                yield Finding(where=inline(where), what="does not belong here; move it away")
 
 
 def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
@@ -256,8 +369,20 @@ def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
     try:
         stats = read_stats(folder / shard.split, shard.number)
         result.keys = [*stats["keys"], *(hole["key"] for hole in stats["holes"])]
+        path = part_path(folder / shard.split, shard.number, "_stats.json")
+        if read(path) != stats_text(stats).encode() or stats["cost"].get("sha256") != measured_sha256(stats):
+            what = "has been changed after it was written, in what was measured or how it is spelled"
+            result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
+        if (stats["split"], stats["shard"]) != (shard.split, shard.number):
+            what = (
+                f"is that of {stats['split']}/{stats['shard']:05d}; remove it and run the same `simgen generate` again"
+            )
+            result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
+        elif set(result.keys) != {sample.key for sample in shard.samples}:
+            what = "does not name the samples that the plan has in this shard"
+            result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
         if stats["fingerprint"] != plan.fingerprint:
-            what = f"is of plan {stats['fingerprint']}, the data set's is {plan.fingerprint}"
+            what = f"is of plan {inline(stats['fingerprint'])}, the data set's is {plan.fingerprint}"
             result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
         damaged = dict(_damaged(folder / shard.split, shard, stats))
         result.findings += [Finding(where=where, what=what) for where, what in damaged.items()]
@@ -291,15 +416,17 @@ def _damaged(place: Path, shard: ShardPlan, stats: Mapping[str, Any]) -> Iterato
 def _read_tar(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Plan, result: _Shard) -> None:
     path = part_path(folder / shard.split, shard.number, ".tar")
     where = f"{shard.split}/{path.name}"
-    index = read_json(part_path(folder / shard.split, shard.number, ".idx.json")).get("samples", {})
-    spans: dict[str, dict[str, list[int]]] = {}
+    index = read_index(part_path(folder / shard.split, shard.number, ".idx.json"))
+    spans: dict[str, dict[str, tuple[int, int]]] = {}
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, "r:", tarinfo=Header) as tar:
             for info in tar:
+                if not info.isreg() or info.sparse is not None:
+                    raise tarfile.TarError(f"{info.name} is no plain file")
                 key, _, member = info.name.partition(".")
-                spans.setdefault(key, {})[member] = [info.offset_data, info.size]
-    except (tarfile.TarError, EOFError) as error:
-        result.findings.append(Finding(where=where, what=f"cannot be read to its end: {error}"))
+                spans.setdefault(key, {})[member] = (info.offset_data, info.size)
+    except DAMAGED as error:
+        result.findings.append(Finding(where=where, what=f"cannot be read to its end: {inline(error)}"))
     if spans != index:
         result.findings.append(Finding(where=where, what="does not hold what its .idx.json says, or not there"))
     if list(spans) != stats["keys"]:
@@ -307,13 +434,13 @@ def _read_tar(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Pl
 
     planned = {sample.key: sample for sample in shard.samples}
     for key, members in spans.items():
-        at = f"{where}: {key}"
+        at = f"{where}: {inline(key)}"
         data = {name: read(path, offset, size) for name, (offset, size) in members.items()}
         result.members[frozenset(data)] += 1
         try:
             sample = decode(key, data)
         except OutputError as error:
-            result.findings.append(Finding(where=at, what=str(error).removeprefix(f"{key}: ")))
+            result.findings.append(Finding(where=at, what=inline(str(error).removeprefix(f"{key}: "))))
             continue
         found = list(_check_sample(sample, data["txt"], planned.get(key), plan))
         result.findings += [Finding(where=at, what=what) for what in found]
@@ -337,7 +464,7 @@ def _check_sample(sample: Sample, txt: bytes, planned: SampleId | None, plan: Pl
             "seed": plan.seed,
             "fingerprint": plan.recipe.fingerprint,
         }
-        yield from (f"json: {k} is {record[k]!r}, the plan says {v!r}" for k, v in meant.items() if record[k] != v)
+        yield from (f"json: {k} is {shown(record[k])}, the plan says {v!r}" for k, v in meant.items() if record[k] != v)
     if txt.decode(errors="replace") != record["instructions"]["intermediate"]:
         yield "txt is not the intermediate instruction of the json"
     try:
@@ -345,7 +472,7 @@ def _check_sample(sample: Sample, txt: bytes, planned: SampleId | None, plan: Pl
     except OutputError as error:
         yield f"json: {error}"
     yield from (
-        f"json: {item['asset']} is for {item['split']} samples only, this is one of {record['split']}"
+        f"json: {inline(item['asset'])} is for {inline(item['split'])} samples only, this is one of {record['split']}"
         for item in record["attribution"]
         if item["split"] not in ("both", record["split"])
     )
@@ -419,11 +546,16 @@ def _attribution(folder: Path, used: set[str]) -> Iterator[Finding]:
     if not path.is_file():
         yield Finding(where=ATTRIBUTION, what="is missing; the next run writes it")
         return
-    named = {row.get("asset") for row in csv.DictReader(io.StringIO(read(path).decode("utf-8", errors="replace")))}
+    try:
+        named = {row.get("asset") for row in csv.DictReader(io.StringIO(read(path).decode("utf-8", errors="replace")))}
+    except csv.Error as error:
+        yield Finding(where=ATTRIBUTION, what=f"is not a table ({inline(error)}); the next run writes it anew")
+        return
+    used = {csv_cell(asset) for asset in used}
     if used - named:
         yield Finding(where=ATTRIBUTION, what=f"does not name {_some(sorted(used - named))}")
 
 
 def _some(items: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(items[:most])
-    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+    few = ", ".join(map(inline, items[:most]))
+    return f"{few} and {len(items) - most} more" if len(items) > most else few

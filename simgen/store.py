@@ -15,10 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
-from simgen.errors import OutputError
+from simgen.errors import OutputError, shown
 from simgen.types import Split
 
 CARD, ATTRIBUTION = "README.md", "ATTRIBUTION.csv"
+REPORT = "report/index.html"
+SUMS = "SHA256SUMS"
+"""sha256 of what lies beside the shards, as `sha256sum --check` reads it; a shard's own stand in its `_stats.json`."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 Part = Literal[".tar", ".parquet", ".idx.json", "_stats.json"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -29,6 +32,9 @@ HASHED = PARTS[:3]
 
 _SHARD_FILE = re.compile(r"(\d{5})(\.tar|\.parquet|\.idx\.json|_stats\.json)")
 DRAFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
+
+_LARGEST_FILE = 1 << 62
 
 
 def part_path(folder: Path, number: int, part: Part) -> Path:
@@ -64,8 +70,10 @@ def read(path: Path, offset: int = 0, size: int = -1) -> bytes:
     """The bytes of a file, or the `size` of them that begin at `offset`."""
     try:
         with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
+            # Memory is made ready for the whole of what is asked for, however little is there.
+            there = max(0, os.fstat(file.fileno()).st_size - offset)
+            file.seek(min(offset, _LARGEST_FILE))
+            return file.read(there if size < 0 else min(size, there))
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -74,11 +82,33 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file."""
     try:
         data = json.loads(read(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OutputError(f"{path}: is not JSON ({error}); the file is damaged") from error
     if not isinstance(data, dict):
         raise OutputError(f"{path}: must hold a JSON object; got {type(data).__name__}")
     return data
+
+
+def read_index(path: Path) -> dict[str, dict[str, tuple[int, int]]]:
+    """Where the members of a shard lie, as its index says: key → member → (offset, size)."""
+    samples = read_json(path).get("samples")
+    if not isinstance(samples, dict):
+        raise OutputError(f"{path}: has no 'samples'; the file is damaged, see `simgen verify`")
+    for key, members in samples.items():
+        if not isinstance(members, dict) or not all(map(_is_span, members.values())):
+            raise OutputError(
+                f"{path}: {shown(key)} must name offset and size of each member; got {shown(members)}; "
+                "the file is damaged, see `simgen verify`"
+            )
+    return {key: {name: (span[0], span[1]) for name, span in members.items()} for key, members in samples.items()}
+
+
+def _is_span(span: Any) -> bool:
+    return (
+        isinstance(span, list)
+        and len(span) == 2
+        and all(type(part) is int and 0 <= part < _LARGEST_FILE for part in span)
+    )
 
 
 def blocks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
@@ -102,6 +132,40 @@ def told_sha256(stats: Mapping[str, Any]) -> str:
     """Of what the statistics of a shard say about the samples, whatever was measured on the way."""
     told = {name: value for name, value in stats.items() if name not in ("cost", "machine", "sha256")}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def measured_sha256(stats: Mapping[str, Any]) -> str:
+    """Of what was measured on the way, which stands in `cost` beside it."""
+    cost = {name: value for name, value in stats["cost"].items() if name != "sha256"}
+    return hashlib.sha256(json.dumps([cost, stats["machine"]], sort_keys=True).encode()).hexdigest()
+
+
+def stats_text(stats: Mapping[str, Any]) -> str:
+    """The statistics of a shard as they are written: there is one way, so that a space more is found, too."""
+    return json.dumps(stats, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def csv_cell(text: str) -> str:
+    """A stranger's words in a table that somebody opens in a spreadsheet, where = + - @ begin what is executed."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """What SHA256SUMS says: file → sha256."""
+    lines = read(folder / SUMS).decode(errors="replace").splitlines() if (folder / SUMS).is_file() else []
+    return {match[2]: match[1] for line in lines if (match := re.fullmatch(r"([0-9a-f]{64})  (\S+)", line))}
+
+
+def sums_text(told: Mapping[str, str]) -> str:
+    return "".join(f"{told[name]}  {name}\n" for name in sorted(told))
+
+
+def seal(folder: Path, *written: str) -> None:
+    """Put down in SHA256SUMS what these files of a data set hold now; the others keep their lines as long as they
+    are there, so that what has been damaged since stays found."""
+    told = {name: digest for name, digest in sums(folder).items() if (folder / name).is_file()}
+    told |= {name: sha256(folder / name) for name in written}
+    put(folder / SUMS, sums_text(told).encode())
 
 
 def put(path: Path, data: bytes) -> None:

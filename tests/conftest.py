@@ -13,6 +13,7 @@ from simgen.recipe import Recipe, Render, SceneChoice
 from simgen.record import Identity, make_record
 from simgen.scene import Phrases, Range, Scene
 from simgen.shards import Entry, write_shard
+from simgen.store import seal
 from simgen.types import (
     Body,
     Camera,
@@ -305,6 +306,7 @@ def write_nudges(folder: Path, plan: Plan, *, holes: Iterable[int] = ()) -> Path
     """A whole data set of hand-made samples."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESOLVED).write_text(plan.to_yaml())
+    seal(folder, RESOLVED)
     for shard in plan.shards:
         entries = nudge_entries(plan, shard.samples, holes=holes)
         write_shard(folder, shard, entries, fingerprint=plan.fingerprint, machine={"host": "here"})

@@ -6,7 +6,6 @@ Bullet's save and restore is not deterministic with compound shapes.
 """
 
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from simgen.assets import Catalog
 from simgen.engine.kubric_import import KubricPyBullet, register_physical_object_setters
 from simgen.engine.world import Generated, World, build_world, convex_parts
 from simgen.geometry import quat_conjugate, quat_multiply, quat_rotate, vec3
+from simgen.meshes import parse_urdf
 from simgen.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
 from simgen.types import (
     Body,
@@ -413,7 +413,7 @@ def _inertia(body: Body, catalog: Catalog) -> tuple[float, float, float]:
         low, high = models.bounds_m(mesh)
         x, y, z = (high - low) * body.scale
         return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)
-    inertial = ElementTree.parse(catalog.urdf_path(body.asset)).getroot().find("link/inertial")
+    inertial = parse_urdf(catalog.urdf_path(body.asset)).find("link/inertial")
     mass = inertial.find("mass") if inertial is not None else None
     moments = inertial.find("inertia") if inertial is not None else None
     if mass is not None and moments is not None and float(mass.get("value", 0)) > 0:

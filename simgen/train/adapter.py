@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
 from torch import Tensor
 
 from simgen.errors import OutputError, UsageError
@@ -126,8 +127,9 @@ def _pattern(family: Family, layers: str, *, last: int) -> str:
 def attach(pipeline: Any, path: str) -> None:
     """Put a LoRA file or the folder of a run into a pipeline, with diffusers' own loader."""
     try:
-        pipeline.load_lora_weights(path)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        # Without that word diffusers goes on to pickled weights where it finds no others.
+        pipeline.load_lora_weights(path, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise OutputError(f"--lora {path}: cannot be loaded into this base ({first})") from error
 

@@ -207,7 +207,7 @@ def _load(name: str, index: dict[str, Any], dtype: torch.dtype) -> Pipeline:
         later = not is_torchvision_available() and of_class == "Flux2Pipeline"
         if later:
             parts = {"tokenizer": None}
-        pipeline = getattr(diffusers, of_class).from_pretrained(place, dtype=dtype, **parts)
+        pipeline = getattr(diffusers, of_class).from_pretrained(place, dtype=dtype, use_safetensors=True, **parts)
         if later:
             pipeline.register_modules(tokenizer=_text_processor(place))
     except (GatedRepoError, RepositoryNotFoundError, LocalEntryNotFoundError) as error:

@@ -20,7 +20,6 @@ import os
 import re
 import resource
 import secrets
-import struct
 import tarfile
 import time
 import weakref
@@ -37,9 +36,10 @@ import webdataset
 from numpy.typing import NDArray
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from simgen.errors import EnvironmentProblem, OutputError, UnknownName, UsageError
-from simgen.record import decode_record
+from simgen.errors import EnvironmentProblem, OutputError, UnknownName, UsageError, inline, shown
+from simgen.record import LARGEST_PX, decode_record, png_size
 from simgen.store import SPLITS, names, parse_name, part_path, put, read_json
+from simgen.tars import DAMAGED, Header
 from simgen.types import Split
 
 Image: TypeAlias = NDArray[np.uint8]
@@ -342,9 +342,12 @@ def _fitting(path: Path, tar: Path, descriptor: int) -> Index | None:
         header = os.pread(descriptor, _BLOCK, offset - _BLOCK)
         info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         end = os.pread(descriptor, _BLOCK, offset + -(-size // _BLOCK) * _BLOCK)
-    except (OutputError, tarfile.TarError, OSError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # Memory is made ready for all that is asked for, however little is there.
+        length = os.fstat(descriptor).st_size
+        inside = all(0 <= at <= at + many <= length for members in index.values() for at, many in members.values())
+    except (OutputError, *DAMAGED, OSError, AttributeError, TypeError):
         return None
-    fits = (told.get("tar"), info.name, info.size, end) == (tar.name, name, size, bytes(_BLOCK))
+    fits = inside and (told.get("tar"), info.name, info.size, end) == (tar.name, name, size, bytes(_BLOCK))
     return index if fits else None
 
 
@@ -352,7 +355,7 @@ def _scan(tar: Path, descriptor: int) -> Index:
     """The index of a tar, from one header to the next."""
     index: Index = {}
     try:
-        with tarfile.open(tar, "r:") as headers:
+        with tarfile.open(tar, "r:", tarinfo=Header) as headers:
             for info in headers:
                 match = _MEMBER.fullmatch(info.name)
                 if match is None or not info.isfile():
@@ -363,8 +366,8 @@ def _scan(tar: Path, descriptor: int) -> Index:
                 index[key][name] = (info.offset_data, info.size)
             # tarfile takes a file that breaks off between two members, or goes on with something else, for whole.
             end = os.pread(descriptor, _BLOCK, headers.offset)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise OutputError(f"{tar}: is cut off or no plain tar ({error}); copy it again") from error
+    except (*DAMAGED, OSError) as error:
+        raise OutputError(f"{tar}: is cut off or no plain tar ({inline(error)}); copy it again") from error
     if end != bytes(_BLOCK):
         size = os.fstat(descriptor).st_size
         raise OutputError(f"{tar}: is cut off or damaged, no end of the archive within {size} bytes; copy it again")
@@ -504,10 +507,10 @@ def _unreachable(address: str, error: Exception) -> OutputError | EnvironmentPro
 
 def _png_size(where: str, head: bytes) -> tuple[int, int]:
     """Width and height, off the first bytes of a PNG."""
-    if len(head) < _PNG_HEAD or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
+    size = png_size(head)
+    if size is None:
         raise OutputError(f"{where}: start.png is not a PNG; write the sample again")
-    width, height = struct.unpack_from(">II", head, 16)
-    return width, height
+    return size
 
 
 def _decoded(tar: str, key: str, members: Mapping[str, bytes]) -> Source:
@@ -520,14 +523,18 @@ def _decoded(tar: str, key: str, members: Mapping[str, bytes]) -> Source:
     told = decode_record(where, members["json"]).get("instructions")
     texts = [told.get(tier) for tier in TIERS] if isinstance(told, dict) else []
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise OutputError(f"{where}: json has no instructions.{{{', '.join(TIERS)}}}, a sentence each; got {told!r}")
+        wanted = f"instructions.{{{', '.join(TIERS)}}}"
+        raise OutputError(f"{where}: json has no {wanted}, a sentence each; got {shown(told)}")
     superficial, intermediate, explicit = map(str, texts)
     return Source(key=key, start=start, end=end, mask=mask, instructions=(superficial, intermediate, explicit))
 
 
 def _picture(where: str, name: str, data: bytes, *, channels: int) -> Image:
+    size = png_size(data)
+    if size is not None and max(size) > LARGEST_PX:
+        raise OutputError(f"{where}: {name} says it has {size[0]} × {size[1]} pixels; at most {LARGEST_PX} a side")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if size is not None else None
     except cv2.error:
         image = None
     if image is None:

@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 from huggingface_hub import constants
 
-from simgen.errors import EnvironmentProblem, SimgenError, UnknownName, UsageError
+from simgen.errors import EnvironmentProblem, OutputError, SimgenError, UnknownName, UsageError
+from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, license_of, load_base
 from simgen.train.data import Example
 from simgen.train.edit import edit
@@ -317,3 +318,19 @@ def test_a_device_that_cannot_be_used_is_a_sentence(name: str, said: str) -> Non
 def test_the_cpu_is_always_there() -> None:
     assert device_of("cpu") == CPU
     assert device_of(None).type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_weights_that_are_pickled_are_not_even_looked_at(tmp_path: Path) -> None:
+    """diffusers goes on to `.bin` files where it finds no others, unless it is told not to."""
+    place = tmp_path / "base"
+    tiny_pipeline("tiny:kontext").save_pretrained(place)
+    for weights in list(place.rglob("*.safetensors")):
+        torch.save(safetensors.torch.load_file(weights), weights.with_suffix(".bin"))
+        weights.unlink()
+    with pytest.raises(EnvironmentProblem, match="cannot be loaded"):
+        load_base(str(place), dtype=torch.float32, device=CPU)
+    lora = tmp_path / "pytorch_lora_weights.bin"
+    torch.save({"transformer.x.lora_A.weight": torch.zeros(1)}, lora)
+    for path in (lora, tmp_path):
+        with pytest.raises(OutputError, match="cannot be loaded into this base"):
+            attach(tiny_pipeline("tiny:kontext"), str(path))

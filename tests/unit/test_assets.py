@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from simgen.archives import Cache
 from simgen.assets import Catalog, open_catalog, ref
 from simgen.errors import AssetError, UnknownName
-from simgen.manifests import Entry
+from simgen.manifests import Entry, parse_manifest
 
 CORNERS = [(x, y, z) for x in (-0.05, 0.05) for y in (-0.04, 0.04) for z in (-0.03, 0.03)]
 SIDES = ["1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4"]
@@ -164,7 +165,7 @@ def test_a_labels_file_beside_the_manifest_overrides_it(things: Path, opened: Ca
         ("red_box: {mass_kg: heavy}", "mass_kg must be a number"),
         ("red_box: {substance: iron}", "substance"),
         ("- red_box", "maps asset ids"),
-        ("red_box: [", "cannot be read"),
+        ("red_box: [", "is not YAML"),
     ],
 )
 def test_a_labels_file_with_a_mistake_is_refused(
@@ -308,6 +309,22 @@ def test_archives_beside_a_copied_manifest_are_used_wherever_it_says_they_are(
         (json.dumps({"assets": {"a": entry()}}).replace("visual_geometry.obj", "../x.obj"), "leads out"),
         (json.dumps({"assets": {"a": entry()}}).replace("visual_geometry.obj", "x.fbx"), "simgen assets pack"),
         (json.dumps({"assets": {"a": entry()}}), "1 of 1 files are missing, first .*a.tar.gz"),
+        # Found by tests/fuzz.
+        ("[" * 100_000, "not JSON"),
+        ("9" * 5000, "not JSON"),
+        (json.dumps({"assets": {"a": entry(sha256="../" * 21 + "x")}}), "64 hexadecimal digits"),
+        (json.dumps({"assets": {"../../a": entry()}}), "'../../a' is no id"),
+        (json.dumps({"assets": {"a\n": entry()}}), r"'a\\n' is no id"),
+        (json.dumps({"assets": {"\u202ea": entry()}}), "is no id"),
+        (json.dumps({"assets": {"\ud800": entry()}}), "is no id"),
+        (json.dumps({"assets": {"a": entry(asset_type=["Texture"])}}), "unknown asset_type"),
+        (json.dumps({"assets": {"a": entry()}, "data_dir": "A" * 1000}), "files are missing"),
+        (json.dumps({"assets": {"a": entry()}, "data_dir": "A" * 3000}), "'data_dir' must be a text"),
+        (json.dumps({"assets": {"a": entry(path="~no-such-user/x")}}), "files are missing"),
+        (json.dumps({"assets": {"a": entry()}}).replace("-0.05", "1" + "0" * 400), "bounds must be"),
+        (json.dumps({"assets": {"a": entry()}}).replace("-0.05", "-1e300"), "are they in metres"),
+        (json.dumps({"assets": {"a": entry()}}).replace("{asset_dir}/visual", "/etc/visual"), "leads out"),
+        (json.dumps({"assets": {"a": entry()}}).replace("{asset_dir}/object", ".{asset_dir}/./object"), "leads out"),
     ],
 )
 def test_a_bad_manifest_is_refused_in_one_sentence(
@@ -318,6 +335,67 @@ def test_a_bad_manifest_is_refused_in_one_sentence(
     with pytest.raises(AssetError, match=said) as caught:
         opened(objects=[str(manifest)])
     assert str(manifest) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("materials", "said"),
+    [
+        (3, "must map slots to materials"),
+        ({"lid": 3}, "a material must be an object"),
+        ({"lid": {"shine": 1}}, "no material field 'shine'"),
+        ({"lid": {"roughness": "rough"}}, "material.roughness must be a number; got 'rough'"),
+        ({"lid": {"base_color": [0.1, 0.2]}}, "material.base_color must be three numbers"),
+        ({"lid": {"color_map": "../../secret.png"}}, "must be the name of a file in the asset's folder"),
+        ({"lid": {"color_map": "/etc/passwd"}}, "must be the name of a file in the asset's folder"),
+        ({"lid": {"layers": [1]}}, "must be left to simgen's own models"),
+    ],
+)
+def test_a_material_of_a_stranger_is_checked(
+    tmp_path: Path, opened: Callable[..., Catalog], materials: Any, said: str
+) -> None:
+    data = entry(metadata={"volume": 0.00048, "materials": materials})
+    manifest = write_set(tmp_path / "m", {"box": data}, {"box": tar(box_files())})
+    with pytest.raises(AssetError, match=said) as caught:
+        opened(objects=[str(manifest)])
+    assert "\n" not in str(caught.value)
+
+
+def test_words_of_a_stranger_are_plain_and_short(tmp_path: Path, opened: Callable[..., Catalog]) -> None:
+    data = entry(
+        license="CC\u202e0\x1b[2J\n1.0",
+        metadata={"label": "red\u202e box\x07" + "x" * 5000, "author": "A\ud800" * 3000, "description": "\u2066\nx"},
+    )
+    manifest = write_set(tmp_path / "m", {"box": data}, {"box": tar(box_files())})
+    box = opened(objects=[str(manifest)]).object("Things:box")
+    assert box.label.startswith("red boxx") and len(box.label) == 100
+    assert box.credit.license == "CC0[2J 1.0" and box.credit.author == "A" * 500 and box.credit.title == "box"
+    for text in (box.label, box.credit.title, box.credit.author, box.credit.license):
+        assert text.isprintable()
+
+
+@pytest.mark.parametrize("name", ["../../pipelines/smoke", "words"])
+def test_a_manifest_that_is_named_like_a_file_of_ours_reads_none_of_it(
+    tmp_path: Path, opened: Callable[..., Catalog], name: str
+) -> None:
+    manifest = write_set(tmp_path / "m", {"box": entry()}, {"box": tar(box_files())}, name=name)
+    assert len(opened(objects=[str(manifest)]).objects) == 1
+
+
+def test_labels_that_multiply_without_end_are_refused(things: Path, opened: Callable[..., Catalog]) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 12)]
+    things.with_name("Things.labels.yaml").write_text("\n".join(lines))
+    with pytest.raises(AssetError, match=r"the alias \*a0"):
+        opened(objects=[str(things)])
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "local:///etc/passwd", "simplecache::http://x/y", "reference://x", "memory://x"]
+)
+def test_a_manifest_from_elsewhere_cannot_name_a_file_of_this_machine(tmp_path: Path, address: str) -> None:
+    with pytest.raises(AssetError, match=r"names a file of this machine|cannot be fetched: .* is not one of http"):
+        made = parse_manifest({"assets": {"a": entry(path=address)}}, "https://example.org/Things.json", {})
+        Cache(root=tmp_path).fetch(made.entries[0].archive)
 
 
 def test_a_missing_manifest_says_so(tmp_path: Path, opened: Callable[..., Catalog]) -> None:
@@ -350,6 +428,28 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
     return member
 
 
+def twice(name: str) -> bytes:
+    """An archive that holds a file two times: whoever reads it takes the first or the second."""
+    member = tarfile.TarInfo(name)
+    member.size = 512
+    return gzip.compress((member.tobuf() + b"x" * 512) * 2 + b"\0" * 1024, mtime=0)
+
+
+def lying(kind: bytes, size: int, *, times: int = 1) -> bytes:
+    """An archive that begins with a header of a kind and a size, whose content is not there."""
+    member = tarfile.TarInfo("lie")
+    member.type, member.size = kind, size
+    return gzip.compress(member.tobuf(tarfile.GNU_FORMAT) * times + b"\0" * 1024, mtime=0)
+
+
+def with_attributes(data: bytes, **attributes: str) -> bytes:
+    """An archive of one file with extended attributes."""
+    member = tarfile.TarInfo("map")
+    member.size, member.pax_headers = len(data), {name.replace("__", "."): v for name, v in attributes.items()}
+    padding = b"\0" * (-len(data) % 512 + 1024)
+    return gzip.compress(member.tobuf(tarfile.PAX_FORMAT) + data + padding, mtime=0)
+
+
 def huge(name: str) -> bytes:
     """An archive whose first member claims more than any asset has; its content is not there."""
     member = tarfile.TarInfo(name)
@@ -379,6 +479,41 @@ BAD_ARCHIVES = {
     "nan collision": (tar(box_files(collision_geometry__obj=BOX.replace("0.03", "inf"))), "not finite"),
     "no faces": (tar(box_files(visual_geometry__obj="v 0 0 0\n")), r"the mesh is empty \(1 points, 0 faces\)"),
     "face of no point": (tar(box_files(visual_geometry__obj=BOX + "f 1 2 99\n")), "a point that is not there"),
+    # Found by tests/fuzz, or while it was written.
+    "a name no disk holds": (tar(box_files() | {"x" * 300: "y"}), "is too long for a disk"),
+    "a path no disk holds": (tar(box_files() | {"/".join(["d" * 200] * 30): "y"}), "is too long for a disk"),
+    "one file twice": (twice("data.json"), "two members of the archive have one name"),
+    "a name of gigabytes": (lying(tarfile.GNUTYPE_LONGNAME, 5 << 30), "a header of 5368709120 bytes"),
+    "attributes of gigabytes": (lying(tarfile.XHDTYPE, 5 << 30), "a header of 5368709120 bytes"),
+    "a size below nothing": (lying(tarfile.REGTYPE, -512), "a member of -512 bytes"),
+    "a size of words": (with_attributes(b"x", size="many"), "no mesh|cannot be read|truncated"),
+    "headers of headers": (lying(tarfile.GNUTYPE_LONGNAME, 0, times=3000), "truncated or not a tar"),
+    "old holes": (lying(tarfile.GNUTYPE_SPARSE, 512), "a file with holes"),
+    "holes without end": (
+        with_attributes(b"1\n" * 4_000_000, GNU__sparse__major="1", GNU__sparse__minor="0"),
+        "a file with holes",
+    ),
+    "holes in attributes": (with_attributes(b"x", GNU__sparse__size="9", GNU__sparse__map="0,1"), "is a link or a dev"),
+    "much behind the end": (gzip.compress(gzip.decompress(tar(box_files())) + bytes(80 << 20), 1), "64 MiB follow"),
+    "urdf with entities": (tar(box_files(object__urdf=f'<!DOCTYPE x [<!ENTITY a "b">]>{URDF}')), "a document type"),
+    "urdf in no encoding": (tar(box_files(object__urdf=f'<?xml version="1.0" encoding="x"?>{URDF}')), "not XML"),
+    "urdf in utf-7": (tar(box_files(object__urdf=f'<?xml version="1.0" encoding="utf-7"?>{URDF}')), "not XML"),
+    "urdf names a file of ours": (
+        tar(box_files(object__urdf=URDF.replace("collision_geometry.obj", "/etc/passwd"))),
+        "must be a sphere or a mesh file beside the URDF",
+    ),
+    "a ball of nothing": (
+        tar(box_files(object__urdf=URDF.replace('<mesh filename="collision_geometry.obj"/>', '<sphere radius="0"/>'))),
+        "has no extent",
+    ),
+    "a face of two corners": (tar(box_files(visual_geometry__obj=BOX + "f 1 2\n")), "a face of 2 corners"),
+    "a face of no corner": (tar(box_files(visual_geometry__obj=BOX + "f \n")), "a face of 0 corners"),
+    "a face of point 0": (tar(box_files(visual_geometry__obj="f 0 1 2\n" + BOX)), "or of point 0"),
+    "a face of point 10^20": (tar(box_files(visual_geometry__obj=BOX + f"f 1 2 {10**20}\n")), "not a readable OBJ"),
+    "points of two numbers": (
+        tar(box_files(visual_geometry__obj="v 0 0\nv 1 0\nv 0 1\nf 1 2 1\n")),
+        "a point of fewer than three numbers",
+    ),
     "words for numbers": (tar(box_files(visual_geometry__obj="v a b c\nf 1 1 1\n")), "not a readable OBJ"),
 }
 

@@ -19,6 +19,7 @@ LAYERS = [
     {
         "scene",
         "archives",
+        "tars",
         "labels",
         "manifests",
         "meshes",

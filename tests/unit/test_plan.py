@@ -109,6 +109,46 @@ def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(tmp_pa
         check_same(tmp_path, make_plan(recipe([1.0, 1.0]), n=5, seed=0))
 
 
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("", "holds no 'run'"),
+        ("run: []", "holds no 'run'"),
+        ("run: {}", "holds no 'run'"),
+        ("run: 3", "run must hold the whole numbers"),
+        ("run: {n: true, seed: 0, shard_size: 4}", "run must hold the whole numbers"),
+        ("run: {n: 5, seed: 0, shard_size: 4, pins: [a]}", "run.pins must be names with their versions"),
+        ("run: {n: 5, seed: 0, shard_size: 4, pins: {a: 1}}", "run.pins must be names with their versions"),
+        ("run: {n: 1000000000000, seed: 0, shard_size: 4}", "--n must be at most"),
+        ("run: {n: 5000000, seed: 0, shard_size: 1}", "--shard-size must be at least 50 for"),
+        ("run: {n: 5, seed: 99999999999999999999, shard_size: 4}", "--seed must be below"),
+    ],
+)
+def test_a_plan_of_a_stranger_is_checked_before_it_is_made(tmp_path: Path, run: str, said: str) -> None:
+    (tmp_path / RESOLVED).write_text(recipe([1.0]).to_yaml() + run + "\n")
+    with pytest.raises((UsageError, OutputError), match=said):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scene", "said"), [("../../x", "is no name of a scene"), ("when", "must be a mapping"), ("a b", "is no name")]
+)
+def test_a_scene_that_may_be_gone_still_has_a_name(tmp_path: Path, scene: str, said: str) -> None:
+    text = recipe([1.0]).to_yaml().replace("s_0:", f"{scene}:" if scene != "when" else "s_0: 3\n  x:")
+    (tmp_path / RESOLVED).write_text(text + "run: {n: 5, seed: 0, shard_size: 4}\n")
+    with pytest.raises(UsageError, match=said):
+        read_plan(tmp_path)
+
+
+def test_a_date_among_the_parameters_is_the_text_that_it_looks_like(tmp_path: Path) -> None:
+    text = recipe([1.0]).to_yaml().replace("weight: 1.0", "weight: 1.0, when: 2024-01-02")
+    (tmp_path / RESOLVED).write_text(text + "run: {n: 5, seed: 0, shard_size: 4}\n")
+    plan = read_plan(tmp_path)
+    assert plan.recipe.scenes[0].parameters == {"when": "2024-01-02"} and plan.fingerprint
+    (tmp_path / RESOLVED).write_text(plan.to_yaml())
+    assert read_plan(tmp_path) == plan
+
+
 def test_a_folder_without_a_plan_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no simgen data set"):
         read_plan(tmp_path)

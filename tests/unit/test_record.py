@@ -4,6 +4,7 @@ import json
 import math
 import types
 import typing
+import zlib
 from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -263,6 +264,10 @@ def setting(value: Any, *path: str | int) -> Callable[[Any], None]:
         (setting([[1.0]], "camera", "K"), "camera.K must be 3 rows of 3 numbers"),
         (setting(False, "gates", 0, "passed"), "gates: at_rest has not passed"),
         (setting("{", "events_json"), "events_json is not JSON: "),
+        (setting("[" * 100_000, "events_json"), "events_json is not JSON: "),
+        (setting("a\ud800", "law"), "law holds half a character"),
+        (setting(10**5000, "index"), "index is a whole number of 16610 bits, which does not fit"),
+        (setting(1, "a\nb" * 1000), "a ba b"),
     ],
 )
 def test_the_lint_names_what_is_wrong(change: Callable[[Any], None], finding: str, make_sample: SampleFactory) -> None:
@@ -337,6 +342,77 @@ def test_a_damaged_member_is_named(member: str, data: bytes, message: str, make_
     members = encode(make_sample(depth=True))
     with pytest.raises(OutputError, match=f"nudge-000000: {message}"):
         decode("nudge-000000", {**members, member: data})
+
+
+def npy(head: str, data: bytes = b"") -> bytes:
+    text = head.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+def of_size(picture: bytes, width: int, height: int) -> bytes:
+    """A PNG that says it is of another size."""
+    head = b"IHDR" + width.to_bytes(4) + height.to_bytes(4) + picture[24:29]
+    return picture[:12] + head + zlib.crc32(head).to_bytes(4) + picture[33:]
+
+
+def floats(shape: str, of: str = "<f4") -> str:
+    return f"{{'descr': '{of}', 'fortran_order': False, 'shape': {shape}, }}"
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "message"),
+    [
+        ("json", lambda data: b"[" * 100_000, "json is damaged"),
+        ("json", lambda data: b'{"seed": ' + b"9" * 5000 + b"}", "json is damaged"),
+        ("end.png", lambda data: of_size(data, 60_000, 60_000), "end.png is damaged"),
+        ("mask.png", lambda data: of_size(data, 0, 0), "mask.png is damaged"),
+        ("end_seg.png", lambda data: of_size(data, 64, 47), "end_seg.png is damaged: has 64 × 47 pixels"),
+        # TIFF, which OpenCV would read as well.
+        ("mask.png", lambda data: b"II*\0" + bytes(60), "mask.png is damaged"),
+        ("start_depth.npy", lambda data: npy(floats("(1000000000000,)")), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy(floats(f"({10**20},)")), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy(floats("(-1, 4)"), bytes(16)), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy(floats("(2,)"), bytes(12)), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy("(" * 2000), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy("\0"), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy('"""'), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: npy(floats("(1,)", "|O"), b"\x80."), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: b"PK\x03\x04" + bytes(40), "start_depth.npy is damaged"),
+        ("start_depth.npy", lambda data: b"\x80\x04cos\nsystem\n.", "start_depth.npy is damaged"),
+    ],
+)
+def test_a_member_of_a_stranger_is_damage_and_nothing_else(
+    member: str, change: Callable[[bytes], bytes], message: str, make_sample: SampleFactory
+) -> None:
+    """Found by tests/fuzz, or while it was written: each of these was an exception of another kind, or gigabytes."""
+    members = encode(make_sample(depth=True))
+    with pytest.raises(OutputError, match=message) as caught:
+        decode("nudge-000000", {**members, member: change(members[member])})
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data["camera"].update(kind=["camera"]), "spec_json.camera.kind must be one of"),
+        (lambda data: data["stage"].update(kind={"a": 1}), "spec_json.stage.kind must be one of"),
+        (lambda data: data.update({"a\nb" * 1000: 1}), "is not a field of SceneSpec"),
+        (lambda data: data.update(gravity_mps2=["x" * 100_000]), "gravity_mps2 must be a list of 3"),
+    ],
+)
+def test_a_spec_of_a_stranger_is_answered_in_one_short_line(
+    change: Callable[[Any], object], message: str, make_spec: Callable[..., SceneSpec]
+) -> None:
+    data = json.loads(spec_to_json(make_spec()))
+    change(data)
+    with pytest.raises(OutputError, match=message) as caught:
+        spec_from_json(json.dumps(data))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_spec_nested_without_end_is_an_error() -> None:
+    with pytest.raises(OutputError, match="spec_json is not JSON"):
+        spec_from_json("[" * 100_000)
 
 
 def test_a_picture_in_the_place_of_a_mask_is_damage(make_sample: SampleFactory) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from simgen import report
@@ -109,6 +111,77 @@ def test_hostile_words_stay_words(facts: Facts) -> None:
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
     assert not [a for a in elements.all("a") if a["href"].startswith("javascript")]
     assert bad in elements.text
+
+
+def test_letters_that_turn_the_line_round_and_half_characters_end_with_their_word(dataset: Path) -> None:
+    """A stranger's record may hold both; the page is still UTF-8, and names stand apart from what is beside them."""
+    log = dataset / "quarantine"
+    log.mkdir()
+    mark = {"key": "nudge-000005", "scene": "nudge\ud800", "split": "train", "failure": "crash", "index": 5}
+    mark |= {"reason": "\u202egone</textarea><script>", "detail": "", "log": "quarantine/logs/x.log", "reproduce": "x"}
+    (log / "nudge-000005.json").write_text(json.dumps(mark))
+    text = write_report(dataset).read_text("utf-8")
+    assert "<script>" in text and len(Elements(text).all("script")) == 1
+    assert "\u202egone&lt;/textarea&gt;" in text
+    style = (Path(report.__file__).parent / "_report" / "style.css").read_text("utf-8")
+    assert "unicode-bidi: isolate" in style
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "../../secret.txt", "quarantine/logs/../../../secret.txt"])
+def test_a_mark_of_a_stranger_shows_no_file_of_this_machine(dataset: Path, place: str) -> None:
+    (dataset.parent.parent / "secret.txt").write_text("root:x:0:0 secret")
+    (dataset.parent / "secret.txt").write_text("root:x:0:0 secret")
+    logs = dataset / "quarantine" / "logs"
+    logs.mkdir(parents=True)
+    mark = {"key": "nudge-000005", "scene": "nudge", "split": "train", "failure": "crash", "index": 5}
+    mark |= {"reason": "gone", "detail": "", "log": place, "reproduce": "x"}
+    (logs.parent / "nudge-000005.json").write_text(json.dumps(mark))
+    assert "root:x:0:0" not in write_report(dataset).read_text("utf-8")
+    (logs / "nudge-000005.log").symlink_to("/etc/passwd")
+    assert "root:x:0:0" not in write_report(dataset).read_text("utf-8")
+
+
+@pytest.mark.parametrize("mark", [{}, {"key": 3}, {"key": "a", "scene": None}])
+def test_a_mark_that_says_nothing_is_one_sentence(dataset: Path, mark: dict[str, Any]) -> None:
+    (dataset / "quarantine").mkdir()
+    (dataset / "quarantine" / "x.json").write_text(json.dumps(mark))
+    with pytest.raises(OutputError, match=r"x\.json: is no mark of a sample that was set aside"):
+        gather(dataset)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"events_json": "3"},
+        {"events_json": '[{"kind": "push"}]'},
+        {"contacts_json": '[{"a": 0}]'},
+        {"contacts_json": "{}1"},
+        {"parameters_json": "[1]"},
+    ],
+)
+def test_a_record_whose_texts_hold_something_else_is_one_sentence(facts: Facts, fields: dict[str, str]) -> None:
+    sample = facts.load(facts.accepted[0].key)
+    changed = dataclasses.replace(facts, load=lambda key: told(sample, **fields))
+    with pytest.raises(OutputError, match="its record holds what simgen does not write") as caught:
+        page(changed)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_of_a_stranger_is_read_only_where_it_has_our_columns(dataset: Path) -> None:
+    path = part_path(dataset / "train", 0, ".parquet")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(OutputError, match=r"00000\.parquet: cannot be read"):
+        gather(dataset)
+    pq.write_table(pa.table({"key": ["a"]}), path)
+    with pytest.raises(OutputError, match="does not hold the columns that simgen writes"):
+        gather(dataset)
+    table = pq.read_table(part_path(dataset / "train", 1, ".parquet"))
+    column = table.schema.get_field_index("actor_mass_kg")
+    for value in (None, float("nan")):
+        odd = pa.array([value] * len(table), pa.float64())
+        pq.write_table(table.set_column(column, table.schema.field(column), odd), path)
+        with pytest.raises(OutputError, match="the column actor_mass_kg lacks values"):
+            gather(dataset)
 
 
 def test_the_page_may_run_its_own_script_only(facts: Facts) -> None:

@@ -3,6 +3,8 @@ import csv
 import dataclasses
 import hashlib
 import json
+import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen.card import attribution_csv, hub_license, overall_license, read_contents, write_card
+from simgen.card import _licences, attribution_csv, hub_license, overall_license, read_contents, words, write_card
 from simgen.dataset import open_dataset
-from simgen.errors import OutputError
+from simgen.errors import OutputError, UsageError
 from simgen.plan import read_plan
+from simgen.report import write_report
 from simgen.shards import Entry, write_shard
 from simgen.status import Finding, read_status, verify
-from simgen.store import part_path, read_json, told_sha256
-from simgen.types import Sample
+from simgen.store import part_path, read_json, stats_text, told_sha256
+from simgen.types import Credit, Sample
 
 DatasetFactory = Callable[..., Path]
 
@@ -152,7 +155,7 @@ def resealed(folder: Path) -> None:
         data = (folder / "train" / name).read_bytes()
         stats["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     stats["sha256"] = told_sha256(stats)
-    path.write_text(json.dumps(stats))
+    path.write_text(stats_text(stats))
 
 
 def test_an_index_that_points_elsewhere_is_found(folder: Path) -> None:
@@ -335,6 +338,140 @@ def test_an_asset_that_nobody_is_thanked_for_is_found(folder: Path) -> None:
     assert findings(folder) == ["ATTRIBUTION.csv: is missing; the next run writes it"]
 
 
+def test_shards_that_changed_places_between_the_splits_are_found(folder: Path) -> None:
+    """All samples of the plan are there once, and every file is as it was written."""
+    for part in (".tar", ".parquet", ".idx.json", "_stats.json"):
+        one, other = (part_path(folder / split, 0, part) for split in ("train", "test"))
+        kept = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(kept)
+    again = "remove it and run the same `simgen generate` again"
+    assert findings(folder)[:2] == [
+        f"train/00000_stats.json: is that of test/00000; {again}",
+        f"test/00000_stats.json: is that of train/00000; {again}",
+    ]
+
+
+def test_figures_that_were_changed_are_found_though_they_make_no_data(folder: Path) -> None:
+    path = folder / "train" / "00000_stats.json"
+    whole = path.read_text()
+    for old, new in (('"render":', '"rendes":'), ("{", "{ "), ('"here"', '"hers"')):
+        path.write_text(whole.replace(old, new, 1))
+        assert findings(folder) == [
+            "train/00000_stats.json: has been changed after it was written, in what was measured or how it is spelled"
+        ]
+
+
+@pytest.mark.parametrize("name", ["README.md", "ATTRIBUTION.csv", "report/index.html"])
+def test_a_changed_byte_beside_the_shards_is_found(name: str, folder: Path) -> None:
+    write_report(folder)
+    assert findings(folder) == []
+    path = folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"e", b"a", 1))
+    remedy = "the next run, or `simgen report`, writes it anew"
+    changed = f"{name}: has been changed after it was written (its sha256 does not fit); {remedy}"
+    assert findings(folder) == [changed] or (name == "ATTRIBUTION.csv" and len(findings(folder)) == 1)
+    path.unlink()
+    assert findings(folder)[0].startswith(f"{name}: is missing; the next run")
+
+
+def test_a_changed_byte_of_the_plan_is_found(folder: Path) -> None:
+    path = folder / "config.resolved.yaml"
+    whole = path.read_text()
+    path.write_text(whole.replace("hand-made", "hand-mabe"))
+    assert [finding.split(":")[0] for finding in findings(folder)] == ["config.resolved.yaml"]
+    path.write_text(whole.replace("render:", "rander:"))
+    with pytest.raises(UsageError, match="no key 'rander'"):
+        verify(folder)
+
+
+def test_the_sums_are_those_that_everybody_can_check(folder: Path) -> None:
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["ATTRIBUTION.csv", "README.md", "config.resolved.yaml"]
+    for line in lines:
+        digest, name = line.split("  ")
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    (folder / "SHA256SUMS").unlink()
+    assert findings(folder) == ["SHA256SUMS: is missing; the next run writes it"]
+
+
+def test_a_run_that_goes_on_does_not_vouch_for_what_was_damaged_meanwhile(folder: Path) -> None:
+    (folder / "README.md").write_text("other")
+    write_report(folder)
+    assert [finding.split(":")[0] for finding in findings(folder)] == ["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda stats: stats["keys"].append("../../x"), "the key '../../x'"),
+        (lambda stats: stats["holes"][0].update(key="../../../etc/x"), "the key '../../../etc/x'"),
+        (lambda stats: stats["holes"].append(3), "TypeError"),
+        (lambda stats: stats["files"]["00000.tar"].update(bytes=-1), "a count of -1"),
+        (lambda stats: stats["scenes"].update(nudge=None), "TypeError"),
+        (lambda stats: stats["rejects"].append({}), "KeyError"),
+        (lambda stats: stats["cost"].update(started_unix_s="now"), "a cost of 'now'"),
+        (lambda stats: stats["cost"].pop("stages"), "KeyError"),
+        (lambda stats: stats.update(split="\ud800"), "UnicodeEncodeError"),
+    ],
+)
+def test_statistics_of_a_stranger_are_checked_before_anyone_acts_on_them(
+    change: Callable[[dict[str, Any]], object], said: str, folder: Path
+) -> None:
+    """Their sums fit, as a stranger can make them fit; `retry` removes files by these keys."""
+    path = folder / "train" / "00000_stats.json"
+    stats = read_json(path)
+    stats["holes"].append({"key": "a", "scene": "nudge", "index": 3, "class": "crash", "reason": "none"})
+    change(stats)
+    stats["sha256"] = told_sha256(stats)
+    path.write_text(json.dumps(stats))
+    with pytest.raises(OutputError, match=re.escape(said)) as caught:
+        read_status(folder)
+    assert "does not hold what simgen writes" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "span", [None, [1], ["a", 1], [-1, 5], [0, 1 << 70], [1.5, 2], [True, 1], {"a": 1}, [0, -5], [[0], 1]]
+)
+def test_an_index_of_a_stranger_is_checked_before_anything_is_read_by_it(span: Any, folder: Path) -> None:
+    path = folder / "train" / "00000.idx.json"
+    index = read_json(path)
+    index["samples"]["nudge-000001"]["txt"] = span
+    path.write_text(json.dumps(index))
+    with pytest.raises(OutputError, match="must name offset and size of each member"):
+        open_dataset(folder)
+    resealed(folder)
+    assert "must name offset and size of each member" in findings(folder)[0]
+
+
+def test_a_member_that_says_it_has_exabytes_is_damage_and_no_memory(folder: Path) -> None:
+    path = folder / "train" / "00000.idx.json"
+    index = read_json(path)
+    index["samples"]["nudge-000001"]["json"] = [0, 1 << 60]
+    path.write_text(json.dumps(index))
+    with pytest.raises(OutputError, match="ends before nudge-000001"):
+        open_dataset(folder)["nudge-000001"]
+
+
+def test_a_link_in_a_tar_is_damage(folder: Path) -> None:
+    path = folder / "train" / "00000.tar"
+    link = tarfile.TarInfo("nudge-000001.txt")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    path.write_bytes(link.tobuf() + path.read_bytes())
+    resealed(folder)
+    assert findings(folder)[0] == "train/00000.tar: cannot be read to its end: nudge-000001.txt is no plain file"
+
+
+def test_a_record_that_does_not_fit_the_schema_is_one_sentence_to_whoever_asks_for_it(folder: Path) -> None:
+    path = folder / "train" / "00000.tar"
+    path.write_bytes(path.read_bytes().replace(b'"law":', b'"lax":'))
+    data = open_dataset(folder)
+    for ask in (data.record, data.__getitem__):
+        with pytest.raises(OutputError, match=r"00000\.tar: nudge-\S+: json: law is missing; see `simgen verify`"):
+            ask(0)
+
+
 def test_a_finding_is_one_line_and_json() -> None:
     finding = Finding(where="train/00000.tar", what="is missing")
     assert str(finding) == "train/00000.tar: is missing"
@@ -342,6 +479,32 @@ def test_a_finding_is_one_line_and_json() -> None:
 
 
 # Who is to be thanked, and what may be done with the whole.
+
+
+HOSTILE = "=cmd|' /C calc'!A0 <script>alert(1)</script></textarea><img src=x onerror=a()> [a](java:b) `x` | \u202e"
+
+
+def test_words_of_a_stranger_begin_nothing_in_the_card_and_the_table_of_credits(
+    tmp_path: Path, make_dataset: DatasetFactory
+) -> None:
+    data = make_dataset(tmp_path / "data", n=4)
+    contents = read_contents(open_dataset(data))
+    credit = Credit(title=HOSTILE, author=HOSTILE, license=HOSTILE, url="+1")
+    used = [dataclasses.replace(item, credit=credit, asset="@x:y", use="-1") for item in contents.used]
+    rows = list(csv.reader(attribution_csv(used).splitlines()))
+    assert len(rows) == len(used) + 1 and rows[1][0] == "'@x:y" and rows[1][2] == f"'{HOSTILE}"
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for row in rows for cell in row)
+    table = _licences(used)
+    assert not set("<>[]\u202e`|") & set(words(HOSTILE))
+    assert "<" not in table and "](" not in table and words(HOSTILE) in table
+    # The columns of the table are still those of the table.
+    assert {line.count("|") for line in table.splitlines() if line.startswith("|")} == {5}
+
+
+def test_an_asset_whose_name_is_a_formula_is_found_in_the_table_of_credits(folder: Path) -> None:
+    path = folder / "ATTRIBUTION.csv"
+    path.write_text(path.read_text().replace("planks:oak", "=planks:oak"))
+    assert findings(folder) == ["ATTRIBUTION.csv: does not name planks:oak"]
 
 
 def test_every_asset_is_in_the_attribution_with_the_number_of_its_samples(folder: Path) -> None:
