@@ -129,7 +129,7 @@ class LightRefraction(Scene):
             "(water_level rises; magnification ends below 0) [Fill {actor} with|Pour into {actor}] {liquid.end word} so "
             "that it works as a lens and shows {bystanders} behind it [turned around|the wrong way round].",
             "(water_volume ends above 0.1; water_level falls; magnification starts above 0.9) Pour water out of {actor} so "
-            "that {bystanders} [looks|seems] [bent|kinked] [farther down|lower down], at {water_level.end} above the floor.",
+            "that {bystanders} [looks|seems] [bent|kinked] [lower than before|at a lower place], at {water_level.end} above the floor.",
             "(water_volume ends above 0.1; water_level falls; magnification starts below 0) Pour water out of {actor} until "
             "{bystanders} is seen the right way round above [the rest|what is left] of it.",
             "(water_level falls; water_volume ends below 0.1; magnification starts above 0.9) [Empty {actor}|Pour the water out of {actor}] so that "
