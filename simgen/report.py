@@ -460,7 +460,7 @@ def _scene_chart(facts: Facts) -> Iterable[Html]:
     bars = []
     for scene in sorted({row.scene for row in facts.accepted}):
         train, test = counts[scene, "train"], counts[scene, "test"]
-        share = f"{100 * (train + test) / facts.attempts[scene]:.0f} %"
+        share = f"{100 * (train + test) / max(1, facts.attempts.get(scene, 0)):.0f} %"
         bars.append(Bar(label=words(scene), parts=(train, test), note=f"{train + test} ({share})"))
     yield _figure(
         "Scenes",

@@ -209,6 +209,8 @@ def _check_stats(stats: Mapping[str, Any]) -> None:
     for key in keys:
         if not _KEY.fullmatch(key):
             raise ValueError(f"the key {key!r}")
+    # NaN, or half a character, wherever else it may stand.
+    stats_text(stats).encode()
 
 
 def _scene(name: str, planned: int, shards: Iterable[Mapping[str, Any]]) -> SceneStatus:
@@ -425,7 +427,8 @@ def _read_tar(folder: Path, shard: ShardPlan, stats: Mapping[str, Any], plan: Pl
                     raise tarfile.TarError(f"{info.name} is no plain file")
                 key, _, member = info.name.partition(".")
                 spans.setdefault(key, {})[member] = (info.offset_data, info.size)
-    except DAMAGED as error:
+    # A member that says it has exabytes is looked for behind the end of what a disk can hold.
+    except (*DAMAGED, OSError) as error:
         result.findings.append(Finding(where=where, what=f"cannot be read to its end: {inline(error)}"))
     if spans != index:
         result.findings.append(Finding(where=where, what="does not hold what its .idx.json says, or not there"))

@@ -816,8 +816,9 @@ def a_round(name: str, number: int) -> int:
     try:
         some()
     except Exception as error:
-        said = "".join(traceback.format_exception(error))
-        print(f"\n{name}: seed {number}\n{said[-6000:]}", flush=True)
+        # Not the notes: the input stands there, which may be a whole data set; the seed makes it again.
+        said = "".join(traceback.format_tb(error.__traceback__))[-3000:]
+        print(f"\n{name}: seed {number}\n{said}{type(error).__name__}: {str(error)[:1000]}", flush=True)
         return -tried
     return tried
 

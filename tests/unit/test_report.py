@@ -167,6 +167,10 @@ def test_a_record_whose_texts_hold_something_else_is_one_sentence(facts: Facts, 
     assert "\n" not in str(caught.value)
 
 
+def test_statistics_that_know_of_no_attempt_still_make_a_page(facts: Facts) -> None:
+    assert page(dataclasses.replace(facts, attempts={}))
+
+
 def test_a_parquet_of_a_stranger_is_read_only_where_it_has_our_columns(dataset: Path) -> None:
     path = part_path(dataset / "train", 0, ".parquet")
     path.write_bytes(path.read_bytes()[:100])

@@ -414,6 +414,8 @@ def test_a_run_that_goes_on_does_not_vouch_for_what_was_damaged_meanwhile(folder
         (lambda stats: stats["cost"].update(started_unix_s="now"), "a cost of 'now'"),
         (lambda stats: stats["cost"].pop("stages"), "KeyError"),
         (lambda stats: stats.update(split="\ud800"), "UnicodeEncodeError"),
+        (lambda stats: stats["machine"].update(cores=float("nan")), "ValueError"),
+        (lambda stats: stats["machine"].update(host="\ud800"), "UnicodeEncodeError"),
     ],
 )
 def test_statistics_of_a_stranger_are_checked_before_anyone_acts_on_them(
@@ -461,6 +463,15 @@ def test_a_link_in_a_tar_is_damage(folder: Path) -> None:
     path.write_bytes(link.tobuf() + path.read_bytes())
     resealed(folder)
     assert findings(folder)[0] == "train/00000.tar: cannot be read to its end: nudge-000001.txt is no plain file"
+
+
+def test_a_member_whose_end_lies_beyond_any_disk_is_damage(folder: Path) -> None:
+    path = folder / "train" / "00000.tar"
+    vast = tarfile.TarInfo("nudge-000001.txt")
+    vast.size = (1 << 63) - 600
+    path.write_bytes(vast.tobuf(tarfile.GNU_FORMAT) + path.read_bytes())
+    resealed(folder)
+    assert findings(folder)[0].startswith("train/00000.tar: cannot be read to its end: ")
 
 
 def test_a_record_that_does_not_fit_the_schema_is_one_sentence_to_whoever_asks_for_it(folder: Path) -> None:
