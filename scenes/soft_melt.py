@@ -47,7 +47,7 @@ class SoftMelt(Scene):
 
     law = "melting with conservation of volume"
     types = (43,)
-    quantities = ("volume", "height", "temperature")
+    quantities = ("volume", "height", "temperature", "melted")
 
     def sample(self, draw: Draw) -> SceneSpec:
         variant, label, size, colours, density, melts_c = draw.choice(STUFFS)
@@ -98,6 +98,7 @@ class SoftMelt(Scene):
                     Quantity(name="height", start=heights[0], end=heights[1], unit="m", provenance="derived"),
                     Quantity(name="temperature", start=spec.input("start_c"), end=spec.input("end_c"), unit="°C",
                              provenance="prescribed"),
+                    Quantity(name="melted", start=0.0, end=melted, unit="1", provenance="prescribed"),
                 )
             )
         )  # fmt: skip
@@ -109,16 +110,22 @@ class SoftMelt(Scene):
             "[Make {actor} melt|Have {actor} melt|Leave {actor} in the warmth until it melts].",
         ),
         intermediate=(
-            "[Warm {actor} until|Let {actor} get so warm that] it [melts to|becomes] a [shiny|glossy] pool.",
-            "Let {actor} melt, so that [it loses its shape and spreads|its shape sinks into a pool].",
+            "(melted ends above 0.65) [Warm {actor} until|Let {actor} get so warm that] it [melts to|becomes] a "
+            "[shiny|glossy] pool.",
+            "(melted ends above 0.65) Let {actor} melt, so that [it loses its shape and spreads|its shape sinks into a pool].",
+            "(melted ends below 0.65) Let {actor} [begin to melt|melt in part], so that it [sags and gets broader at its "
+            "foot|loses its edges and sags].",
             "[Warm|Heat] {actor} to {temperature.end}, so that it [sags|slumps] and [spreads out|runs out to all sides].",
         ),
         explicit=(
-            "{actor} melts: [its edges are gone|it has lost its shape], and [a glossy pool|a shiny pool] of the same "
+            "(melted ends above 0.65) {actor} melts: [its edges are gone|it has lost its shape], and [a glossy pool|a shiny pool] of the same "
             "{volume.start} lies in its place, [a little higher in the middle|with a soft rise in the middle]; (everything "
             "else stays) nothing else changes.",
-            "[Warmed|Heated] from {temperature.start} to {temperature.end}, {actor} [sags|slumps] and spreads into a [smooth|"
+            "(melted ends above 0.65) [Warmed|Heated] from {temperature.start} to {temperature.end}, {actor} [sags|slumps] and spreads into a [smooth|"
             "glossy] pool [with a rounded rim|that ends in a rounded rim]; (everything else stays) nothing else moves.",
+            "(melted ends below 0.65) [Warmed|Heated] from {temperature.start} to {temperature.end}, {actor} has melted in part: "
+            "[its edges are gone|it is smooth and shiny] and it has [sagged|slumped] to a height of {height.end}; (everything "
+            "else stays) nothing else moves.",
         ),
     )
 
