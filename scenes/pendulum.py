@@ -12,7 +12,12 @@ from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
 from simgen.types import Floats, Material, Quantity, Rollout, SceneSpec, Truth
 
-SIDES = ((-4.0, "on the other side"), (4.0, "straight below its pivot"), (180.0, "still on the same side"))
+SIDES = (
+    (-9.0, "on the other side"),
+    (-4.0, "just past its lowest point"),
+    (4.0, "straight below its pivot"),
+    (180.0, "still on the same side"),
+)
 BOBS = {
     "brass": ("metal", "#c9a24a"), "steel": ("metal", "#b9bcc0"), "copper": ("metal", "#b87048"),
     "red": ("plastic", "#b3231e"), "blue": ("plastic", "#1f4fa0"), "yellow": ("plastic", "#e0b020"),
@@ -113,7 +118,7 @@ class Pendulum(Scene):
         ),
         intermediate=(
             "[Release|Let go of] {actor} so that [gravity pulls it|it swings] through its lowest point< {direction}> "
-            "(swing_angle ends below -4) and up on the other side.",
+            "(swing_angle ends below -9) and up on the other side.",
             "[Let|Make] {actor} swing< {direction}> until it is {swing_angle.end word}.",
             "[Release|Let go of] {actor}: it swings on its arc< {direction}> and is now {swing_angle.end word}.",
         ),

@@ -19,6 +19,7 @@ class Turn(Scene):
     """Something that looks different from every side is turned by hand about the vertical through its centre."""
 
     turn_deg: Range = (50.0, 150.0)
+    """Half as much for what looks the same after half a turn: from 90 degrees on nobody could tell which way it went."""
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "rigid rotation"
@@ -33,6 +34,7 @@ class Turn(Scene):
         bodies = [draw.body(asset, 1, role="actor")]
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         turn = draw.event.choice((-1.0, 1.0)) * draw.event.uniform(self.turn_deg)
+        turn *= 0.5 if asset.kind in TWOFOLD else 1.0
         return draw.spec(
             self.name, bodies, camera=view, duration_s=1.0, end_state="steady", inputs=(("turn_deg", turn),)
         )
@@ -71,9 +73,13 @@ ALIKE = {
 """Kinds of things that look the same, or nearly so, from several sides."""
 
 
+TWOFOLD = ("block", "domino", "box", "soap", "arch")
+"""Kinds that look the same, or nearly so, after half a turn; those with a square foot do after a quarter."""
+
+
 def _has_sides(asset: ObjectAsset) -> bool:
     width, depth = sorted(asset.size_m[:2])
-    return asset.kind not in ALIKE or (asset.kind in ("block", "domino") and depth > 1.6 * width)
+    return depth > 1.6 * width if asset.kind in TWOFOLD else asset.kind not in ALIKE
 
 
 def _stands(shape: Shape) -> bool:
