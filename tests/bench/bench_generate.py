@@ -1,6 +1,6 @@
 """simgen beside stock Kubric: the same scenes through both, and both against one picture with very many samples.
 
-    uv pip install OpenEXR scikit-learn trimesh
+    pip install OpenEXR scikit-learn trimesh
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json --quick --json figures.json
 
