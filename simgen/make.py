@@ -221,7 +221,7 @@ class _Family:
             moved = judge.changed_bodies(rollout)
             gates = list(judge.judge_physics(rollout))
             reason = judge.first_reject(gates) or _scene_reject(self.scene, rollout, moved)
-            if (other := _other_start(start, rollout)) is not None:
+            if rollout is not start and (other := _other_start(start, rollout)) is not None:
                 reason = Reject(gate="family_start", reason=f"{other} at the start is not that of the family")
             if reason is not None:
                 self.rejects.append(reason)
@@ -230,13 +230,13 @@ class _Family:
             yield _Member(chance=chance, rollout=_with_roles(rollout, moved), moved=moved, gates=gates)
 
     def _camera(self, members: list[_Member]) -> Camera:
-        placed = [m.rollout.spec.camera for m in members if isinstance(m.rollout.spec.camera, Camera)]
         framing = members[0].rollout.spec.camera
         if isinstance(framing, Framing):
             rollouts = [member.rollout for member in members]
             size = {"width": self.render.width, "height": self.render.height}
             return frame_camera(framing, self.shapes, *rollouts, **size)
         # Scenes that place it themselves may have placed it for each: the one that sees all from farthest away.
+        placed = [m.rollout.spec.camera for m in members if isinstance(m.rollout.spec.camera, Camera)]
         return max(placed, key=lambda c: float(np.linalg.norm(c.position_m)))
 
     def _told(self, member: _Member, camera: Camera) -> bool:
