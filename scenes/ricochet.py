@@ -1,15 +1,30 @@
-"""A ball rolls against a wall at an angle, bounces off and goes on in another direction."""
+"""A ball wet with paint rolls against a wall at an angle, bounces off and goes on in another direction.
+
+Start and end alone would not tell a bounce from a curve: the paint draws the way it took, bend and all.
+"""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen import palette
 from simgen.geometry import direction, quat, quat_from_axis_angle, vec3
+from simgen.models import build, make, volume_m3
+from simgen.models.forms import moved
+from simgen.models.trail import dab, wet_line
 from simgen.sampling import Draw, ref
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Push, Quantity, Rollout, SceneSpec
+from simgen.types import Body, Contact, Mesh, Push, Quantity, Rollout, SceneSpec
 
-WALL_ID = 2
+WALL_ID, PAINT_ID = 2, 3
+PAINTS = {
+    "red": "#b3231c",
+    "blue": "#1f4fa3",
+    "green": "#1e7a3c",
+    "black": "#1b1c1f",
+    "purple": "#6a2f8f",
+    "brown": "#6b3a1d",
+}
 
 
 @register("ricochet")
@@ -27,12 +42,12 @@ class Ricochet(Scene):
     law = "impact and restitution"
     types = (19, 24)
     claims = ("actor moved", "actor at rest")
-    quantities = ("deflection",)
+    quantities = ("deflection", "paint_volume")
     subject_size = (0.012, 0.35)
 
     def sample(self, draw: Draw) -> SceneSpec:
         facing = draw.angle()
-        stage = draw.stage()
+        stage = draw.pale_stage(("table", "sweep", "floor"))
         asset = draw.object(size_m=(0.035, 0.16), where=lambda _, shape: shape.roll_axis() == -1)
         radius, normal = max(asset.size_m) / 2, -direction(facing)
         height, depth = draw.uniform((1.1, 2.0)) * radius, draw.uniform((0.5, 1.2)) * radius
@@ -53,7 +68,19 @@ class Ricochet(Scene):
             surface=ref(surface),
         )
         gap = draw.uniform(self.gap) * 2 * radius
-        ball = draw.body(asset, 1, role="actor", at=(gap * normal)[:2])
+        color = draw.choice(sorted(PAINTS))
+        paint = palette.plastic(PAINTS[color], roughness=0.12)
+        ball = draw.body(asset, 1, role="actor", at=(gap * normal)[:2], label=f"{color} ball", material=paint)
+        pool = make("puddle", seed=draw.seed(), volume_m3=0.07 * radius**3, contact_deg=70.0, thickness_m=0.02 * radius)
+        wet = draw.model(
+            pool,
+            PAINT_ID,
+            role="affected",
+            label=f"{color} paint",
+            substance="paint",
+            at=(gap * normal)[:2],
+            material=paint,
+        )
         # It may be sent to either side, and meets the wall before its end.
         slant = draw.event.choice((-1.0, 1.0)) * np.radians(draw.event.uniform(self.incidence_deg))
         along, run = direction(facing + slant), gap / np.cos(slant)
@@ -64,12 +91,13 @@ class Ricochet(Scene):
         view = draw.view(elevation_deg=(24.0, 46.0), margin=(0.2, 0.32))
         # From the side of the wall on which the ball is.
         view = replace(view, azimuth_rad=facing + np.pi + draw.uniform((-1.1, 1.1)))
-        return draw.spec(self.name, [ball, wall], stage=stage, camera=view, events=(push,), duration_s=8.0)
+        return draw.spec(self.name, [ball, wall, wet], stage=stage, camera=view, events=(push,), duration_s=8.0)
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         touch = next((c for c in rollout.contacts if (c.a, c.b) == (1, WALL_ID)), None)
         if touch is None:
             return rollout.then(quantities=(_deflection(0.0),))
+        rollout = _painted(rollout, touch)
         rate = rollout.spec.step_rate_hz
         steps = (round(touch.first_s * rate) - 1, min(round(touch.last_s * rate) + 2, rollout.end_index))
         before, after = (rollout.poses(1).velocity_mps[max(k, 0)] for k in steps)
@@ -82,26 +110,54 @@ class Ricochet(Scene):
 
     phrases = Phrases(
         superficial=(
-            "[Send|Push|Drive] {actor} [against|into] {bystanders} so that it [glances off|ricochets|changes direction].",
+            "[Send|Push|Roll] {actor} [against|into] {bystanders} so that it [glances off|ricochets|changes direction].",
             "[Let|Make] {actor} [glance|ricochet] off {bystanders}.",
+            "[Push|Roll] {actor}, [wet with|dripping with] paint, [against|into] {bystanders} so that it [glances off|"
+            "ricochets].",
         ),
         intermediate=(
-            "[Send|Push|Drive] {actor} [against|into] {bystanders}, which turns its way by {deflection.change}.",
+            "[Send|Push|Roll] {actor}, wet with paint, [against|into] {bystanders}, which turns its way by "
+            "{deflection.change}[; the paint marks the way it takes|; it leaves a line of paint].",
             "[Let|Make] {actor} [glance|ricochet] off {bystanders} so that its way [turns|bends] by "
-            "{deflection.change}.",
-            "[Send|Push] {actor} [against|into] {bystanders} so that it [glances off|ricochets] and goes on in another "
-            "direction< until it [comes to rest|stops]>.",
+            "{deflection.change}, [as its trail of paint shows|as the paint that it leaves shows].",
+            "[Send|Push|Roll] {actor} [against|into] {bystanders} so that it [glances off|ricochets] and goes on in another "
+            "direction, [drawing its way in paint|leaving a bent line of paint]< until it [comes to rest|stops]>.",
         ),
         explicit=(
             "{actor} (some actor struck bystanders) [hits|strikes] {bystanders} at a slant, [glances off|ricochets], "
             "its way turned by {deflection.change}, and [comes to rest|stops]< {distance} from where it was><, "
-            "{direction}><; (everything else stays) nothing else moves>.",
-            "Pushed [against|into] {bystanders}, {actor} [glances off|ricochets], goes on in a direction that is "
-            "{deflection.change} off the old one, and [comes to rest|stops]< {place}><; (everything else stays) "
-            "[everything else stays where it is|nothing else moves]>.",
+            "{direction}>; [a line of its paint shows both legs of the way|its paint marks the way on {stage}].",
+            "Pushed [against|into] {bystanders}, {actor} leaves a line of paint that bends at {bystanders}: it "
+            "[glances off|ricochets], goes on in a direction that is {deflection.change} off the old one, and [comes to "
+            "rest|stops]< {place}>.",
         ),
     )
 
 
 def _deflection(end: float) -> Quantity:
     return Quantity(name="deflection", start=0.0, end=end, unit="deg", provenance="solved")
+
+
+def _painted(rollout: Rollout, touch: Contact) -> Rollout:
+    """What the ball wipes off on the ground and on the wall is missing from the pool in which it stood."""
+    spec = rollout.spec
+    pool, ball, wall = spec.body(PAINT_ID).model, spec.body(1), spec.body(WALL_ID)
+    assert pool is not None
+    radius, rng = max(ball.size_m) * ball.scale / 2, np.random.default_rng(pool.seed)
+    path = rollout.poses(1).position_m - [*spec.body(PAINT_ID).position_m[:2], 0.0]
+    turn = round(touch.first_s * spec.step_rate_hz)
+    legs = (path[rollout.start_index : turn + 1, :2], path[turn : rollout.end_index + 1, :2])
+    lines = [wet_line(leg, width_m=0.34 * radius, height_m=0.012 * radius, rng=rng) for leg in legs]
+    # Where they met, on the wall's face.
+    normal = -np.asarray(wall.position_m) * [1, 1, 0] / np.hypot(*wall.position_m[:2])
+    met = np.column_stack([np.cross([0.0, 0.0, 1.0], normal), [0.0, 0.0, 1.0], normal])
+    place = [*path[turn, :2] - radius * normal[:2], min(radius, wall.size_m[2] - 0.2 * radius)]
+    mark = moved(dab(0.2 * radius, 0.015 * radius), rotation=met, by=place)
+    used = volume_m3(Mesh(surfaces=(*lines, mark)))
+    rest = build(pool.but(volume_m3=pool.number("volume_m3") - used))
+    before, after = build(pool), Mesh(surfaces=(*rest.surfaces, *lines, mark))
+    volume = Quantity(
+        name="paint_volume", start=1e6 * volume_m3(before), end=1e6 * volume_m3(after), unit="ml", provenance="derived",
+        conserved=0.01,
+    )  # fmt: skip
+    return rollout.reshaped(PAINT_ID, before, after).then(quantities=(volume,))

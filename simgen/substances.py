@@ -29,6 +29,8 @@ class Substance:
     """Mass per volume of a scan's outer surface: scans close over cavities, and most things are shells."""
     friction: float
     restitution: float
+    liquid: bool = False
+    """It carries nothing: what is solid goes through it."""
 
 
 SUBSTANCES: dict[str, Substance] = {
@@ -61,7 +63,9 @@ SUBSTANCES: dict[str, Substance] = {
     # Of models that change. Ice at 0 °C 917 (CRC Handbook); water 998 at 20 °C; butter 911; bread 270; soil 1300 loose;
     # green stems and leaves about 700, fruit flesh 950, gelatine 1030, natural rubber above.
     "ice": Substance(density_kgpm3=917.0, scanned_density_kgpm3=917.0, friction=0.1, restitution=0.3),
-    "water": Substance(density_kgpm3=998.0, scanned_density_kgpm3=998.0, friction=0.0, restitution=0.0),
+    "water": Substance(density_kgpm3=998.0, scanned_density_kgpm3=998.0, friction=0.0, restitution=0.0, liquid=True),
+    # Wall paint 1200 - 1500.
+    "paint": Substance(density_kgpm3=1300.0, scanned_density_kgpm3=1300.0, friction=0.0, restitution=0.0, liquid=True),
     "butter": Substance(density_kgpm3=911.0, scanned_density_kgpm3=911.0, friction=0.3, restitution=0.1),
     "bread": Substance(density_kgpm3=270.0, scanned_density_kgpm3=270.0, friction=0.6, restitution=0.2),
     "soil": Substance(density_kgpm3=1300.0, scanned_density_kgpm3=1300.0, friction=0.8, restitution=0.1),

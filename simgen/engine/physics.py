@@ -20,6 +20,7 @@ from simgen.engine.world import Generated, World, build_world, convex_parts
 from simgen.geometry import quat_conjugate, quat_multiply, quat_rotate, vec3
 from simgen.meshes import parse_urdf
 from simgen.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
+from simgen.substances import SUBSTANCES
 from simgen.types import (
     Body,
     Break,
@@ -136,6 +137,8 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             dynamics["mass"] = body.mass_kg
             dynamics["localInertiaDiagonal"] = self.inertia[body.id]
         self.bullet.changeDynamics(self.index[body.id], -1, **dynamics)
+        if body.substance and SUBSTANCES[body.substance].liquid:
+            self.bullet.setCollisionFilterGroupMask(self.index[body.id], -1, 0, 0)
 
     def rollout(self) -> Rollout:
         spec = self.spec
