@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import direction, vec3
+from simgen.geometry import direction, quat_angle, vec3
 from simgen.sampling import Draw, ref
 from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Push, SceneSpec
+from simgen.types import Push, Rollout, SceneSpec
 
 
 @register("collide")
@@ -25,6 +25,8 @@ class Collide(Scene):
     aim: Range = (-0.5, 0.5)
     """How far off centre it is sent, in the same."""
     num_bystanders: tuple[int, int] = (0, 2)
+    least_shift: float = 0.3
+    """How far what is struck goes, in its largest extent, unless it is turned or hardly moves."""
 
     law = "conservation of momentum"
     types = (19,)
@@ -60,6 +62,17 @@ class Collide(Scene):
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view, clear=path)
         push = Push(time_s=0.0, body=1, impulse_ns=vec3(striker.mass_kg * speed * way / np.linalg.norm(way)))
         return draw.spec(self.name, bodies, stage=stage, camera=view, events=(push,), duration_s=8.0)
+
+    def reject(self, rollout: Rollout) -> str | None:
+        """What is struck goes visibly or hardly at all: of what lies between, nobody could say which it was."""
+        struck, track = rollout.spec.body(2), rollout.poses(2)
+        ends = rollout.start_index, rollout.end_index
+        way_m = float(np.linalg.norm(np.subtract(*(track.position_m[k] for k in ends))))
+        turned = float(quat_angle(*(track.quaternion[k] for k in ends)))
+        least_m = self.least_shift * max(struck.size_m)
+        if 0.005 < way_m < least_m and turned < 0.5:
+            return f"what was struck moved by {100 * way_m:.1f} cm only"
+        return None
 
     phrases = Phrases(
         superficial=(

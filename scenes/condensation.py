@@ -28,10 +28,10 @@ DRINKS = (("#f2a33c", "iced tea"), ("#e0563a", "red lemonade"), ("#f3c24a", "lem
 class Condensation(Scene):
     """A cold thing in humid air is hazed over and covered with drops, the largest hanging on its sides."""
 
-    covered: Range = (0.16, 0.4)
+    covered: Range = (0.26, 0.46)
     """Share of the skin that is under drops, at most."""
     contact_deg: Range = (50.0, 66.0)
-    largest_m: Range = (0.0018, 0.0036)
+    largest_m: Range = (0.0026, 0.0042)
     """Radius of the largest drops; above that they run."""
     glass_probability: float = 0.85
     """How often it is a glass with a drink and not an object of the catalogue."""

@@ -60,11 +60,12 @@ class Freezing(Scene):
         water = but(water, position_m=(0.0, 0.0, 0.0), mass_kg=water_m3 * WATER_KGPM3)
         ends = draw.event
         inputs = {
-            "cloudy": ends.uniform((0.16, 0.5)),
+            # In a glass one looks through it: what is but a little cloudy could be anything that was stirred in.
+            "cloudy": ends.uniform((0.34, 0.55) if substance == "glass" else (0.3, 0.55)),
             "bubbles": ends.uniform((150.0, 700.0)),
             "seed": float(ends.seed()),
         }
-        inputs["dome"] = ends.uniform((0.05, 0.11))
+        inputs["dome"] = ends.uniform((0.07, 0.13))
         bodies = [water, vessel, *draw.bystanders([vessel], draw.integer((0, 1)), view=view)]
         chosen = [s for s in draw.catalog.surfaces if s.id not in ("white_marble", "white_tiles", "brown_paper")]
         stage = but(draw.stage(("table", "table", "floor")), surface=ref(draw.choice(chosen)))

@@ -16,8 +16,9 @@ class MatureToFlower(Scene):
     """One to three plants of one species come into bloom."""
 
     species: tuple[str, ...] = ("sunflower", "daisy", "tulip", "poppy", "primrose")
-    start: Range = (0.72, 0.8)
-    end: Range = (0.83, 1.0)
+    start: Range = (0.77, 0.8)
+    """Buds that are about to open: from smaller ones on, one would see a plant that has grown."""
+    end: Range = (0.88, 1.0)
     """From about 0.95 on they are in full bloom, before that the flowers are partly open."""
     num_bystanders: tuple[int, int] = (0, 1)
 

@@ -20,12 +20,12 @@ class PlantDisease(Scene):
     species: tuple[str, ...] = (
         "basil", "sunflower", "tomato", "rubber plant", "rubber plant", "peace lily", "primrose", "pilea", "daisy",
     )  # fmt: skip
-    ill: Range = (0.12, 0.48)
+    ill: Range = (0.2, 0.52)
     """Share of the leaves' area that is covered when ill."""
     recovers: float = 0.45
     begun: float = 0.5
     """How often a plant that falls ill has a little of it from the start; a clean one may get any of the diseases."""
-    left: Range = (-0.3, 0.6)
+    left: Range = (-0.4, 0.35)
     """Share of the illness that is left after treatment; below zero none."""
     num_bystanders: tuple[int, int] = (0, 1)
 

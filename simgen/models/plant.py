@@ -184,7 +184,8 @@ POTS: tuple[tuple[tuple[float, float, float], ...], ...] = (
     ((0.66, 0.0, 0.05), (1.0, 1.0, 0.02)),
     ((0.7, 0.0, 0.06), (0.8, 0.06, 0.03), (1.0, 0.9, 0.05), (1.07, 0.94, 0.03), (1.06, 1.0, 0.03)),
 )
-WALL_M = 0.005
+WALL_M, SAUCER_M = 0.005, 0.006
+"""Of a pot: how thick its wall is, and how much higher it stands in a saucer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +268,7 @@ def _grown(
         angle = 2 * np.pi * (stem + place.uniform(-0.15, 0.15)) / species.stems
         foot = np.array([away * np.cos(angle), away * np.sin(angle), 0.0])
         _shoot(plan, parts, stem, foot, angle, hue)
+    rim = (max(row[0] for row in POTS[int(pot) % len(POTS)]) * radius_m, height_m + (SAUCER_M if saucer else 0.0))
     ground = [pot_surface(int(pot), radius_m, height_m, saucer), *soil_surfaces(inner_m, soil_m, plan.rng(2))]
     lift = np.array([0.0, 0.0, soil_m])
     found: list[Surface] = []
@@ -278,7 +280,7 @@ def _grown(
             continue
         one = moved(joined(surfaces, slot=slot, sharp_deg=180.0), by=lift)
         if slot != "stem":
-            one = _clear(one, radius_m, height_m, soil_m, inner_m)
+            one = _clear(one, *rim, soil_m, inner_m)
         if slot == "leaf":
             faces = np.asarray(one.faces)
             triangles = np.concatenate([faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]])
@@ -843,12 +845,12 @@ def pot_surface(kind: int, radius_m: float, height_m: float, saucer: float) -> S
         return made
     foot = outside[0][0]
     dish = polyline(
-        (0.0, -0.006), (foot * 1.12, -0.006, 0.004), (foot * 1.38, 0.014, 0.002), (foot * 1.32, 0.014, 0.002),
+        (0.0, -SAUCER_M), (foot * 1.12, -SAUCER_M, 0.004), (foot * 1.38, 0.014, 0.002), (foot * 1.32, 0.014, 0.002),
         (foot * 1.08, 0.0, 0.004), (0.0, 0.0),
     )  # fmt: skip
     plate = turned(("pot", dish), around=120, sharp_deg=50.0)[0]
     both = joined([made, plate], slot="pot", sharp_deg=50.0)
-    return moved(both, by=(0.0, 0.0, 0.006))
+    return moved(both, by=(0.0, 0.0, SAUCER_M))
 
 
 def soil_surfaces(radius_m: float, level_m: float, rng: np.random.Generator, crumb: float = 1.0) -> list[Surface]:
@@ -880,23 +882,23 @@ def soil_surfaces(radius_m: float, level_m: float, rng: np.random.Generator, cru
     return [earth, joined(lumps, slot="crumbs", sharp_deg=60.0)]
 
 
-def _clear(surface: Surface, radius_m: float, height_m: float, soil_m: float, inner_m: float) -> Surface:
-    """Leaves pushed out of the soil, the wall of the pot and the table, by the shortest way."""
+SHELF_M, HANG = 0.008, 1.4
+"""What lies over the rim of a pot goes out so far before it hangs, and then as steeply: leaves are coarse, and one that
+hung at once would cut through the rim between two of its points."""
+
+
+def _clear(surface: Surface, wall_m: float, rim_m: float, soil_m: float, inner_m: float) -> Surface:
+    """Leaves lifted out of the soil, the pot and the table."""
     points = surface.vertices_m.copy()
     away = np.hypot(points[:, 0], points[:, 1])
-    gap = 0.0025
-    inside = away < inner_m
-    points[:, 2] = np.where(inside, np.maximum(points[:, 2], soil_m + gap), points[:, 2])
-    wall = radius_m * 1.08 + gap
-    hit = ~inside & (away < wall) & (points[:, 2] < height_m + gap)
-    # Over the rim, or around it.
-    up = height_m + gap - points[:, 2]
-    out = wall - away
-    over = hit & (up <= out * 1.5)
-    aside = hit & ~over
-    points[over, 2] = height_m + gap
-    points[aside, :2] *= (wall / np.maximum(away[aside], 1e-6))[:, None]
-    points[:, 2] = np.maximum(points[:, 2], gap + 0.0015 * np.abs(np.sin(61.0 * points[:, 0] + 47.0 * points[:, 1])))
+    ground = np.interp(
+        away,
+        [inner_m - 0.01, inner_m, wall_m + SHELF_M, wall_m + SHELF_M + rim_m / HANG],
+        [soil_m, rim_m, rim_m, 0.0],
+    )
+    # Not all at one height, or leaf lies in leaf.
+    ground += 0.0025 + 0.0015 * np.abs(np.sin(61.0 * points[:, 0] + 47.0 * points[:, 1]))
+    points[:, 2] = np.maximum(points[:, 2], ground)
     return Surface(
         vertices_m=points, faces=surface.faces, slot=surface.slot, attributes=surface.attributes,
         sharp_deg=surface.sharp_deg,
