@@ -24,7 +24,7 @@ class Drop(Scene):
     """How far the object is turned from upright; one in five is turned any way."""
     throw_probability: float = 0.6
     """How often it is not just let go but given a push to one side."""
-    throw_mps: Range = (0.3, 0.9)
+    throw_mps: Range = (0.25, 0.65)
     num_bystanders: tuple[int, int] = (0, 2)
 
     law = "gravity"
@@ -34,7 +34,8 @@ class Drop(Scene):
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, stage = draw.view(elevation_deg=(10.0, 30.0)), draw.stage()
-        falling = draw.object(size_m=(0.05, 0.3))
+        # A screwdriver would be a line in the picture, with all the way that it falls in it.
+        falling = draw.object(size_m=(0.05, 0.3), where=lambda a, _: sorted(a.size_m)[1] > 0.3 * max(a.size_m))
         below = []
         if draw.chance(self.onto_probability):
             target = draw.object(

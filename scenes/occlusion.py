@@ -1,5 +1,7 @@
 """One thing comes to stand in front of another and hides part of it, or is taken out of the way."""
 
+import contextlib
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +11,7 @@ from simgen.geometry import Shape, convex_hull_2d, direction, project, quat_rota
 from simgen.sampling import Draw, NothingFits, ref
 from simgen.scene import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import hidden_share
-from simgen.types import Body, Camera, Floats, Quantity, Rollout, SceneSpec
+from simgen.types import Body, Camera, Floats, ObjectAsset, Quantity, Rollout, SceneSpec
 
 PIXELS, COARSE = 400, 160
 
@@ -36,12 +38,7 @@ class Occlusion(Scene):
         view = draw.view(elevation_deg=(5.0, 15.0), margin=(0.08, 0.2))
         toward = direction(view.azimuth_rad)
         across = np.array([-toward[1], toward[0], 0.0])
-        hidden = draw.object(size_m=(0.09, 0.28), where=lambda _, shape: _stands(shape))
-        tall = hidden.size_m[2]
-        before = draw.object(
-            without={ref(hidden)}, size_m=(0.06, 0.28),
-            where=lambda asset, shape: 0.7 * tall < asset.size_m[2] < 1.6 * tall and _stands(shape),
-        )  # fmt: skip
+        hidden, before = _two(draw)
         target = draw.body(hidden, 2, role="bystander", static=True)
         reach = draw.footprint_m(hidden) + draw.footprint_m(before)
         ahead = reach + draw.uniform((0.01, 0.05))
@@ -154,6 +151,27 @@ class Occlusion(Scene):
             "hides {bystanders}, which (everything else stays) stays where it is[| as does everything else].",
         ),
     )
+
+
+def _two(draw: Draw) -> tuple[ObjectAsset, ObjectAsset]:
+    """A thing to hide and one to hide it, of much the same height: where the catalogue is small, not all have one."""
+    for _ in range(8):
+        hidden = draw.object(size_m=(0.09, 0.28), where=lambda _, shape: _stands(shape))
+        low, high = 0.7 * hidden.size_m[2], 1.6 * hidden.size_m[2]
+        with contextlib.suppress(NothingFits):
+            return hidden, draw.object(
+                without={ref(hidden)}, size_m=(0.06, 0.28), where=functools.partial(_hides, low_m=low, high_m=high)
+            )
+    raise NothingFits("no two things of occlusion are of one height; give more objects")
+
+
+def _hides(asset: ObjectAsset, shape: Shape, *, low_m: float, high_m: float) -> bool:
+    return low_m < asset.size_m[2] < high_m and _stands(shape) and _solid(asset)
+
+
+def _solid(asset: ObjectAsset) -> bool:
+    """Not all legs and gaps, between which one would still see what is behind."""
+    return asset.volume_m3 > 0.2 * float(np.prod(asset.size_m))
 
 
 def _stands(shape: Shape) -> bool:
