@@ -31,6 +31,7 @@ class Drop(Scene):
     types = (21,)
     claims = ("actor dropped", "actor at rest")
     quantities = ("throw_speed", "throw_side")
+    subject_size = (0.02, 0.4)
 
     def sample(self, draw: Draw) -> SceneSpec:
         view, stage = draw.view(elevation_deg=(10.0, 30.0)), draw.stage()

@@ -70,6 +70,15 @@ class Occlusion(Scene):
         ]
         hides = np.array([hidden_share(outlines[0], outline, width=COARSE, height=COARSE) for outline in outlines[1:]])
 
+        # Between legs and under a bow one still sees what is behind: by how much less it hides than its outline.
+        most = int(hides.argmax())
+        shown = [
+            project(camera, quat_rotate(b.quaternion, m.vertices_m) + b.position_m + at, COARSE, COARSE)[0][m.triangles]
+            for b, at in ((target, np.zeros(3)), (actor, fronts[most]))
+            for m in (draw.catalog.mesh(b),)
+        ]
+        hides *= hidden_share(shown[0], shown[1], width=COARSE, height=COARSE) / max(hides[most], 1e-6)
+
         def before_it(drawn: Draw) -> Floats:
             # Of what comes into sight enough was seen before to know what it is.
             wanted = drawn.uniform((self.hidden[0] + 0.09, self.hidden[1] - 0.09 if cover else 0.5))
@@ -166,12 +175,7 @@ def _two(draw: Draw) -> tuple[ObjectAsset, ObjectAsset]:
 
 
 def _hides(asset: ObjectAsset, shape: Shape, *, low_m: float, high_m: float) -> bool:
-    return low_m < asset.size_m[2] < high_m and _stands(shape) and _solid(asset)
-
-
-def _solid(asset: ObjectAsset) -> bool:
-    """Not all legs and gaps, between which one would still see what is behind."""
-    return asset.volume_m3 > 0.2 * float(np.prod(asset.size_m))
+    return low_m < asset.size_m[2] < high_m and _stands(shape)
 
 
 def _stands(shape: Shape) -> bool:
