@@ -91,7 +91,10 @@ class Ricochet(Scene):
         view = draw.view(elevation_deg=(24.0, 46.0), margin=(0.2, 0.32))
         # From the side of the wall on which the ball is.
         view = replace(view, azimuth_rad=facing + np.pi + draw.uniform((-1.1, 1.1)))
-        return draw.spec(self.name, [ball, wall, wet], stage=stage, camera=view, events=(push,), duration_s=8.0)
+        return draw.spec(
+            self.name, [ball, wall, wet], stage=stage, camera=view, events=(push,), duration_s=8.0,
+            inputs=(("seed", float(draw.event.seed())),),
+        )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         touch = next((c for c in rollout.contacts if (c.a, c.b) == (1, WALL_ID)), None)
@@ -143,7 +146,7 @@ def _painted(rollout: Rollout, touch: Contact) -> Rollout:
     spec = rollout.spec
     pool, ball, wall = spec.body(PAINT_ID).model, spec.body(1), spec.body(WALL_ID)
     assert pool is not None
-    radius, rng = max(ball.size_m) * ball.scale / 2, np.random.default_rng(pool.seed)
+    radius, rng = max(ball.size_m) * ball.scale / 2, spec.rng("seed")
     path = rollout.poses(1).position_m - [*spec.body(PAINT_ID).position_m[:2], 0.0]
     turn = round(touch.first_s * spec.step_rate_hz)
     legs = (path[rollout.start_index : turn + 1, :2], path[turn : rollout.end_index + 1, :2])

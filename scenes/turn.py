@@ -68,7 +68,7 @@ class Turn(Scene):
 
 ALIKE = {
     *("ball", "bowl", "plate", "die", "puck", "cup", "vase", "pot", "jar", "roll", "cylinder", "block", "brick"),
-    *("domino", "candle", "spool", "pin", "mill", "can", "bottle"),
+    *("domino", "candle", "spool", "pin", "mill", "can", "bottle", "bell"),
 }
 """Kinds of things that look the same, or nearly so, from several sides."""
 
