@@ -243,9 +243,9 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
 
     with cluster.open_folder(folder, plan, sample_bytes=forecast.size_bytes(plan) // plan.n):
         _log_folder.set(folder / cluster.QUARANTINE / "logs")
-        done = cluster.finished(folder)
+        done = cluster.finished(plan, folder)
         if done:
-            click.echo(f"{folder}: {len(done)} of {plan.n} samples are there, going on", err=True)
+            click.echo(f"{folder}: {done} of {plan.n} samples are there, going on", err=True)
         limits = cluster.Limits(sample_s=sample_timeout or forecast.longest_s(plan))
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
             summary = cluster.run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)

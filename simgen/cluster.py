@@ -43,6 +43,7 @@ from simgen.recipe import Recipe
 from simgen.shards import Entry, Failure, write_shard
 from simgen.status import Status, read_stats, read_status
 from simgen.store import SPLITS, committed, names, part_path, put, read_json, seal, sweep
+from simgen.types import Split
 
 QUARANTINE = "quarantine"
 ONE_THREAD = {
@@ -156,10 +157,10 @@ def run(
     return Summary(status=status, quarantined=quarantined, made=status.samples - before, seconds=seconds)
 
 
-def unmade(plan: Plan, folder: Path) -> list[ShardPlan]:
-    """The shards that are not committed yet, in the plan's order."""
+def unmade(plan: Plan, folder: Path) -> list[tuple[Split, int]]:
+    """Split and number of the shards that are not committed yet, in the plan's order."""
     there = {split: set(committed(folder / split)) for split in SPLITS}
-    return [shard for shard in plan.shards if shard.number not in there[shard.split]]
+    return [(split, number) for split, number in plan.shards.names() if number not in there[split]]
 
 
 @contextlib.contextmanager
@@ -172,7 +173,7 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         if not os.access(there, os.W_OK):
             raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
         free = shutil.disk_usage(there).free
-        needed = sample_bytes * sum(len(shard.samples) for shard in unmade(plan, folder))
+        needed = sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder))
         if free < needed:
             raise OutputError(
                 f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
@@ -207,14 +208,9 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
-def finished(folder: Path) -> set[str]:
-    """Keys of the planned samples whose shards are committed, holes included."""
-    keys: set[str] = set()
-    for split in SPLITS:
-        for number in committed(folder / split):
-            stats = read_stats(folder / split, number)
-            keys |= {*stats["keys"], *(hole["key"] for hole in stats["holes"])}
-    return keys
+def finished(plan: Plan, folder: Path) -> int:
+    """How many of the planned samples are in committed shards, holes included."""
+    return sum(plan.shard_samples(split, number) for split in SPLITS for number in committed(folder / split))
 
 
 def read_quarantine(folder: Path) -> list[Quarantined]:
@@ -420,7 +416,7 @@ class _Driver:
     folder: Path
     maker: MakerFactory
     limits: Limits
-    waiting: deque[ShardPlan]
+    waiting: deque[tuple[Split, int]]
     busy: dict[Any, tuple[_Hand, ShardPlan]] = field(default_factory=dict)
     idle: list[_Hand] = field(default_factory=list)
     holes: dict[str, Quarantined] = field(default_factory=dict)
@@ -437,7 +433,7 @@ class _Driver:
         self.holes = {q.key: q for q in read_quarantine(self.folder) if q.failure in accidents}
         while self.waiting or self.busy:
             while self.waiting and len(self.busy) < workers:
-                self._assign(self.waiting.popleft())
+                self._assign(self.plan.shard(*self.waiting.popleft()))
             if not self.waiting:
                 # Their cores may be wanted: on a machine lost to the cluster there were some more.
                 while self.idle:
@@ -509,7 +505,7 @@ class _Driver:
                     mark = _quarantined(self.folder, one, failure, reason)
                     set_aside(self.folder, mark, log or str(error))
                     self.holes[one.key] = mark
-        self.waiting.appendleft(shard)
+        self.waiting.appendleft((shard.split, shard.number))
 
 
 _REASONS: dict[Failure, str] = {

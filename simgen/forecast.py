@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from simgen.plan import Plan
+from simgen.plan import Plan, count_scenes
 from simgen.recipe import Pass, Quality
+from simgen.store import SPLITS
 
 # Core seconds for one accepted sample of 512 x 512, rejected attempts included.
 _SECONDS: Mapping[Quality, float] = {"fast": 11.0, "standard": 15.0, "high": 45.0}
@@ -37,5 +38,5 @@ def size_bytes(plan: Plan) -> int:
 
 def mix(plan: Plan) -> tuple[Counter[str], Counter[str]]:
     """How many samples of each scene, and of each split."""
-    samples = [sample for shard in plan.shards for sample in shard.samples]
-    return Counter(s.scene for s in samples), Counter(s.split for s in samples)
+    splits = {split: plan.num_samples(split) for split in SPLITS}
+    return count_scenes(plan), Counter({split: count for split, count in splits.items() if count})

@@ -139,7 +139,7 @@ def write_shard(
         stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
         cost["sha256"] = measured_sha256(stats)
         drafts["_stats.json"].write(stats_text(stats).encode())
-        if shard.number in committed(place):
+        if paths["_stats.json"].exists():
             return read_json(paths["_stats.json"])
         for part in PARTS:
             drafts[part].publish()
