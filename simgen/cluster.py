@@ -20,8 +20,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -33,8 +33,9 @@ os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError, RuntimeEnvSetupError
 
+from simgen import shipping
 from simgen.errors import EnvironmentProblem, OutputError, SimgenError
 from simgen.make import Maker, Outcome
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
@@ -144,8 +145,8 @@ def run(
     waiting = deque(unmade(plan, folder))
     before = read_status(folder).samples
     if waiting:
-        with _ray(address, workers) as hands:
-            _Driver(plan, folder, maker, limits, waiting).run(hands, watch)
+        with _ray(address, workers, plan.recipe) as (hands, moved):
+            _Driver(plan, folder, maker, limits, waiting, moved).run(hands, watch)
     status, quarantined = read_status(folder), tuple(read_quarantine(folder))
     if not status.samples:
         first = quarantined[0]
@@ -269,8 +270,18 @@ def _quarantined(folder: Path, sample: SampleId, failure: Failure, reason: str, 
 class Worker:
     """An actor that makes shards, one after the other, and dies rather than hang."""
 
-    def __init__(self, name: str, folder: Path, plan: Plan, maker: MakerFactory, limits: Limits, token: str) -> None:
-        self._folder, self._plan, self._factory, self._limits = folder, plan, maker, limits
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        plan: Plan,
+        maker: MakerFactory,
+        limits: Limits,
+        token: str,
+        moved: Mapping[str, str],
+    ) -> None:
+        self._folder, self._factory, self._limits = folder, maker, limits
+        self._plan = replace(plan, recipe=shipping.arrived(plan.recipe, moved))
         self._notebook = Notebook(folder, name)
         self._maker: MakesSamples | None = None
         self._token = token
@@ -324,8 +335,13 @@ class Worker:
             yield entry
 
     def _start(self) -> MakesSamples:
+        recipe, pinned, host = self._plan.recipe, self._plan.pins, socket.gethostname()
         with self._watchdog(self._limits.start_s):
-            return self._factory(self._plan.recipe, self._plan.seed)
+            shipping.check_node(recipe, pinned, host=host)
+            maker = self._factory(recipe, self._plan.seed)
+            if isinstance(maker, Maker) and "assets" in pinned:
+                shipping.check_pins({"assets": maker.catalog.fingerprint()}, pinned, host=host, all_of_them=False)
+            return maker
 
     def _entry(self, sample: SampleId) -> Entry:
         """The sample, or why it cannot be had; an accident of the process does not return."""
@@ -408,6 +424,8 @@ class _Hand:
     actor: Any
     shards: int = 0
     hired_s: float = field(default_factory=time.monotonic)
+    came: bool = False
+    """Has been seen at work."""
 
 
 @dataclass(slots=True)
@@ -417,6 +435,8 @@ class _Driver:
     maker: MakerFactory
     limits: Limits
     waiting: deque[tuple[Split, int]]
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """What was shipped to the nodes, and where it lies there."""
     busy: dict[Any, tuple[_Hand, ShardPlan]] = field(default_factory=dict)
     idle: list[_Hand] = field(default_factory=list)
     holes: dict[str, Quarantined] = field(default_factory=dict)
@@ -431,6 +451,7 @@ class _Driver:
         # again, and with it the figures that belong into the shard.
         accidents = ("crash", "timeout", "oom")
         self.holes = {q.key: q for q in read_quarantine(self.folder) if q.failure in accidents}
+        looked_s = 0.0
         while self.waiting or self.busy:
             while self.waiting and len(self.busy) < workers:
                 self._assign(self.plan.shard(*self.waiting.popleft()))
@@ -441,8 +462,11 @@ class _Driver:
             ready, _ = ray.wait(list(self.busy), num_returns=1, timeout=0.5)
             for reference in ready:
                 self._take(reference)
-            self._miss()
-            watch()
+            # With a thousand workers something is ready all the time, and both look at a file for each of them.
+            if time.monotonic() - looked_s >= 0.5:
+                looked_s = time.monotonic()
+                self._miss()
+                watch()
 
     def _assign(self, shard: ShardPlan) -> None:
         hand = self.idle.pop() if self.idle else self._hire()
@@ -453,12 +477,16 @@ class _Driver:
         name = f"worker-{os.getpid()}-{self.hired}"
         self.hired += 1
         actor = ray.remote(Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
-        return _Hand(name, actor.remote(name, self.folder, self.plan, self.maker, self.limits, self.token))
+        # A worker's current folder is that of the Ray that started it.
+        given = (name, self.folder.absolute(), self.plan, self.maker, self.limits, self.token, self.moved)
+        return _Hand(name, actor.remote(*given))
 
     def _take(self, reference: Any) -> None:
         hand, shard = self.busy.pop(reference)
         try:
             result = ray.get(reference)
+        except RuntimeEnvSetupError as error:
+            raise EnvironmentProblem(f"a node could not take simgen's code along: {_last_line(error)}") from error
         except (RayActorError, OutOfMemoryError) as error:
             self._lost(hand, shard, error)
             return
@@ -472,9 +500,13 @@ class _Driver:
 
     def _miss(self) -> None:
         """Give up on workers that never came, unless others have the cores that they wait for."""
-        hands = {reference: hand for reference, (hand, _) in self.busy.items()}
-        absent = {r: h for r, h in hands.items() if not (self.folder / NOTES / f"{h.name}.log").exists()}
-        if len(absent) < len(hands) or any(time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()):
+        absent = {reference: hand for reference, (hand, _) in self.busy.items() if not hand.came}
+        for hand in absent.values():
+            hand.came = (self.folder / NOTES / f"{hand.name}.log").exists()
+        absent = {reference: hand for reference, hand in absent.items() if not hand.came}
+        if len(absent) < len(self.busy) or any(
+            time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()
+        ):
             return
         for reference, hand in absent.items():
             _, shard = self.busy.pop(reference)
@@ -529,6 +561,10 @@ def _as_error(refused: Refused) -> SimgenError:
     return kinds.get(refused.kind, SimgenError)(refused.message)
 
 
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
 def _tail(path: Path, size: int = 64_000) -> str:
     """The end of a log."""
     try:
@@ -560,20 +596,22 @@ def local_ray(num_cpus: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ray(address: str | None, workers: int | None) -> Iterator[int]:
-    """Ray, started here or joined; yields how many workers it can take."""
+def _ray(address: str | None, workers: int | None, recipe: Recipe) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Ray, started here or joined; yields how many workers it can take, and what its nodes have somewhere else."""
     if address is None:
         workers = workers or cores()
         with local_ray(workers):
-            yield workers
+            yield workers, {}
         return
     _check_address(address)
-    with _joined(address=address):
-        yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    with tempfile.TemporaryDirectory(prefix="simgen-") as place:
+        cargo = shipping.pack(recipe, Path(place))
+        with _joined(address=address, modules=[str(cargo.package)]):
+            yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved
 
 
 @contextlib.contextmanager
-def _joined(address: str, **options: Any) -> Iterator[None]:
+def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -581,7 +619,7 @@ def _joined(address: str, **options: Any) -> Iterator[None]:
             address=address,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
-            runtime_env={"env_vars": ONE_THREAD},
+            runtime_env={"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})},
             **options,
         )
     except (ConnectionError, RuntimeError, TimeoutError, OSError, ValueError) as error:

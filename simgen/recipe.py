@@ -181,18 +181,24 @@ _ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
 
 # Modules that no sample passes through: changing them leaves a data set that has been begun as it is.
 _LOOKS_ON = {
-    *(
-        "_bundled",
-        "_report",
-        "assets_cli.py",
-        "card.py",
-        "cli.py",
-        "cluster.py",
-        "dataset.py",
-        "describe.py",
-        "doctor.py",
-    ),
-    *("forecast.py", "pack.py", "preview.py", "progress.py", "report.py", "reproduce.py", "resources.py", "status.py"),
+    "_bundled",
+    "_report",
+    "assets_cli.py",
+    "card.py",
+    "cli.py",
+    "cluster.py",
+    "dataset.py",
+    "describe.py",
+    "doctor.py",
+    "forecast.py",
+    "pack.py",
+    "preview.py",
+    "progress.py",
+    "report.py",
+    "reproduce.py",
+    "resources.py",
+    "shipping.py",
+    "status.py",
     "train",
 }
 
