@@ -31,6 +31,9 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 # Every word that Ray would print about a dead worker; what happened to it is told here.
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+# Started where a token lies, `ray start` asks for it; joining by an address, Ray would not even show it.
+if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ) or Path("~/.ray/auth_token").expanduser().is_file():
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RuntimeEnvSetupError
@@ -614,15 +617,23 @@ def _ray(address: str | None, workers: int | None, recipe: Recipe) -> Iterator[t
 def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    said: list[str] = []
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            runtime_env={"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})},
-            **options,
-        )
+        # What Ray's own library says while it tries, a line each second.
+        with _stderr_into(said):
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                runtime_env={"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})},
+                **options,
+            )
     except (ConnectionError, RuntimeError, TimeoutError, OSError, ValueError) as error:
+        if "InvalidAuthToken" in "".join(said):
+            raise EnvironmentProblem(
+                f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "
+                "the machine of its head to ~/.ray here, or set RAY_AUTH_TOKEN to what stands in it"
+            ) from error
         where = "on this machine" if address == "local" else f"at {address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
@@ -632,6 +643,23 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _stderr_into(said: list[str]) -> Iterator[None]:
+    """Keep what this process and its libraries write to stderr, below Python, too."""
+    sys.stderr.flush()
+    ours = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(ours, 2)
+            os.close(ours)
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))
 
 
 def _check_address(address: str) -> None:
