@@ -117,6 +117,7 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--assets", multiple=True, metavar="MANIFEST", help="Objects: a path, an address or a name."),
         click.option("--hdri", multiple=True, metavar="MANIFEST", help="Environment maps, likewise."),
         click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes."),
+        click.option("--device", metavar="NAME", help="cpu, cuda, optix or auto: short for --set render.device=NAME."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -147,6 +148,7 @@ def generate(
     assets: tuple[str, ...],
     hdri: tuple[str, ...],
     scene_folders: tuple[str, ...],
+    device: str | None,
     shard_size: int | None,
     workers: int | None,
     address: str | None,
@@ -162,7 +164,9 @@ def generate(
     from simgen.plan import read_run
     from simgen.recipe import load_recipe
 
+    overrides = (*overrides, *_device(device))
     chosen = load_recipe(recipe, overrides=overrides, assets=assets, hdri=hdri, scene_folders=scene_folders)
+    chosen = _on_this_machine(chosen)
     if print_config:
         click.echo(chosen.to_yaml(), nl=False)
         return 0
@@ -186,6 +190,21 @@ def generate(
     return _make(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
 
 
+def _device(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (f"render.device={name}",)
+
+
+def _on_this_machine(recipe: "Recipe") -> "Recipe":
+    """The recipe with the device that `auto` finds here; a card that is not there is missed before anything begins."""
+    if recipe.render.device == "cpu":
+        return recipe
+    from dataclasses import replace
+
+    from simgen.engine.devices import choose
+
+    return replace(recipe, render=replace(recipe.render, device=choose(recipe.render.device)))
+
+
 def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Plan":
     """The plan, with everything pinned that decides the bytes; a manifest that cannot be used is found here."""
     from simgen.assets import open_catalog
@@ -202,6 +221,10 @@ def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Pl
                 f"{recipe.name}: its assets hold no {kind}; name a manifest that does, or set assets.builtin=true"
             )
     pinned = {**pins(recipe), "assets": catalog.fingerprint()}
+    if recipe.render.device != "cpu":
+        from simgen.engine import devices
+
+        pinned["card"] = devices.name(recipe.render.device)
     return make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
 
 
@@ -350,6 +373,7 @@ def preview(
     assets: tuple[str, ...],
     hdri: tuple[str, ...],
     scene_folders: tuple[str, ...],
+    device: str | None,
 ) -> int:
     """Make a contact sheet of a scene.
 
@@ -361,11 +385,12 @@ def preview(
 
     chosen = load_recipe(
         scene,
-        overrides=["render.quality=fast", *overrides],
+        overrides=["render.quality=fast", *overrides, *_device(device)],
         assets=assets,
         hdri=hdri,
         scene_folders=scene_folders,
     )
+    chosen = _on_this_machine(chosen)
     if n < 1:
         raise UsageError(f"--n must be at least 1; got {n}")
     plan = _plan(chosen, n=n, seed=seed, shard_size=None)

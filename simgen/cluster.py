@@ -342,8 +342,8 @@ class Worker:
         with self._watchdog(self._limits.start_s):
             shipping.check_node(recipe, pinned, host=host)
             maker = self._factory(recipe, self._plan.seed)
-            if isinstance(maker, Maker) and "assets" in pinned:
-                shipping.check_pins({"assets": maker.catalog.fingerprint()}, pinned, host=host, all_of_them=False)
+            if isinstance(maker, Maker) and pinned:
+                shipping.check_pins(maker.pins(), pinned, host=host, all_of_them=False)
             return maker
 
     def _entry(self, sample: SampleId) -> Entry:

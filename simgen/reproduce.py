@@ -47,7 +47,7 @@ def compare(folder: Path, key: str) -> Verdict:
     same, text = _compared(there, outcome.sample)
     if text == _IDENTICAL:
         return Verdict(same=True, text=f"{key}: {text}")
-    now = {**pins(plan.recipe), "assets": maker.catalog.fingerprint()}
+    now = {**pins(plan.recipe), **maker.pins()}
     changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
     return Verdict(same=same, text=f"{key}: {text}" + (f" ({'; '.join(changed)})" if changed else ""))
 
