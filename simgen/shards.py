@@ -13,6 +13,7 @@ machine.
 import contextlib
 import hashlib
 import importlib
+import math
 import resource
 import sys
 import tarfile
@@ -144,6 +145,12 @@ def write_shard(
         for part in PARTS:
             drafts[part].publish()
     return stats
+
+
+def tar_bytes(sample: Sample) -> int:
+    """Room that a sample takes: its members, each behind a header and filled up to a block, and its row elsewhere."""
+    block = tarfile.BLOCKSIZE
+    return sum(block + math.ceil(len(data) / block) * block for data in encode(sample).values()) + 3000
 
 
 def _matched(shard: ShardPlan, entries: Iterable[Entry]) -> Iterator[tuple[SampleId, Entry]]:

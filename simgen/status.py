@@ -92,6 +92,10 @@ class Status:
     """While somebody was at work; 0 where nothing is there yet."""
     left_s: float
     """At that rate; 0 where nothing is left or nothing is known."""
+    core_s: float
+    """Processor time of all shards; what was made again counts once."""
+    stages_s: Mapping[str, float]
+    """Time at each stage of all samples."""
 
     @property
     def complete(self) -> bool:
@@ -132,6 +136,8 @@ def read_status(folder: Path) -> Status:
         bytes=tally.bytes,
         samples_per_hour=3600 * rate,
         left_s=left / rate if rate > 0 else 0.0,
+        core_s=tally.core_s,
+        stages_s=dict(tally.stages_s),
     )
 
 
@@ -144,6 +150,8 @@ class _Tally:
     holes: list[Hole] = field(default_factory=list)
     rejects: Counter[str] = field(default_factory=Counter)
     spans: list[tuple[float, float]] = field(default_factory=list)
+    core_s: float = 0.0
+    stages_s: Counter[str] = field(default_factory=Counter)
     scenes: dict[str, "_Account"] = field(default_factory=dict)
 
     def add(self, stats: Mapping[str, Any]) -> None:
@@ -155,6 +163,8 @@ class _Tally:
         )
         self.rejects.update(reject["gate"] for reject in stats["rejects"])
         self.spans.append((stats["cost"]["started_unix_s"], stats["cost"]["finished_unix_s"]))
+        self.core_s += stats["cost"]["cpu_s"]
+        self.stages_s.update(stats["cost"]["stages"])
         for name, told in stats["scenes"].items():
             account = self.scenes.setdefault(name, _Account())
             account.samples += told["samples"]
@@ -233,7 +243,7 @@ def _check_stats(stats: Mapping[str, Any]) -> None:
     for account in stats["scenes"].values():
         numbers += [account["planned"], account["samples"], account["attempts"], *account["rejects"].values()]
     cost = stats["cost"]
-    measured = [cost["started_unix_s"], cost["finished_unix_s"], *cost["stages"].values()]
+    measured = [cost["started_unix_s"], cost["finished_unix_s"], cost["cpu_s"], *cost["stages"].values()]
     for text in [*texts, *keys]:
         text.encode()
     for number in numbers:
