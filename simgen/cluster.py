@@ -628,7 +628,7 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
                 runtime_env={"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})},
                 **options,
             )
-    except (ConnectionError, RuntimeError, TimeoutError, OSError, ValueError) as error:
+    except Exception as error:  # of every kind: that a node took too long to start is a plain Exception
         if "InvalidAuthToken" in "".join(said):
             raise EnvironmentProblem(
                 f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "

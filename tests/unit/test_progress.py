@@ -52,6 +52,29 @@ def test_without_a_terminal_there_is_a_line_now_and_then(folder: Path) -> None:
     assert out.getvalue().startswith("2/10 samples, starting\n")
 
 
+def test_after_a_look_that_took_long_the_next_one_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look of a second, and ten looks asked for within the next one: none of them looks."""
+    now = [100.0]
+    monkeypatch.setattr("simgen.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    looks = 0
+
+    class Slow(Progress):
+        def _look(self) -> None:
+            nonlocal looks
+            looks, now[0] = looks + 1, now[0] + 1.0
+
+    progress = Slow(folder, planned=9, done=0, console=Console(file=out))
+    progress.update()
+    for _ in range(10):
+        now[0] += 0.5
+        progress.update()
+    assert looks == 1
+    now[0] += 4.5
+    progress.update()
+    assert looks == 2
+
+
 def test_half_a_line_waits_for_its_other_half(folder: Path) -> None:
     out = io.StringIO()
     path = folder / NOTES / "worker-1.jsonl"
