@@ -620,7 +620,7 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
     said: list[str] = []
     try:
         # What Ray's own library says while it tries, a line each second.
-        with _stderr_into(said):
+        with _console_into(said):
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -646,18 +646,22 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
 
 
 @contextlib.contextmanager
-def _stderr_into(said: list[str]) -> Iterator[None]:
-    """Keep what this process and its libraries write to stderr, below Python, too."""
-    sys.stderr.flush()
-    ours = os.dup(2)
+def _console_into(said: list[str]) -> Iterator[None]:
+    """Keep what this process and its libraries write to stdout and stderr, below Python, too."""
+    streams = {1: sys.stdout, 2: sys.stderr}
+    for stream in streams.values():
+        stream.flush()
+    ours = {number: os.dup(number) for number in streams}
     with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
+        for number in streams:
+            os.dup2(file.fileno(), number)
         try:
             yield
         finally:
-            sys.stderr.flush()
-            os.dup2(ours, 2)
-            os.close(ours)
+            for number, stream in streams.items():
+                stream.flush()
+                os.dup2(ours[number], number)
+                os.close(ours[number])
             file.seek(0)
             said.append(file.read().decode(errors="replace"))
 
