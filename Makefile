@@ -46,10 +46,10 @@ fuzz: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_readers.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_damage.py
 
-# Pictures, costs and truth of docs/scenes.md come from pairs of every scene.
+# Pictures, costs and truth of docs/scenes.md come from pairs of every scene, and the costs in assets/costs.yaml.
 docs: install
 	$(BIN)/simgen generate catalogue --n 141 --out out/docs
-	$(BIN)/python -m simgen.catalogue out/docs docs
+	$(BIN)/python -m simgen.catalogue out/docs docs assets
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
 """The scenes and a data set of them → docs/scenes.md: every scene with a picture, its law, parameters, truth and cost.
 
-    python -m simgen.catalogue out/docs docs
+    python -m simgen.catalogue out/docs docs assets
 
-writes `docs/scenes.md` and `docs/scenes/NAME.jpg` from the data set in `out/docs` (`make docs` does both).
+writes `docs/scenes.md`, `docs/scenes/NAME.jpg` and `assets/costs.yaml` from the data set in `out/docs`; `make docs`
+does both.
 """
 
 import sys
@@ -16,8 +17,10 @@ from PIL import Image
 
 from simgen.dataset import Dataset, open_dataset
 from simgen.describe import scene_data
+from simgen.forecast import COSTS
 from simgen.recipe import load_scenes
 from simgen.scene import scenes
+from simgen.settings import read_yaml
 from simgen.status import read_stats
 from simgen.store import SPLITS, committed
 from simgen.taxonomy import DOMAINS, TRANSITIONS
@@ -36,8 +39,9 @@ class Measured:
     """Seconds of one core for each accepted pair, rejected attempts included."""
 
 
-def write_catalogue(folder: Path, docs: Path) -> Path:
-    """Write the pages; scenes that the data set has no pair of come without picture and cost."""
+def write_catalogue(folder: Path, docs: Path, assets: Path) -> Path:
+    """Write the pages, and the table of costs that forecasts begin with; scenes that the data set has no pair of come
+    without picture and cost, and keep what the table said."""
     load_scenes()
     data, measured = open_dataset(folder), measure(folder)
     chapters = []
@@ -52,9 +56,15 @@ def write_catalogue(folder: Path, docs: Path) -> Path:
             if sample is not None:
                 _strip(sample, docs / "scenes" / f"{cls.name}.jpg")
             chapters.append(_chapter(scene_data(cls), sample, found))
+    table = read_yaml(assets / COSTS) | {name: round(found.core_s, 1) for name, found in measured.items()}
+    lines = [f"{name}: {cost}\n" for name, cost in sorted(table.items()) if name in scenes()]
+    (assets / COSTS).write_text(_COSTS_HEAD + "".join(lines), encoding="utf-8")
     path = docs / "scenes.md"
     path.write_text("\n\n".join([_head(data), *chapters]) + "\n", encoding="utf-8")
     return path
+
+
+_COSTS_HEAD = "# Core-seconds for a pair of 512 x 512, fast, rejected attempts included. `make docs` writes this.\n"
 
 
 def measure(folder: Path) -> dict[str, Measured]:
@@ -145,4 +155,4 @@ def _strip(sample: Sample, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(write_catalogue(Path(sys.argv[1]), Path(sys.argv[2])))
+    print(write_catalogue(*map(Path, sys.argv[1:4])))

@@ -21,6 +21,7 @@ from simgen.errors import AssetError, SimgenError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from simgen.cluster import Quarantined, Summary
+    from simgen.forecast import Probe
     from simgen.plan import Plan
     from simgen.recipe import Recipe
     from simgen.status import Status
@@ -117,6 +118,7 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--assets", multiple=True, metavar="MANIFEST", help="Objects: a path, an address or a name."),
         click.option("--hdri", multiple=True, metavar="MANIFEST", help="Environment maps, likewise."),
         click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes."),
+        click.option("--device", metavar="NAME", help="cpu, cuda, optix or auto: short for --set render.device=NAME."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -136,7 +138,8 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--workers", type=int, help="Processes.  [default: one for each core]")
 @click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
 @click.option("--sample-timeout", type=float, help="Seconds for one sample.  [default: 600, more for large pictures]")
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and how long it would take.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and what it would take.")
+@click.option("--probes", type=int, help="Samples that --dry-run makes for that.  [default: what half a minute allows]")
 @click.option("--print-config", is_flag=True, help="Print the resolved recipe.")
 def generate(
     recipe: str | None,
@@ -147,11 +150,13 @@ def generate(
     assets: tuple[str, ...],
     hdri: tuple[str, ...],
     scene_folders: tuple[str, ...],
+    device: str | None,
     shard_size: int | None,
     workers: int | None,
     address: str | None,
     sample_timeout: float | None,
     dry_run: bool,
+    probes: int | None,
     print_config: bool,
 ) -> int:
     """Make a data set.
@@ -162,7 +167,9 @@ def generate(
     from simgen.plan import read_run
     from simgen.recipe import load_recipe
 
+    overrides = (*overrides, *_device(device))
     chosen = load_recipe(recipe, overrides=overrides, assets=assets, hdri=hdri, scene_folders=scene_folders)
+    chosen = _on_this_machine(chosen)
     if print_config:
         click.echo(chosen.to_yaml(), nl=False)
         return 0
@@ -181,9 +188,26 @@ def generate(
     if re.match(r"\w+:/", str(folder)):
         raise UsageError(f"--out must be a folder, of this machine or mounted; got the address {folder}")
     plan = _plan(chosen, n=n, seed=seed, shard_size=shard_size)
+    if probes is not None and (probes < 0 or not dry_run):
+        raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
     if dry_run:
-        return _forecast(plan, folder, workers)
+        return _forecast(plan, folder, workers, probes)
     return _make(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+
+
+def _device(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (f"render.device={name}",)
+
+
+def _on_this_machine(recipe: "Recipe") -> "Recipe":
+    """The recipe with the device that `auto` finds here; a card that is not there is missed before anything begins."""
+    if recipe.render.device == "cpu":
+        return recipe
+    from dataclasses import replace
+
+    from simgen.engine.devices import choose
+
+    return replace(recipe, render=replace(recipe.render, device=choose(recipe.render.device)))
 
 
 def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Plan":
@@ -202,30 +226,75 @@ def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Pl
                 f"{recipe.name}: its assets hold no {kind}; name a manifest that does, or set assets.builtin=true"
             )
     pinned = {**pins(recipe), "assets": catalog.fingerprint()}
+    if recipe.render.device != "cpu":
+        from simgen.engine import devices
+
+        pinned["card"] = devices.name(recipe.render.device)
     return make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
 
 
-def _forecast(plan: "Plan", folder: Path, workers: int | None) -> int:
-    from simgen import forecast
+def _forecast(plan: "Plan", folder: Path, workers: int | None, most: int | None) -> int:
+    """What would be made and what it would take, by `most` samples made now; by default what half a minute allows."""
+    from simgen.forecast import START_SECONDS, forecast, mix
     from simgen.progress import counts, duration
     from simgen.store import committed
 
     recipe = plan.recipe
-    scenes, splits = forecast.mix(plan)
+    scenes, splits = mix(plan)
     workers = workers or _cores()
     there = sum(len(committed(folder / split)) for split in ("train", "test"))
+    probes, start_s = _probes(plan, most) if most != 0 else ([], START_SECONDS)
+    told = forecast(plan, probes, workers=workers, start_s=start_s)
+    each_s = told.core_s.middle / plan.n
+    source = (
+        f"from {told.probes} samples made just now, {each_s:.1f} core-seconds each"
+        if told.probes
+        else "from a table, half or double is possible; without --probes 0 a few samples are made to know better"
+    )
     rows = {
         "recipe": f"{recipe.name}, fingerprint {plan.fingerprint}",
         "samples": f"{plan.n} ({counts(splits)}) in {len(plan.shards)} shards of {plan.shard_size}",
         "mix": counts(scenes, 99),
         "pictures": f"{recipe.render.width} x {recipe.render.height}, quality {recipe.render.quality}",
-        "disk": f"about {forecast.size_bytes(plan) / 1e9:.2g} GB",
-        "time": f"about {duration(forecast.seconds(plan) / workers)} with {workers} workers, roughly",
+        "disk": told.bytes.by(1e-9).told(_digits, unit=" GB"),
+        "work": f"{told.core_s.by(1 / 3600).told(_digits, unit=' core-hours')}, {source}",
+        "time": f"{told.core_s.by(1 / workers).told(duration)} with {workers} workers",
         "folder": f"{folder}: {there} shards are there",
     }
     for name, value in rows.items():
         click.echo(f"{name:<9} {value}")
     return 0
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def _probes(plan: "Plan", most: int | None, *, seconds: float = 30.0) -> tuple[list["Probe"], float]:
+    """Make the first samples of a plan, which are spread evenly over its mix, and throw them away. Also what the start
+    of a worker takes."""
+    from simgen.forecast import Probe
+    from simgen.make import Maker
+    from simgen.plan import sample_id
+    from simgen.shards import tar_bytes
+
+    began, cpu_began = time.monotonic(), time.process_time()
+    maker = Maker(plan.recipe, plan.seed)
+    assert maker.renderer is not None
+    start_s = time.process_time() - cpu_began
+    found: list[Probe] = []
+    family = plan.recipe.family
+    # A family is made at once: its cost is that of all its members.
+    for first in range(0, plan.n, family):
+        if len(found) >= (most or 12 * family) or (most is None and found and time.monotonic() - began > seconds):
+            break
+        planned = sample_id(plan.recipe, seed=plan.seed, index=first)
+        click.echo(f"making {planned.key} to see what it takes", err=True)
+        cpu_began = time.process_time()
+        made = [maker.make(planned.at(first + member)).sample for member in range(family)]
+        core_s = (time.process_time() - cpu_began) / family
+        found += [Probe(scene=planned.scene, core_s=core_s, bytes=tar_bytes(one) if one else 0) for one in made]
+    return found, start_s
 
 
 def _cores() -> int:
@@ -241,11 +310,11 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
     from simgen.plan import RESOLVED
     from simgen.progress import Progress
 
-    with cluster.open_folder(folder, plan, sample_bytes=forecast.size_bytes(plan) // plan.n):
+    with cluster.open_folder(folder, plan, sample_bytes=forecast.sample_bytes(plan.recipe.render)):
         _log_folder.set(folder / cluster.QUARANTINE / "logs")
-        done = cluster.finished(folder)
+        done = cluster.finished(plan, folder)
         if done:
-            click.echo(f"{folder}: {len(done)} of {plan.n} samples are there, going on", err=True)
+            click.echo(f"{folder}: {done} of {plan.n} samples are there, going on", err=True)
         limits = cluster.Limits(sample_s=sample_timeout or forecast.longest_s(plan))
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
             summary = cluster.run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
@@ -350,6 +419,7 @@ def preview(
     assets: tuple[str, ...],
     hdri: tuple[str, ...],
     scene_folders: tuple[str, ...],
+    device: str | None,
 ) -> int:
     """Make a contact sheet of a scene.
 
@@ -361,11 +431,12 @@ def preview(
 
     chosen = load_recipe(
         scene,
-        overrides=["render.quality=fast", *overrides],
+        overrides=["render.quality=fast", *overrides, *_device(device)],
         assets=assets,
         hdri=hdri,
         scene_folders=scene_folders,
     )
+    chosen = _on_this_machine(chosen)
     if n < 1:
         raise UsageError(f"--n must be at least 1; got {n}")
     plan = _plan(chosen, n=n, seed=seed, shard_size=None)
@@ -443,6 +514,12 @@ def _in_words(found: "Status") -> str:
     if found.samples_per_hour:
         left = f", {duration(found.left_s)} left" if found.left_s else ""
         lines.append(f"{found.samples_per_hour:.0f} samples per hour{left}")
+    if found.samples and found.core_s:
+        each = f"{found.core_s / found.samples:.1f} core-seconds per sample"
+        whole_s = sum(found.stages_s.values()) or 1.0
+        stages = sorted(((seconds / whole_s, name) for name, seconds in found.stages_s.items()), reverse=True)
+        shares = f" ({', '.join(f'{name} {100 * share:.0f} %' for share, name in stages)})" if stages else ""
+        lines.append(f"cost {_digits(found.core_s / 3600)} core-hours, {each}{shares}")
     width = max(len(scene.name) for scene in found.scenes)
     for scene in found.scenes:
         rejects = f"; rejects: {counts(scene.rejects, 4)}" if scene.rejects else ""

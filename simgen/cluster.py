@@ -20,8 +20,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -31,10 +31,14 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 # Every word that Ray would print about a dead worker; what happened to it is told here.
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+# Started where a token lies, `ray start` asks for it; joining by an address, Ray would not even show it.
+if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ) or Path("~/.ray/auth_token").expanduser().is_file():
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError, RuntimeEnvSetupError
 
+from simgen import shipping
 from simgen.errors import EnvironmentProblem, OutputError, SimgenError
 from simgen.make import Maker, Outcome
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
@@ -43,6 +47,7 @@ from simgen.recipe import Recipe
 from simgen.shards import Entry, Failure, write_shard
 from simgen.status import Status, read_stats, read_status
 from simgen.store import SPLITS, committed, names, part_path, put, read_json, seal, sweep
+from simgen.types import Split
 
 QUARANTINE = "quarantine"
 ONE_THREAD = {
@@ -143,8 +148,8 @@ def run(
     waiting = deque(unmade(plan, folder))
     before = read_status(folder).samples
     if waiting:
-        with _ray(address, workers) as hands:
-            _Driver(plan, folder, maker, limits, waiting).run(hands, watch)
+        with _ray(address, workers, plan.recipe) as (hands, moved):
+            _Driver(plan, folder, maker, limits, waiting, moved).run(hands, watch)
     status, quarantined = read_status(folder), tuple(read_quarantine(folder))
     if not status.samples:
         first = quarantined[0]
@@ -156,10 +161,10 @@ def run(
     return Summary(status=status, quarantined=quarantined, made=status.samples - before, seconds=seconds)
 
 
-def unmade(plan: Plan, folder: Path) -> list[ShardPlan]:
-    """The shards that are not committed yet, in the plan's order."""
+def unmade(plan: Plan, folder: Path) -> list[tuple[Split, int]]:
+    """Split and number of the shards that are not committed yet, in the plan's order."""
     there = {split: set(committed(folder / split)) for split in SPLITS}
-    return [shard for shard in plan.shards if shard.number not in there[shard.split]]
+    return [(split, number) for split, number in plan.shards.names() if number not in there[split]]
 
 
 @contextlib.contextmanager
@@ -172,7 +177,7 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         if not os.access(there, os.W_OK):
             raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
         free = shutil.disk_usage(there).free
-        needed = sample_bytes * sum(len(shard.samples) for shard in unmade(plan, folder))
+        needed = sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder))
         if free < needed:
             raise OutputError(
                 f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
@@ -207,14 +212,9 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
-def finished(folder: Path) -> set[str]:
-    """Keys of the planned samples whose shards are committed, holes included."""
-    keys: set[str] = set()
-    for split in SPLITS:
-        for number in committed(folder / split):
-            stats = read_stats(folder / split, number)
-            keys |= {*stats["keys"], *(hole["key"] for hole in stats["holes"])}
-    return keys
+def finished(plan: Plan, folder: Path) -> int:
+    """How many of the planned samples are in committed shards, holes included."""
+    return sum(plan.shard_samples(split, number) for split in SPLITS for number in committed(folder / split))
 
 
 def read_quarantine(folder: Path) -> list[Quarantined]:
@@ -273,8 +273,18 @@ def _quarantined(folder: Path, sample: SampleId, failure: Failure, reason: str, 
 class Worker:
     """An actor that makes shards, one after the other, and dies rather than hang."""
 
-    def __init__(self, name: str, folder: Path, plan: Plan, maker: MakerFactory, limits: Limits, token: str) -> None:
-        self._folder, self._plan, self._factory, self._limits = folder, plan, maker, limits
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        plan: Plan,
+        maker: MakerFactory,
+        limits: Limits,
+        token: str,
+        moved: Mapping[str, str],
+    ) -> None:
+        self._folder, self._factory, self._limits = folder, maker, limits
+        self._plan = replace(plan, recipe=shipping.arrived(plan.recipe, moved))
         self._notebook = Notebook(folder, name)
         self._maker: MakesSamples | None = None
         self._token = token
@@ -328,8 +338,13 @@ class Worker:
             yield entry
 
     def _start(self) -> MakesSamples:
+        recipe, pinned, host = self._plan.recipe, self._plan.pins, socket.gethostname()
         with self._watchdog(self._limits.start_s):
-            return self._factory(self._plan.recipe, self._plan.seed)
+            shipping.check_node(recipe, pinned, host=host)
+            maker = self._factory(recipe, self._plan.seed)
+            if isinstance(maker, Maker) and pinned:
+                shipping.check_pins(maker.pins(), pinned, host=host, all_of_them=False)
+            return maker
 
     def _entry(self, sample: SampleId) -> Entry:
         """The sample, or why it cannot be had; an accident of the process does not return."""
@@ -412,6 +427,8 @@ class _Hand:
     actor: Any
     shards: int = 0
     hired_s: float = field(default_factory=time.monotonic)
+    came: bool = False
+    """Has been seen at work."""
 
 
 @dataclass(slots=True)
@@ -420,7 +437,9 @@ class _Driver:
     folder: Path
     maker: MakerFactory
     limits: Limits
-    waiting: deque[ShardPlan]
+    waiting: deque[tuple[Split, int]]
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """What was shipped to the nodes, and where it lies there."""
     busy: dict[Any, tuple[_Hand, ShardPlan]] = field(default_factory=dict)
     idle: list[_Hand] = field(default_factory=list)
     holes: dict[str, Quarantined] = field(default_factory=dict)
@@ -435,9 +454,10 @@ class _Driver:
         # again, and with it the figures that belong into the shard.
         accidents = ("crash", "timeout", "oom")
         self.holes = {q.key: q for q in read_quarantine(self.folder) if q.failure in accidents}
+        looked_s = 0.0
         while self.waiting or self.busy:
             while self.waiting and len(self.busy) < workers:
-                self._assign(self.waiting.popleft())
+                self._assign(self.plan.shard(*self.waiting.popleft()))
             if not self.waiting:
                 # Their cores may be wanted: on a machine lost to the cluster there were some more.
                 while self.idle:
@@ -445,8 +465,11 @@ class _Driver:
             ready, _ = ray.wait(list(self.busy), num_returns=1, timeout=0.5)
             for reference in ready:
                 self._take(reference)
-            self._miss()
-            watch()
+            # With a thousand workers something is ready all the time, and both look at a file for each of them.
+            if time.monotonic() - looked_s >= 0.5:
+                looked_s = time.monotonic()
+                self._miss()
+                watch()
 
     def _assign(self, shard: ShardPlan) -> None:
         hand = self.idle.pop() if self.idle else self._hire()
@@ -457,12 +480,16 @@ class _Driver:
         name = f"worker-{os.getpid()}-{self.hired}"
         self.hired += 1
         actor = ray.remote(Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
-        return _Hand(name, actor.remote(name, self.folder, self.plan, self.maker, self.limits, self.token))
+        # A worker's current folder is that of the Ray that started it.
+        given = (name, self.folder.absolute(), self.plan, self.maker, self.limits, self.token, self.moved)
+        return _Hand(name, actor.remote(*given))
 
     def _take(self, reference: Any) -> None:
         hand, shard = self.busy.pop(reference)
         try:
             result = ray.get(reference)
+        except RuntimeEnvSetupError as error:
+            raise EnvironmentProblem(f"a node could not take simgen's code along: {_last_line(error)}") from error
         except (RayActorError, OutOfMemoryError) as error:
             self._lost(hand, shard, error)
             return
@@ -476,9 +503,13 @@ class _Driver:
 
     def _miss(self) -> None:
         """Give up on workers that never came, unless others have the cores that they wait for."""
-        hands = {reference: hand for reference, (hand, _) in self.busy.items()}
-        absent = {r: h for r, h in hands.items() if not (self.folder / NOTES / f"{h.name}.log").exists()}
-        if len(absent) < len(hands) or any(time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()):
+        absent = {reference: hand for reference, (hand, _) in self.busy.items() if not hand.came}
+        for hand in absent.values():
+            hand.came = (self.folder / NOTES / f"{hand.name}.log").exists()
+        absent = {reference: hand for reference, hand in absent.items() if not hand.came}
+        if len(absent) < len(self.busy) or any(
+            time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()
+        ):
             return
         for reference, hand in absent.items():
             _, shard = self.busy.pop(reference)
@@ -509,7 +540,7 @@ class _Driver:
                     mark = _quarantined(self.folder, one, failure, reason)
                     set_aside(self.folder, mark, log or str(error))
                     self.holes[one.key] = mark
-        self.waiting.appendleft(shard)
+        self.waiting.appendleft((shard.split, shard.number))
 
 
 _REASONS: dict[Failure, str] = {
@@ -531,6 +562,10 @@ def _classify(error: Exception, log: str) -> Failure:
 def _as_error(refused: Refused) -> SimgenError:
     kinds = {cls.__name__: cls for cls in (EnvironmentProblem, OutputError)}
     return kinds.get(refused.kind, SimgenError)(refused.message)
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 def _tail(path: Path, size: int = 64_000) -> str:
@@ -564,31 +599,41 @@ def local_ray(num_cpus: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ray(address: str | None, workers: int | None) -> Iterator[int]:
-    """Ray, started here or joined; yields how many workers it can take."""
+def _ray(address: str | None, workers: int | None, recipe: Recipe) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Ray, started here or joined; yields how many workers it can take, and what its nodes have somewhere else."""
     if address is None:
         workers = workers or cores()
         with local_ray(workers):
-            yield workers
+            yield workers, {}
         return
     _check_address(address)
-    with _joined(address=address):
-        yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    with tempfile.TemporaryDirectory(prefix="simgen-") as place:
+        cargo = shipping.pack(recipe, Path(place))
+        with _joined(address=address, modules=[str(cargo.package)]):
+            yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved
 
 
 @contextlib.contextmanager
-def _joined(address: str, **options: Any) -> Iterator[None]:
+def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    said: list[str] = []
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            runtime_env={"env_vars": ONE_THREAD},
-            **options,
-        )
-    except (ConnectionError, RuntimeError, TimeoutError, OSError, ValueError) as error:
+        # What Ray's own library says while it tries, a line each second.
+        with _console_into(said):
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                runtime_env={"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})},
+                **options,
+            )
+    except Exception as error:  # of every kind: that a node took too long to start is a plain Exception
+        if "InvalidAuthToken" in "".join(said):
+            raise EnvironmentProblem(
+                f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "
+                "the machine of its head to ~/.ray here, or set RAY_AUTH_TOKEN to what stands in it"
+            ) from error
         where = "on this machine" if address == "local" else f"at {address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
@@ -598,6 +643,27 @@ def _joined(address: str, **options: Any) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _console_into(said: list[str]) -> Iterator[None]:
+    """Keep what this process and its libraries write to stdout and stderr, below Python, too."""
+    streams = {1: sys.stdout, 2: sys.stderr}
+    for stream in streams.values():
+        stream.flush()
+    ours = {number: os.dup(number) for number in streams}
+    with tempfile.TemporaryFile() as file:
+        for number in streams:
+            os.dup2(file.fileno(), number)
+        try:
+            yield
+        finally:
+            for number, stream in streams.items():
+                stream.flush()
+                os.dup2(ours[number], number)
+                os.close(ours[number])
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))
 
 
 def _check_address(address: str) -> None:

@@ -118,8 +118,19 @@ class Maker:
             from simgen.engine.cycles import Renderer
 
             render = self.recipe.render
-            self._renderer = Renderer(self.catalog, width=render.width, height=render.height, quality=render.quality)
+            self._renderer = Renderer(
+                self.catalog, width=render.width, height=render.height, quality=render.quality, device=render.device
+            )
         return self._renderer
+
+    def pins(self) -> dict[str, str]:
+        """What decides the bytes beside the recipe and the code: the assets, and the card where one renders."""
+        device = self.recipe.render.device
+        if device == "cpu":
+            return {"assets": self.catalog.fingerprint()}
+        from simgen.engine import devices
+
+        return {"assets": self.catalog.fingerprint(), "card": devices.name(devices.choose(device))}
 
     def _made(self, sample_id: SampleId) -> tuple[Outcome, ...]:
         """Every member of a sample's family."""

@@ -2,16 +2,20 @@
 
 Which scene a sample shows and which split it belongs to follow from (recipe, seed, index) alone, so the first
 thousand samples of a large data set are the samples of a small one; only the cut into shards depends on n.
+
+One family in every ten is held out, so what is in a shard is arithmetic: a plan of a hundred million samples holds
+none of them, and the ids of a shard are made when it is handed out.
 """
 
 import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -28,10 +32,12 @@ _GOLDEN_STEP = 0x9E3779B97F4A7C15
 _CIRCLE = 1 << 64
 
 
-MOST_SAMPLES = 10_000_000
-"""Of one data set: its plan is held in memory."""
-MOST_SHARDS = 100_000
-"""Their names have five digits."""
+MOST_SAMPLES = 100_000_000
+"""Of one data set."""
+MOST_SHARDS = 1_000_000
+"""Four files each, in two folders. Their names have five digits, and six where five are not enough."""
+_BLOCK = 10
+"""Families of which one is held out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,6 @@ class Plan:
     shard_size: int
     pins: Mapping[str, str] = field(default_factory=dict)
     """What else decides the bytes: versions, scene files, the asset catalogue."""
-    shards: tuple[ShardPlan, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -92,10 +97,92 @@ class Plan:
         facts = [self.recipe.fingerprint, self.n, self.seed, self.shard_size, sorted(self.pins.items())]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
+    @property
+    def shards(self) -> "Shards":
+        """All of them, train before test; each is made when it is asked for."""
+        return Shards(self)
+
+    def shard(self, split: Split, number: int) -> ShardPlan:
+        """One shard, with the ids of its samples."""
+        family = self.recipe.family
+        first = number * self.shard_size
+        places = range(first, first + self.shard_samples(split, number))
+        indices = (self._family(split, place // family) * family + place % family for place in places)
+        samples = (sample_id(self.recipe, seed=self.seed, index=index) for index in indices)
+        return ShardPlan(split=split, number=number, samples=tuple(samples))
+
+    def num_samples(self, split: Split) -> int:
+        """How many samples a split has."""
+        families = math.ceil(self.n / self.recipe.family)
+        blocks, rest = divmod(families, _BLOCK)
+        test = blocks + (_test_place(self.seed, blocks) < rest)
+        found = self.recipe.family * (test if split == "test" else families - test)
+        # The last family of all may be cut short.
+        cut = families * self.recipe.family - self.n
+        return found - cut if split == _split(self.seed, families - 1) else found
+
+    def num_shards(self, split: Split) -> int:
+        return math.ceil(self.num_samples(split) / self.shard_size)
+
+    def shard_samples(self, split: Split, number: int) -> int:
+        """How many samples a shard has; none beyond the last one."""
+        return max(min(self.num_samples(split) - number * self.shard_size, self.shard_size), 0)
+
+    def sample(self, key: str) -> SampleId | None:
+        """The sample of that name; None where the plan has none."""
+        digits = key.rpartition("-")[2]
+        # int() reads the digits of every script, and spaces around them.
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and int(digits) < self.n):
+            return None
+        found = sample_id(self.recipe, seed=self.seed, index=int(digits))
+        return found if found.key == key else None
+
+    def place(self, sample: SampleId) -> tuple[Split, int]:
+        """Split and number of the shard that a sample goes into."""
+        block, among = divmod(sample.family, _BLOCK)
+        held_out = _test_place(self.seed, block)
+        families = block if sample.split == "test" else block * (_BLOCK - 1) + among - (among > held_out)
+        return sample.split, families * self.recipe.family // self.shard_size
+
+    def _family(self, split: Split, place: int) -> int:
+        """The family that has so many of its split before it."""
+        if split == "test":
+            return place * _BLOCK + _test_place(self.seed, place)
+        block, among = divmod(place, _BLOCK - 1)
+        return block * _BLOCK + among + (among >= _test_place(self.seed, block))
+
     def to_yaml(self) -> str:
         run = {"n": self.n, "seed": self.seed, "shard_size": self.shard_size, "pins": dict(self.pins)}
         data = {"run": {**run, "fingerprint": self.fingerprint}}
         return self.recipe.to_yaml() + write_yaml(data, flow=False)
+
+
+class Shards(Sequence[ShardPlan]):
+    """The shards of a plan in its order, none of which is kept."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._train, self._test = (plan.num_shards(split) for split in ("train", "test"))
+
+    def __len__(self) -> int:
+        return self._train + self._test
+
+    def names(self) -> Iterator[tuple[Split, int]]:
+        """Split and number of each, without its samples."""
+        yield from (("train", number) for number in range(self._train))
+        yield from (("test", number) for number in range(self._test))
+
+    @overload
+    def __getitem__(self, at: int) -> ShardPlan: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ShardPlan]: ...
+    def __getitem__(self, at: int | slice) -> ShardPlan | list[ShardPlan]:
+        if isinstance(at, slice):
+            return [self[place] for place in range(len(self))[at]]
+        place = range(len(self))[at]
+        if place < self._train:
+            return self._plan.shard("train", place)
+        return self._plan.shard("test", place - self._train)
 
 
 def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:
@@ -108,7 +195,7 @@ def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:
         if at < reached:
             break
     scene = choice.name
-    split: Split = "test" if family % 10 == _test_place(seed, family // 10) else "train"
+    split = _split(seed, family)
     return SampleId(index=index, key=_key(scene, index), scene=scene, split=split, family_size=recipe.family)
 
 
@@ -132,16 +219,26 @@ def make_plan(
     size = math.ceil(size / recipe.family) * recipe.family
     if n > MOST_SHARDS * size:
         raise UsageError(f"--shard-size must be at least {math.ceil(n / MOST_SHARDS)} for {n} samples; got {size}")
-    by_split: dict[Split, list[SampleId]] = {"train": [], "test": []}
-    for index in range(n):
-        sample = sample_id(recipe, seed=seed, index=index)
-        by_split[sample.split].append(sample)
-    shards = [
-        ShardPlan(split=split, number=first // size, samples=tuple(samples[first : first + size]))
-        for split, samples in by_split.items()
-        for first in range(0, len(samples), size)
-    ]
-    return Plan(recipe=recipe, n=n, seed=seed, shard_size=size, pins=pins or {}, shards=tuple(shards))
+    return Plan(recipe=recipe, n=n, seed=seed, shard_size=size, pins=pins or {})
+
+
+def count_scenes(plan: Plan) -> Counter[str]:
+    """How many samples of each scene are planned."""
+    size = plan.recipe.family
+    families = math.ceil(plan.n / size)
+    # As in `sample_id`, of a million families at once: the circle is what 64 bits hold.
+    total = sum(choice.weight for choice in plan.recipe.scenes)
+    reached = np.cumsum([choice.weight for choice in plan.recipe.scenes])
+    counts = np.zeros(len(reached), np.int64)
+    for first in range(0, families, 1 << 20):
+        family = np.arange(first, min(first + (1 << 20), families), dtype=np.uint64)
+        walk = family * np.uint64(_GOLDEN_STEP) + np.uint64(_walk_start(plan.seed))
+        at = walk.astype(np.float64) / float(_CIRCLE) * total
+        chosen = np.minimum(np.searchsorted(reached, at, side="right"), len(reached) - 1)
+        counts += np.bincount(chosen, minlength=len(reached))
+    found = Counter({c.name: size * int(k) for c, k in zip(plan.recipe.scenes, counts, strict=True) if k})
+    found[sample_id(plan.recipe, seed=plan.seed, index=plan.n - 1).scene] -= families * size - plan.n
+    return found
 
 
 def read_plan(folder: Path) -> Plan:
@@ -191,10 +288,14 @@ def _walk_start(seed: int) -> int:
     return int(np.random.default_rng([seed]).integers(0, _CIRCLE, dtype=np.uint64))
 
 
+def _split(seed: int, family: int) -> Split:
+    return "test" if family % _BLOCK == _test_place(seed, family // _BLOCK) else "train"
+
+
 @functools.lru_cache(maxsize=64)
 def _test_place(seed: int, block: int) -> int:
     """Which of the ten families of a block is held out."""
-    return int(np.random.default_rng([seed, block]).integers(10))
+    return int(np.random.default_rng([seed, block]).integers(_BLOCK))
 
 
 def _facts(plan: Plan) -> dict[str, Any]:

@@ -6,9 +6,10 @@ same notes tell which sample a worker was at when it died.
 
 import contextlib
 import json
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,18 +26,18 @@ NOTES = ".progress"
 class Progress:
     """The live display of one run: a bar where there is a terminal, a line now and then where there is none."""
 
-    def __init__(
-        self, folder: Path, *, planned: int, done: Iterable[str], console: Console, every_s: float = 30.0
-    ) -> None:
+    def __init__(self, folder: Path, *, planned: int, done: int, console: Console, every_s: float = 30.0) -> None:
         self._notes = folder / NOTES
         self._planned = planned
-        self._finished = dict.fromkeys(done, True)
-        self._first = len(self._finished)
+        self._first = self._finished = done
+        # By index: ten million names would be a gigabyte.
+        self._seen = bytearray(planned)
         self._rejects: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
-        self._offsets: dict[Path, int] = {}
+        self._offsets: dict[str, int] = {}
         self._console = console
         self._every_s = every_s
+        self._rested = 0.0
         self._started = self._said = time.monotonic()
         self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
 
@@ -49,21 +50,31 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.update()
+        self.update(at_once=True)
         if self._live is not None:
             self._live.stop()
 
-    def update(self) -> None:
-        """Read what is new and show it."""
+    def update(self, *, at_once: bool = False) -> None:
+        """Read what is new and show it, unless the last look took so long that it is too early for the next."""
+        began = time.monotonic()
+        if not at_once and began < self._rested:
+            return
+        self._look()
+        # A tenth of the time at most: on a slow disk, with a thousand workers, a look may take a second.
+        self._rested = time.monotonic() + 9 * (time.monotonic() - began)
+
+    def _look(self) -> None:
         for note in self._new_notes():
             if "key" not in note:
                 continue
             # A sample may be made again after a crash; it counts once.
-            if note["key"] not in self._finished:
+            index = int(note["key"].rpartition("-")[2])
+            if not self._seen[index]:
+                self._seen[index] = True
+                self._finished += 1
                 self._rejects.update(note["rejects"])
                 if note["failure"]:
                     self._failures[note["failure"]] += 1
-            self._finished[note["key"]] = True
         if self._live is not None:
             self._live.update(self._picture(), refresh=True)
         elif time.monotonic() - self._said >= self._every_s:
@@ -71,9 +82,13 @@ class Progress:
             self._console.print(self._line(), highlight=False, soft_wrap=True)
 
     def _new_notes(self) -> Iterable[Mapping[str, Any]]:
-        for path in sorted(self._notes.glob("*.jsonl")):
-            with path.open("rb") as file:
-                file.seek(self._offsets.get(path, 0))
+        for path, size in sorted(self._sizes()):
+            known = self._offsets.get(path, 0)
+            # Most of a thousand workers have said nothing since the last look.
+            if size == known:
+                continue
+            with Path(path).open("rb") as file:
+                file.seek(known)
                 for line in file:
                     # A line that is still being written waits for the next look.
                     if not line.endswith(b"\n"):
@@ -81,14 +96,20 @@ class Progress:
                     self._offsets[path] = self._offsets.get(path, 0) + len(line)
                     yield json.loads(line)
 
+    def _sizes(self) -> Iterator[tuple[str, int]]:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._notes) as entries:
+            for entry in entries:
+                if entry.name.endswith(".jsonl"):
+                    yield entry.path, entry.stat().st_size
+
     def _picture(self) -> Table:
         table = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=self._planned, completed=len(self._finished), width=30)
+        bar = ProgressBar(total=self._planned, completed=self._finished, width=30)
         table.add_row(bar, self._line())
         return table
 
     def _line(self) -> str:
-        finished = len(self._finished)
+        finished = self._finished
         parts = [f"{finished}/{self._planned} samples"]
         seconds = time.monotonic() - self._started
         if finished > self._first:

@@ -29,6 +29,7 @@ from simgen.taxonomy import TRANSITIONS
 
 Quality = Literal["fast", "standard", "high"]
 Pass = Literal["depth", "normals", "flow"]
+Device = Literal["cpu", "cuda", "optix", "auto"]
 DEFAULT = "all"
 SMALLEST_PX, LARGEST_PX = 32, 4096
 HEAVIEST = 1e9
@@ -57,6 +58,8 @@ class Render:
     height: int = 512
     quality: Quality = "standard"
     passes: tuple[Pass, ...] = ()
+    device: Device = "cpu"
+    """Another one gives other bytes. `auto` is what the machine has that plans the data set, and is not resolved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,9 @@ class Recipe:
         machine, which do not decide what is in a manifest or a scene file (`pins` does)."""
         data = self.as_data()
         del data["name"], data["scene_folders"]
+        # Fingerprints are older than the choice.
+        if self.render.device == "cpu":
+            del data["render"]["device"]
         for key in ("objects", "environments"):
             data["assets"][key] = [_place_free(manifest) for manifest in data["assets"][key]]
         # Pairs, not a mapping: the order of the scenes decides which sample shows which.
@@ -181,18 +187,24 @@ _ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
 
 # Modules that no sample passes through: changing them leaves a data set that has been begun as it is.
 _LOOKS_ON = {
-    *(
-        "_bundled",
-        "_report",
-        "assets_cli.py",
-        "card.py",
-        "cli.py",
-        "cluster.py",
-        "dataset.py",
-        "describe.py",
-        "doctor.py",
-    ),
-    *("forecast.py", "pack.py", "preview.py", "progress.py", "report.py", "reproduce.py", "resources.py", "status.py"),
+    "_bundled",
+    "_report",
+    "assets_cli.py",
+    "card.py",
+    "cli.py",
+    "cluster.py",
+    "dataset.py",
+    "describe.py",
+    "doctor.py",
+    "forecast.py",
+    "pack.py",
+    "preview.py",
+    "progress.py",
+    "report.py",
+    "reproduce.py",
+    "resources.py",
+    "shipping.py",
+    "status.py",
     "train",
 }
 
@@ -358,6 +370,9 @@ def _render(value: Any, where: str) -> Render:
     quality = values.get("quality", "standard")
     if quality not in get_args(Quality):
         raise UnknownName("quality", str(quality), get_args(Quality), where=where)
+    device = values.get("device", "cpu")
+    if device not in get_args(Device):
+        raise UnknownName("device", str(device), get_args(Device), where=where)
     passes = _texts(values.get("passes", []), f"{where}.passes")
     for name in passes:
         if name not in get_args(Pass):

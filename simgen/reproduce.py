@@ -10,7 +10,7 @@ import numpy as np
 from simgen.dataset import open_dataset
 from simgen.errors import UnknownName
 from simgen.make import Maker
-from simgen.plan import read_plan
+from simgen.plan import read_plan, sample_id
 from simgen.recipe import pins
 from simgen.record import decode, encode
 from simgen.types import Sample
@@ -30,9 +30,10 @@ _IDENTICAL = "the same, byte for byte"
 def compare(folder: Path, key: str) -> Verdict:
     """Make a sample again from the recipe, seed and index that its data set was made from."""
     plan, data = read_plan(folder), open_dataset(folder)
-    planned = next((s for shard in plan.shards for s in shard.samples if s.key == key), None)
+    planned = plan.sample(key)
     if planned is None:
-        raise UnknownName("sample", key, (s.key for shard in plan.shards for s in shard.samples), where=str(folder))
+        near = (sample_id(plan.recipe, seed=plan.seed, index=index).key for index in range(min(plan.n, 10_000)))
+        raise UnknownName("sample", key, near, where=str(folder))
     maker = Maker(plan.recipe, plan.seed)
     outcome = maker.make(planned)
     reasons = "".join(f"\n  attempt {r.attempt}: {r.gate}: {r.reason}" for r in outcome.rejects)
@@ -46,7 +47,7 @@ def compare(folder: Path, key: str) -> Verdict:
     same, text = _compared(there, outcome.sample)
     if text == _IDENTICAL:
         return Verdict(same=True, text=f"{key}: {text}")
-    now = {**pins(plan.recipe), "assets": maker.catalog.fingerprint()}
+    now = {**pins(plan.recipe), **maker.pins()}
     changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
     return Verdict(same=same, text=f"{key}: {text}" + (f" ({'; '.join(changed)})" if changed else ""))
 

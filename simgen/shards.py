@@ -13,6 +13,7 @@ machine.
 import contextlib
 import hashlib
 import importlib
+import math
 import resource
 import sys
 import tarfile
@@ -139,11 +140,17 @@ def write_shard(
         stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
         cost["sha256"] = measured_sha256(stats)
         drafts["_stats.json"].write(stats_text(stats).encode())
-        if shard.number in committed(place):
+        if paths["_stats.json"].exists():
             return read_json(paths["_stats.json"])
         for part in PARTS:
             drafts[part].publish()
     return stats
+
+
+def tar_bytes(sample: Sample) -> int:
+    """Room that a sample takes: its members, each behind a header and filled up to a block, and its row elsewhere."""
+    block = tarfile.BLOCKSIZE
+    return sum(block + math.ceil(len(data) / block) * block for data in encode(sample).values()) + 3000
 
 
 def _matched(shard: ShardPlan, entries: Iterable[Entry]) -> Iterator[tuple[SampleId, Entry]]:

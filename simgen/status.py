@@ -5,7 +5,7 @@ import io
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simgen.errors import OutputError, inline, shown
 from simgen.masks import KEEP, LEVELS
-from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, read_plan
+from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, count_scenes, read_plan
 from simgen.record import IMAGES, check_record, decode, spec_from_json
 from simgen.store import (
     ATTRIBUTION,
@@ -42,7 +42,7 @@ from simgen.store import (
     told_sha256,
 )
 from simgen.tars import DAMAGED, Header
-from simgen.types import STAGE_ID, Sample
+from simgen.types import STAGE_ID, Sample, Split
 
 # How far it has come.
 
@@ -92,6 +92,10 @@ class Status:
     """While somebody was at work; 0 where nothing is there yet."""
     left_s: float
     """At that rate; 0 where nothing is left or nothing is known."""
+    core_s: float
+    """Processor time of all shards; what was made again counts once."""
+    stages_s: Mapping[str, float]
+    """Time at each stage of all samples."""
 
     @property
     def complete(self) -> bool:
@@ -105,36 +109,78 @@ class Status:
 def read_status(folder: Path) -> Status:
     """How far the data set in a folder has come."""
     plan = read_plan(folder)
-    shards = [read_stats(folder / split, number) for split in SPLITS for number in committed(folder / split)]
-    planned = Counter(sample.scene for shard in plan.shards for sample in shard.samples)
-    scenes = tuple(_scene(name, planned[name], shards) for name in sorted(planned))
-    holes = tuple(
-        Hole(key=hole["key"], scene=hole["scene"], failure=hole["class"], reason=hole["reason"])
-        for stats in shards
-        for hole in stats["holes"]
-    )
-    samples = sum(len(stats["keys"]) for stats in shards)
-    working_s = _union_s([(stats["cost"]["started_unix_s"], stats["cost"]["finished_unix_s"]) for stats in shards])
-    rate = samples / working_s if working_s > 0 else 0.0
-    left = plan.n - samples - len(holes)
+    tally = _Tally()
+    for split in SPLITS:
+        for number in committed(folder / split):
+            # One at a time: those of a large data set do not fit into memory together.
+            tally.add(read_stats(folder / split, number))
+    planned = count_scenes(plan)
+    scenes = tuple(_scene(name, planned[name], tally.scenes.get(name, _Account())) for name in sorted(planned))
+    working_s = _union_s(tally.spans)
+    rate = tally.samples / working_s if working_s > 0 else 0.0
+    left = plan.n - tally.samples - len(tally.holes)
     return Status(
         folder=str(folder),
         recipe=plan.recipe.name,
         fingerprint=plan.fingerprint,
         seed=plan.seed,
         planned=plan.n,
-        samples=samples,
-        quarantined=len(holes),
+        samples=tally.samples,
+        quarantined=len(tally.holes),
         attempts=sum(scene.attempts for scene in scenes),
         shards_planned=len(plan.shards),
-        shards_committed=len(shards),
-        rejects=_most_first(Counter(reject["gate"] for stats in shards for reject in stats["rejects"])),
+        shards_committed=len(tally.spans),
+        rejects=_most_first(tally.rejects),
         scenes=scenes,
-        holes=holes,
-        bytes=sum(facts["bytes"] for stats in shards for facts in stats["files"].values()),
+        holes=tuple(tally.holes),
+        bytes=tally.bytes,
         samples_per_hour=3600 * rate,
         left_s=left / rate if rate > 0 else 0.0,
+        core_s=tally.core_s,
+        stages_s=dict(tally.stages_s),
     )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the statistics of shards say together."""
+
+    samples: int = 0
+    bytes: int = 0
+    holes: list[Hole] = field(default_factory=list)
+    rejects: Counter[str] = field(default_factory=Counter)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    core_s: float = 0.0
+    stages_s: Counter[str] = field(default_factory=Counter)
+    scenes: dict[str, "_Account"] = field(default_factory=dict)
+
+    def add(self, stats: Mapping[str, Any]) -> None:
+        self.samples += len(stats["keys"])
+        self.bytes += sum(facts["bytes"] for facts in stats["files"].values())
+        self.holes += (
+            Hole(key=hole["key"], scene=hole["scene"], failure=hole["class"], reason=hole["reason"])
+            for hole in stats["holes"]
+        )
+        self.rejects.update(reject["gate"] for reject in stats["rejects"])
+        self.spans.append((stats["cost"]["started_unix_s"], stats["cost"]["finished_unix_s"]))
+        self.core_s += stats["cost"]["cpu_s"]
+        self.stages_s.update(stats["cost"]["stages"])
+        for name, told in stats["scenes"].items():
+            account = self.scenes.setdefault(name, _Account())
+            account.samples += told["samples"]
+            account.quarantined += told["planned"] - told["samples"]
+            account.attempts += told["attempts"]
+            account.rejects.update(told["rejects"])
+
+
+@dataclass(slots=True)
+class _Account:
+    """Of one scene."""
+
+    samples: int = 0
+    quarantined: int = 0
+    attempts: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
 
 
 _STATS_FIELDS: Mapping[str, type] = {
@@ -197,7 +243,7 @@ def _check_stats(stats: Mapping[str, Any]) -> None:
     for account in stats["scenes"].values():
         numbers += [account["planned"], account["samples"], account["attempts"], *account["rejects"].values()]
     cost = stats["cost"]
-    measured = [cost["started_unix_s"], cost["finished_unix_s"], *cost["stages"].values()]
+    measured = [cost["started_unix_s"], cost["finished_unix_s"], cost["cpu_s"], *cost["stages"].values()]
     for text in [*texts, *keys]:
         text.encode()
     for number in numbers:
@@ -213,18 +259,14 @@ def _check_stats(stats: Mapping[str, Any]) -> None:
     stats_text(stats).encode()
 
 
-def _scene(name: str, planned: int, shards: Iterable[Mapping[str, Any]]) -> SceneStatus:
-    accounts = [stats["scenes"][name] for stats in shards if name in stats["scenes"]]
-    rejects: Counter[str] = Counter()
-    for account in accounts:
-        rejects.update(account["rejects"])
+def _scene(name: str, planned: int, account: _Account) -> SceneStatus:
     return SceneStatus(
         name=name,
         planned=planned,
-        samples=sum(account["samples"] for account in accounts),
-        quarantined=sum(account["planned"] - account["samples"] for account in accounts),
-        attempts=sum(account["attempts"] for account in accounts),
-        rejects=_most_first(rejects),
+        samples=account.samples,
+        quarantined=account.quarantined,
+        attempts=account.attempts,
+        rejects=_most_first(account.rejects),
     )
 
 
@@ -267,8 +309,11 @@ class _Shard:
     findings: list[Finding] = field(default_factory=list)
     members: Counter[frozenset[str]] = field(default_factory=Counter)
     assets: set[str] = field(default_factory=set)
-    keys: list[str] = field(default_factory=list)
-    """Of samples and of holes."""
+    lost: set[str] = field(default_factory=set)
+    """Planned here, and neither a sample nor a hole."""
+    foreign: list[str] = field(default_factory=list)
+    """Named here, and not planned here."""
+    twice: set[str] = field(default_factory=set)
 
 
 def verify(folder: Path, *, workers: int | None = None) -> list[Finding]:
@@ -276,15 +321,16 @@ def verify(folder: Path, *, workers: int | None = None) -> list[Finding]:
     sound. Every byte is read."""
     plan = read_plan(folder)
     findings = list(_strays(folder, plan))
-    there = {(split, number) for split in SPLITS for number in committed(folder / split)}
-    missing = [shard for shard in plan.shards if (shard.split, shard.number) not in there]
+    there = {split: set(committed(folder / split)) for split in SPLITS}
+    missing = [(split, number) for split, number in plan.shards.names() if number not in there[split]]
     if missing:
-        told = f"{len(missing)} of {len(plan.shards)} shards are not there yet: {_some([s.name for s in missing])}"
+        some = _some([f"{split}/{number:05d}" for split, number in missing[:_MOST]], len(missing))
+        told = f"{len(missing)} of {len(plan.shards)} shards are not there yet: {some}"
         findings.append(Finding(where="plan", what=f"{told}; run the same `simgen generate` again"))
-    present = [shard for shard in plan.shards if (shard.split, shard.number) in there]
+    present = [(split, number) for split, number in plan.shards.names() if number in there[split]]
     # Hashing, inflating and comparing all release the interpreter's lock.
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(lambda shard: _read_shard(folder, shard, plan), present))
+        results = list(pool.map(lambda name: _read_shard(folder, plan.shard(*name), plan), present))
     for result in results:
         findings += result.findings
     findings += _account_for(plan, present, results)
@@ -329,7 +375,6 @@ def _beside(name: str) -> bool:
 
 def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
     yield from _strays_beside(folder)
-    planned = {(shard.split, shard.number) for shard in plan.shards}
     for split in SPLITS:
         done = set(committed(folder / split))
         for name in names(folder / split):
@@ -341,7 +386,7 @@ def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
                 yield Finding(where=where, what="does not belong here; loaders would trip over it, move it away")
             elif parsed[0] not in done:
                 yield Finding(where=where, what="belongs to a shard that was never committed; the next run removes it")
-            elif (split, parsed[0]) not in planned:
+            elif parsed[0] >= plan.num_shards(split):
                 yield Finding(where=where, what="belongs to a shard that the plan does not have")
 
 
@@ -366,11 +411,15 @@ def _strays_beside(folder: Path) -> Iterator[Finding]:
 
 
 def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
-    # Taken for granted until the statistics can be read: one cause, one line.
-    result = _Shard(keys=[sample.key for sample in shard.samples])
+    # All is taken to be there until the statistics can be read: one cause, one line.
+    result = _Shard()
     try:
         stats = read_stats(folder / shard.split, shard.number)
-        result.keys = [*stats["keys"], *(hole["key"] for hole in stats["holes"])]
+        named = Counter([*stats["keys"], *(hole["key"] for hole in stats["holes"])])
+        planned = {sample.key for sample in shard.samples}
+        result.lost = planned - set(named)
+        result.foreign = [key for key in named.elements() if key not in planned]
+        result.twice = {key for key, count in named.items() if count > 1}
         path = part_path(folder / shard.split, shard.number, "_stats.json")
         if read(path) != stats_text(stats).encode() or stats["cost"].get("sha256") != measured_sha256(stats):
             what = "has been changed after it was written, in what was measured or how it is spelled"
@@ -380,7 +429,7 @@ def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
                 f"is that of {stats['split']}/{stats['shard']:05d}; remove it and run the same `simgen generate` again"
             )
             result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
-        elif set(result.keys) != {sample.key for sample in shard.samples}:
+        elif result.lost or result.foreign:
             what = "does not name the samples that the plan has in this shard"
             result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
         if stats["fingerprint"] != plan.fingerprint:
@@ -513,32 +562,37 @@ def _values(image: NDArray[np.uint8]) -> set[int]:
     return set(np.flatnonzero(np.bincount(image.ravel(), minlength=256)).tolist())
 
 
-def _account_for(plan: Plan, present: Sequence[ShardPlan], results: Sequence[_Shard]) -> Iterator[Finding]:
+def _account_for(plan: Plan, present: Sequence[tuple[Split, int]], results: Sequence[_Shard]) -> Iterator[Finding]:
     """Every id of the plan exactly once, as a sample or as a hole."""
-    planned = {sample.key for shard in present for sample in shard.samples}
-    found = Counter(key for result in results for key in result.keys)
-    lost = sorted(planned - set(found))
+    foreign = Counter(key for result in results for key in result.foreign)
+    lost = sorted(set().union(*(result.lost for result in results)) - set(foreign))
     if lost:
         yield Finding(where="plan", what=f"{len(lost)} samples are neither there nor quarantined: {_some(lost)}")
-    twice = sorted(key for key, count in found.items() if count > 1)
+    at_home = {name: result for name, result in zip(present, results, strict=True) if foreign}
+    twice = {key for result in results for key in result.twice}
+    for key in foreign:
+        planned = plan.sample(key)
+        home = at_home.get(plan.place(planned)) if planned is not None else None
+        if (home is not None and key not in home.lost) or foreign[key] > 1:
+            twice.add(key)
     if twice:
-        yield Finding(where="plan", what=f"{len(twice)} samples are there more than once: {_some(twice)}")
-    unknown = sorted(set(found) - {sample.key for shard in plan.shards for sample in shard.samples})
+        yield Finding(where="plan", what=f"{len(twice)} samples are there more than once: {_some(sorted(twice))}")
+    unknown = sorted(key for key in foreign if plan.sample(key) is None)
     if unknown:
         yield Finding(where="plan", what=f"{len(unknown)} samples are not in the plan: {_some(unknown)}")
 
 
-def _one_set_of_members(present: Sequence[ShardPlan], results: Sequence[_Shard]) -> Iterator[Finding]:
+def _one_set_of_members(present: Sequence[tuple[Split, int]], results: Sequence[_Shard]) -> Iterator[Finding]:
     """Loaders take the members of the first samples for those of all."""
     kinds: Counter[frozenset[str]] = sum((result.members for result in results), Counter())
     if len(kinds) < 2:
         return
     usual = kinds.most_common(1)[0][0]
-    for shard, result in zip(present, results, strict=True):
+    for (split, number), result in zip(present, results, strict=True):
         for members, count in result.members.items():
             if members != usual:
                 yield Finding(
-                    where=f"{shard.name}.tar",
+                    where=f"{split}/{number:05d}.tar",
                     what=f"{count} samples differ from all others in the members {_some(sorted(members ^ usual))}",
                 )
 
@@ -559,6 +613,12 @@ def _attribution(folder: Path, used: set[str]) -> Iterator[Finding]:
         yield Finding(where=ATTRIBUTION, what=f"does not name {_some(sorted(used - named))}")
 
 
-def _some(items: Sequence[str], most: int = 5) -> str:
-    few = ", ".join(map(inline, items[:most]))
-    return f"{few} and {len(items) - most} more" if len(items) > most else few
+_MOST = 5
+"""Names that are told of many."""
+
+
+def _some(items: Sequence[str], count: int | None = None) -> str:
+    """The first of `count` names; of as many as there are."""
+    count = len(items) if count is None else count
+    few = ", ".join(map(inline, items[:_MOST]))
+    return f"{few} and {count - _MOST} more" if count > _MOST else few

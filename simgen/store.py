@@ -30,7 +30,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 HASHED = PARTS[:3]
 """The files whose sha256 stands in the last one."""
 
-_SHARD_FILE = re.compile(r"(\d{5})(\.tar|\.parquet|\.idx\.json|_stats\.json)")
+_SHARD_FILE = re.compile(r"([0-9]{5}|[1-9][0-9]{5})(\.tar|\.parquet|\.idx\.json|_stats\.json)")
 DRAFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 

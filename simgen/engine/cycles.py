@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simgen.assets import Catalog
-from simgen.engine import passes
+from simgen.engine import devices, passes
 from simgen.engine.blender import bmesh, bpy, cycles
 from simgen.engine.dress import Wardrobe, blender_mesh, set_materials
 from simgen.engine.kubric_import import kb
@@ -45,6 +45,7 @@ from simgen.engine.stages import (
 from simgen.engine.world import Generated, World
 from simgen.errors import EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
+from simgen.recipe import Device
 from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout
 
 Quality = Literal["preview", "fast", "standard", "high"]
@@ -319,13 +320,21 @@ class Renderer:
     """Blender on a worker. One per process; load a world, take pictures of it, load the next."""
 
     def __init__(
-        self, catalog: Catalog, *, width: int, height: int, quality: Quality = "standard", threads: int = 1
+        self,
+        catalog: Catalog,
+        *,
+        width: int,
+        height: int,
+        quality: Quality = "standard",
+        device: Device = "cpu",
+        threads: int = 1,
     ) -> None:
         if quality not in QUALITIES:
             raise UnknownName("quality", quality, QUALITIES)
         self.catalog = catalog
         self.width, self.height = width, height
         self.sampling = QUALITIES[quality]
+        self.device = devices.choose(device)
         self.threads = threads
         _give_memory_back()
         self._probes: dict[str, Probe] = {}
@@ -497,7 +506,7 @@ class Renderer:
         render.use_sequencer = False
         render.use_compositing = self._shoot is _shoot_to_files
         render.dither_intensity = 0.0
-        scene.cycles.device = "CPU"
+        devices.use(self.device)
         layer = scene.view_layers[0]
         layer.use_pass_z = layer.use_pass_normal = layer.use_pass_object_index = True
         _set_bounces(scene.cycles, clear=False)

@@ -17,7 +17,7 @@ from simgen.dataset import open_dataset
 from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
 from simgen.make import Outcome
 from simgen.plan import Plan, SampleId, make_plan
-from simgen.recipe import Recipe, Render, SceneChoice
+from simgen.recipe import Recipe, Render, SceneChoice, load_recipe, pins
 from simgen.shards import dataset_digest
 from simgen.status import read_stats, verify
 from simgen.types import Reject
@@ -238,6 +238,16 @@ def test_a_missing_library_ends_the_run_with_a_sentence(generate, plan, tmp_path
 
     with pytest.raises(EnvironmentProblem, match=r"libXi\.so\.6.*simgen doctor"):
         generate(tmp_path / "b", plan, {0: missing})
+
+
+def test_a_node_of_another_version_is_refused_before_it_makes_a_sample(tmp_path, head) -> None:
+    recipe = load_recipe("smoke")
+    other = make_plan(recipe, n=4, seed=0, pins={**pins(recipe), "bpy": "3.6"})
+    with (
+        open_folder(tmp_path / "b", other, sample_bytes=0),
+        pytest.raises(EnvironmentProblem, match=r"would make other bytes.*bpy is 4\.5.* there and 3\.6 here"),
+    ):
+        run(other, tmp_path / "b", address=head, workers=1)
 
 
 def test_a_run_that_makes_nothing_is_a_failure_that_names_the_first_cause(generate, tmp_path) -> None:

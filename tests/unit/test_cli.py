@@ -182,11 +182,43 @@ def test_print_config_is_a_recipe(simgen) -> None:
 
 
 def test_a_dry_run_says_what_would_be_made_and_makes_nothing(simgen) -> None:
-    ended = simgen("generate", "--n", 10_000, "--dry-run", "--workers", 2)
-    assert ended.code == 0
+    ended = simgen("generate", "--n", 10_000, "--dry-run", "--probes", 0, "--workers", 2)
+    assert ended.code == 0 and "from a table" in ended.out
     assert "10000 (train 9000, test 1000) in 1000 shards of 10" in ended.out
     assert "drop " in ended.out and "hot_metal " in ended.out and "GB" in ended.out and " h " in ended.out
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_ten_million_samples_are_planned_in_no_time(simgen) -> None:
+    ended = simgen("generate", "--n", 10_000_000, "--dry-run", "--probes", 0)
+    assert "10000000 (train 9000000, test 1000000) in 78126 shards of 128" in ended.out
+
+
+def test_probes_belong_to_a_dry_run(simgen) -> None:
+    assert "must be at least 0 and stand beside --dry-run" in complaint(simgen("generate", "--n", 4, "--probes", 2), 2)
+
+
+def test_a_card_that_is_not_there_is_missed_before_anything_begins(simgen) -> None:
+    pytest.importorskip("bpy")
+    from simgen.engine.devices import cards
+
+    if cards("optix"):
+        pytest.skip("there is a card")
+    said = complaint(simgen("generate", "smoke", "--n", 1, "--device", "optix"), 1)
+    assert "no card for OPTIX on this machine" in said and "take cpu or auto" in said
+    assert not Path("out").exists()
+    assert "no device 'cudda'; did you mean 'cuda'?" in complaint(simgen("generate", "smoke", "--device", "cudda"), 2)
+
+
+def test_auto_says_in_the_resolved_recipe_what_it_took(simgen) -> None:
+    pytest.importorskip("bpy")
+    from simgen.engine.devices import cards
+
+    there = next((kind for kind in ("optix", "cuda") if cards(kind)), "cpu")  # type: ignore[arg-type]
+    short = simgen("generate", "smoke", "--device", "auto", "--print-config").out
+    long = simgen("generate", "smoke", "--set", "render.device=auto", "--print-config").out
+    assert short == long
+    assert yaml.safe_load(short)["render"]["device"] == there
 
 
 def test_another_seed_in_the_same_folder_is_refused_with_the_difference(simgen) -> None:

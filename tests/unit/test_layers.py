@@ -45,6 +45,7 @@ LAYERS = [
     },
     {"engine", "train"},
     {"make"},
+    {"shipping"},
     {"reproduce", "cluster", "doctor"},
     {"assets_cli", "cli"},
 ]

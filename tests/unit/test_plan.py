@@ -1,5 +1,8 @@
 """Every sample has its place: one shard, whatever the length of the data set."""
 
+import hashlib
+import pickle
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simgen.errors import ConflictError, OutputError, UsageError
-from simgen.plan import RESOLVED, check_same, make_plan, read_plan, read_run, sample_id
+from simgen.plan import RESOLVED, SampleId, check_same, count_scenes, make_plan, read_plan, read_run, sample_id
 from simgen.recipe import Recipe, Render, SceneChoice
+from simgen.store import parse_name
 
 WEIGHTS = st.lists(st.floats(0.05, 20), min_size=1, max_size=9)
 
@@ -33,6 +37,76 @@ def test_every_index_is_in_exactly_one_shard(weights: list[float], n: int, seed:
         assert [s.index for shard in own for s in shard.samples] == sorted(
             s.index for shard in own for s in shard.samples
         )
+
+
+def listed(of: Recipe, n: int, seed: int, size: int) -> list[tuple[str, int, list[SampleId]]]:
+    """Every shard of a plan as one writes it down: all samples in a row, by split, cut."""
+    samples = [sample_id(of, seed=seed, index=index) for index in range(n)]
+    rows = {split: [s for s in samples if s.split == split] for split in ("train", "test")}
+    return [
+        (split, first // size, row[first : first + size])
+        for split, row in rows.items()
+        for first in range(0, len(row), size)
+    ]
+
+
+@given(
+    weights=WEIGHTS,
+    n=st.integers(1, 900),
+    seed=st.integers(0, 2**62),
+    family=st.sampled_from([1, 1, 2, 3, 7, 64]),
+    size=st.none() | st.integers(1, 50),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_in_a_shard_is_found_without_a_list_of_all_samples(
+    weights: list[float], n: int, seed: int, family: int, size: int | None
+) -> None:
+    plan = make_plan(recipe(weights, family=family), n=n, seed=seed, shard_size=size)
+    there = listed(plan.recipe, n, seed, plan.shard_size)
+    assert [(s.split, s.number, list(s.samples)) for s in plan.shards] == there
+    assert list(plan.shards.names()) == [(split, number) for split, number, _ in there]
+    assert [plan.shard_samples(split, number) for split, number, _ in there] == [len(row) for _, _, row in there]
+    assert count_scenes(plan) == Counter(sample.scene for _, _, row in there for sample in row)
+    for split, number, row in there:
+        assert all(plan.place(sample) == (split, number) and plan.sample(sample.key) == sample for sample in row)
+
+
+@pytest.mark.parametrize(
+    ("n", "seed", "family", "size", "digest", "fingerprint"),
+    [
+        (1, 0, 1, None, "61742db09ed31ff9", "958948ec03ad4fd9"),
+        (4321, 7, 1, None, "6bdddc602335cc8b", "1379a18fb36130f8"),
+        (1003, 11, 4, 10, "0262d0b5319e4d2a", "49aab7fdcaa5abdb"),
+    ],
+)
+def test_plans_are_those_of_the_first_version(n, seed, family, size, digest, fingerprint) -> None:
+    plan = make_plan(recipe([1.0, 2.5, 0.3], family=family), n=n, seed=seed, shard_size=size)
+    told = "".join(f"{shard.name} {s.index} {s.key} {s.scene}\n" for shard in plan.shards for s in shard.samples)
+    assert (hashlib.sha256(told.encode()).hexdigest()[:16], plan.fingerprint) == (digest, fingerprint)
+
+
+def test_a_plan_of_a_hundred_million_samples_holds_none_of_them() -> None:
+    plan = make_plan(recipe([1.0, 3.0]), n=100_000_000, seed=3)
+    assert len(pickle.dumps(plan)) < 2000
+    assert len(plan.shards) == 781_250
+    assert plan.shards[-1].samples[-1].key == "s-1-99999996"
+    assert plan.shards[-1].name == "test/78124"
+    assert sum(count_scenes(make_plan(plan.recipe, n=10_000_000, seed=3)).values()) == 10_000_000
+
+
+@pytest.mark.parametrize("key", ["", "s-0-", "s-0-000900", "s-1-000003", "s-0-0000030", "s-0-٠٠٠٠٠٣", "x-000003"])
+def test_a_name_that_the_plan_does_not_have_is_no_sample(key: str) -> None:
+    plan = make_plan(recipe([1.0]), n=900, seed=3)
+    assert plan.sample("s-0-000003") is not None
+    assert plan.sample(key) is None
+
+
+def test_more_than_a_hundred_thousand_shards_have_names_of_six_digits() -> None:
+    plan = make_plan(recipe([1.0]), n=1_000_000, seed=0, shard_size=1)
+    assert [plan.shards[at].name for at in (99_999, 100_000)] == ["train/99999", "train/100000"]
+    assert [parse_name(f"{name}.tar") for name in ("99999", "100000", "00100000", "0012", "012345")] == [
+        (99_999, ".tar"), (100_000, ".tar"), None, None, None
+    ]  # fmt: skip
 
 
 @given(weights=WEIGHTS, n=st.integers(1, 300), more=st.integers(1, 3000), seed=st.integers(0, 99))
@@ -120,7 +194,7 @@ def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(tmp_pa
         ("run: {n: 5, seed: 0, shard_size: 4, pins: [a]}", "run.pins must be names with their versions"),
         ("run: {n: 5, seed: 0, shard_size: 4, pins: {a: 1}}", "run.pins must be names with their versions"),
         ("run: {n: 1000000000000, seed: 0, shard_size: 4}", "--n must be at most"),
-        ("run: {n: 5000000, seed: 0, shard_size: 1}", "--shard-size must be at least 50 for"),
+        ("run: {n: 5000000, seed: 0, shard_size: 1}", "--shard-size must be at least 5 for"),
         ("run: {n: 5, seed: 99999999999999999999, shard_size: 4}", "--seed must be below"),
     ],
 )

@@ -38,13 +38,13 @@ def test_notes_into_a_folder_that_is_gone_are_dropped(tmp_path: Path) -> None:
 def test_without_a_terminal_there_is_a_line_now_and_then(folder: Path) -> None:
     out = io.StringIO()
     first, second = Notebook(folder, "worker-1"), Notebook(folder, "worker-2")
-    with Progress(folder, planned=10, done=["a-0", "a-1"], console=Console(file=out, width=40), every_s=0) as progress:
+    with Progress(folder, planned=10, done=2, console=Console(file=out, width=40), every_s=0) as progress:
         note(first, "a-2", at_rest=2)
         note(second, "a-3", failure="crash")
-        progress.update()
+        progress.update(at_once=True)
         # A worker died over its shard: the samples are made again, and count once.
         note(second, "a-2", at_rest=2)
-        progress.update()
+        progress.update(at_once=True)
     line = out.getvalue().splitlines()[-1]
     assert line.startswith("4/10 samples, ")
     assert "rejected attempts: at_rest 2, quarantined: crash 1" in line
@@ -52,23 +52,46 @@ def test_without_a_terminal_there_is_a_line_now_and_then(folder: Path) -> None:
     assert out.getvalue().startswith("2/10 samples, starting\n")
 
 
+def test_after_a_look_that_took_long_the_next_one_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look of a second, and ten looks asked for within the next one: none of them looks."""
+    now = [100.0]
+    monkeypatch.setattr("simgen.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    looks = 0
+
+    class Slow(Progress):
+        def _look(self) -> None:
+            nonlocal looks
+            looks, now[0] = looks + 1, now[0] + 1.0
+
+    progress = Slow(folder, planned=9, done=0, console=Console(file=out))
+    progress.update()
+    for _ in range(10):
+        now[0] += 0.5
+        progress.update()
+    assert looks == 1
+    now[0] += 4.5
+    progress.update()
+    assert looks == 2
+
+
 def test_half_a_line_waits_for_its_other_half(folder: Path) -> None:
     out = io.StringIO()
     path = folder / NOTES / "worker-1.jsonl"
-    with Progress(folder, planned=2, done=[], console=Console(file=out), every_s=0) as progress:
+    with Progress(folder, planned=2, done=0, console=Console(file=out), every_s=0) as progress:
         path.write_text('{"key": "a-0", "fail')
-        progress.update()
+        progress.update(at_once=True)
         path.write_text('{"key": "a-0", "failure": null, "rejects": {}}\n')
-        progress.update()
+        progress.update(at_once=True)
     assert out.getvalue().splitlines()[-1].startswith("1/2 samples")
 
 
 def test_on_a_terminal_there_is_a_bar(folder: Path) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100)
-    with Progress(folder, planned=4, done=["a-0"], console=console) as progress:
+    with Progress(folder, planned=4, done=1, console=console) as progress:
         note(Notebook(folder, "worker-1"), "a-1", dark=1)
-        progress.update()
+        progress.update(at_once=True)
     assert "━" in out.getvalue() and "2/4 samples" in out.getvalue()
 
 

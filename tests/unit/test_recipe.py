@@ -223,3 +223,11 @@ def test_an_unknown_name_lists_recipes_and_scenes_alike(scenes: Path) -> None:
         load(scenes, "smoek")
     with pytest.raises(UsageError, match=r"gone\.yaml: no such recipe file"):
         load(scenes, "gone.yaml")
+
+
+def test_a_device_that_is_not_the_processor_makes_another_data_set() -> None:
+    cpu, card = load_recipe("drop"), load_recipe("drop", overrides=["render.device=cuda"])
+    assert (cpu.render.device, card.render.device) == ("cpu", "cuda")
+    assert card.fingerprint != cpu.fingerprint
+    # A recipe of before there was a choice, and one that says what is the default.
+    assert load_recipe("drop", overrides=["render.device=cpu"]).fingerprint == cpu.fingerprint

@@ -18,8 +18,8 @@ from simgen.errors import OutputError, UsageError
 from simgen.plan import read_plan
 from simgen.report import write_report
 from simgen.shards import Entry, write_shard
-from simgen.status import Finding, read_status, verify
-from simgen.store import part_path, read_json, stats_text, told_sha256
+from simgen.status import Finding, read_stats, read_status, verify
+from simgen.store import SPLITS, committed, part_path, read_json, stats_text, told_sha256
 from simgen.types import Credit, Sample
 
 DatasetFactory = Callable[..., Path]
@@ -68,6 +68,17 @@ def test_a_shard_that_is_missing_is_left_to_do(folder: Path) -> None:
     status = read_status(folder)
     assert (status.samples, status.shards_committed, status.complete) == (7, 3, False)
     assert status.left_s == pytest.approx(4 * 3600 / status.samples_per_hour)
+
+
+def test_the_cost_of_a_data_set_is_that_of_its_shards(make_dataset, tmp_path) -> None:
+    found = read_status(make_dataset(tmp_path / "d", n=12, holes=(3,)))
+    assert found.stages_s["render"] == 12 * 3.0 and found.stages_s["simulate"] == 12 * 0.5
+    costs = [
+        read_stats(tmp_path / "d" / split, number)["cost"]["cpu_s"]
+        for split in SPLITS
+        for number in committed(tmp_path / "d" / split)
+    ]
+    assert found.core_s == pytest.approx(sum(costs)) and found.core_s > 0
 
 
 def test_a_data_set_that_has_only_begun_has_no_rate(folder: Path) -> None:
