@@ -1,0 +1,80 @@
+"""A Ray of its own for chaos to kill, on one or two pretended machines: says its address, then does what it reads."""
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+ROOM = 100 << 20
+# What every worker has from its birth. Not Ray: its own code reads the environment when it is loaded.
+EARLY = (
+    *("google.protobuf.descriptor_pb2", "jsonschema", "msgpack", "packaging.version", "requests", "urllib3", "yaml"),
+    *("asyncio", "concurrent.futures", "filelock", "logging.handlers", "psutil", "rich.live"),
+    *("pretend", "simgen.shards", "simgen.make", "simgen.status"),
+)
+
+
+def main() -> None:
+    cpus, nodes = map(int, sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as folder:
+        place = str(Path(folder) / "hatchery")
+        os.environ["CHAOS_HATCHERY"] = place
+        with socket.socket(socket.AF_UNIX) as line:
+            line.bind(place)
+            line.listen(64)
+            # Before Ray is here, and has any thread.
+            if not os.fork():
+                hatch(line)
+        from ray.cluster_utils import Cluster
+
+        options = {
+            "num_cpus": cpus,
+            "object_store_memory": ROOM,
+            "setup_worker_path": str(Path(__file__).with_name("hatch.py")),
+        }
+        cluster = Cluster(initialize_head=True, head_node_args=options)
+        others = [cluster.add_node(**options) for _ in range(nodes - 1)]
+        print(cluster.address, flush=True)
+        for word in sys.stdin:
+            if word.strip() == "lose" and others:
+                cluster.remove_node(others.pop(), allow_graceful=False)
+                print("lost", flush=True)
+        cluster.shutdown()
+
+
+def hatch(line: socket.socket) -> None:
+    """Fork a worker for everyone who asks; ends with the process that began it."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for module in EARLY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    while True:
+        caller, _ = line.accept()
+        with caller:
+            asked = json.loads(b"".join(iter(lambda caller=caller: caller.recv(1 << 16), b"")))
+            if os.fork():
+                continue
+        line.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        sys.argv = asked["arguments"]
+        with contextlib.suppress(SystemExit):
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
