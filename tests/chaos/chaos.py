@@ -15,6 +15,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import queue as queues
 import random
 import re
 import shutil
@@ -85,12 +86,16 @@ class Ray:
     address: str = ""
 
     def __call__(self) -> str:
-        if self.process is None or self.process.poll() is not None:
+        # On a machine with much else to do, Ray gives its own parts up now and then while they start.
+        for _ in range(5):
+            if self.process is not None and self.process.poll() is None and self.address:
+                return self.address
+            self.stop()
             command = [sys.executable, str(HERE / "head.py"), "8", str(self.nodes)]
             quiet = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
             self.process = subprocess.Popen(command, text=True, **quiet)
             self.address = self.process.stdout.readline().strip()
-        return self.address
+        raise RuntimeError("Ray's head did not start five times over")
 
     def part(self, name: str) -> list[psutil.Process]:
         return [p for p in psutil.Process(self.process.pid).children() if _name(p) == name]
@@ -531,8 +536,7 @@ class Round:
                 if process.pid == os.getpid():
                     continue
                 if process.environ().get(MARK) == str(self.place) or any(
-                    Path(f"/proc/{process.pid}/fd/{fd}").readlink().is_relative_to(self.disk)
-                    for fd in os.listdir(f"/proc/{process.pid}/fd")
+                    opened.readlink().is_relative_to(self.disk) for opened in Path(f"/proc/{process.pid}/fd").iterdir()
                 ):
                     found.append(process)
             except (psutil.Error, OSError):
@@ -684,11 +688,18 @@ def _many(seeds: Sequence[int], place: Path, asked: Any) -> Iterator[Told]:
         slot.start()
     at_work = len(slots)
     while at_work:
-        told = results.get()
+        try:
+            told = results.get(timeout=5)
+        except queues.Empty:
+            if not any(slot.is_alive() for slot in slots):
+                raise RuntimeError("every slot has died; see what stands above") from None
+            continue
         if told is None:
             at_work -= 1
             continue
-        print(f"{told.seed}: {', '.join(told.kinds)}: {told.wrong or 'as undisturbed'} ({told.seconds:.0f} s)", flush=True)
+        print(
+            f"{told.seed}: {', '.join(told.kinds)}: {told.wrong or 'as undisturbed'} ({told.seconds:.0f} s)", flush=True
+        )
         if asked.log:
             with asked.log.open("a") as file:
                 file.write(json.dumps(dataclasses.asdict(told)) + "\n")
@@ -704,8 +715,9 @@ def _sum_up(told: Sequence[Told], seconds: float) -> None:
     for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
         print(f"  {count:4d}  {kind}" + (f", {bad[kind]} in rounds with something wrong" if bad[kind] else ""))
     failed = [one.seed for one in told if one.wrong]
-    print(f"wrong: {failed or 'none'}" + (f"; replay: python tests/chaos/chaos.py --seed {failed[0]}" if failed else ""))
-
+    print(
+        f"wrong: {failed or 'none'}" + (f"; replay: python tests/chaos/chaos.py --seed {failed[0]}" if failed else "")
+    )
 
 
 if __name__ == "__main__":

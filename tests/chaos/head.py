@@ -34,7 +34,13 @@ def main() -> None:
                 hatch(line)
         from ray.cluster_utils import Cluster
 
+        # On a machine with much else to do, a part of Ray that is slow to start is not given up.
+        os.environ |= {"RAY_agent_register_timeout_ms": "600000", "RAY_worker_register_timeout_seconds": "600"}
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         options = {
+            "include_dashboard": False,
+            "include_log_monitor": False,
+            "no_monitor": True,
             "num_cpus": cpus,
             "object_store_memory": ROOM,
             "setup_worker_path": str(Path(__file__).with_name("hatch.py")),
