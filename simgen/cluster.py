@@ -646,15 +646,11 @@ def _joined(address: str, **options: Any) -> Iterator[None]:
     # Already while it starts, which takes seconds: told to end by then, it would take its time, and exit with a 1.
     utils = ray._private.utils
     theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
+    options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": {"env_vars": ONE_THREAD}}
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            runtime_env={"env_vars": ONE_THREAD},
-            **options,
-        )
-    except (ConnectionError, RuntimeError, TimeoutError, OSError, ValueError) as error:
+        with patience():
+            ray.init(address=address, **options)
+    except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
         where = "on this machine" if address == "local" else f"at {address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
@@ -669,6 +665,29 @@ def _joined(address: str, **options: Any) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def patience(seconds: float = 180.0) -> Iterator[None]:
+    """While Ray starts: it gives its own parts half a minute, which a machine with much else to do may not keep."""
+    services = ray._private.services
+    ask = services.get_node
+    end = time.monotonic() + seconds
+
+    def wait(*arguments: Any) -> Any:
+        while True:
+            try:
+                return ask(*arguments)
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    services.get_node = wait
+    try:
+        yield
+    finally:
+        services.get_node = ask
 
 
 def _check_address(address: str) -> None:

@@ -34,6 +34,8 @@ def main() -> None:
                 hatch(line)
         from ray.cluster_utils import Cluster
 
+        from simgen.cluster import patience
+
         # On a machine with much else to do, a part of Ray that is slow to start is not given up.
         os.environ |= {"RAY_agent_register_timeout_ms": "600000", "RAY_worker_register_timeout_seconds": "600"}
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -45,8 +47,9 @@ def main() -> None:
             "object_store_memory": ROOM,
             "setup_worker_path": str(Path(__file__).with_name("hatch.py")),
         }
-        cluster = Cluster(initialize_head=True, head_node_args=options)
-        others = [cluster.add_node(**options) for _ in range(nodes - 1)]
+        with patience(600):
+            cluster = Cluster(initialize_head=True, head_node_args=options)
+            others = [cluster.add_node(**options) for _ in range(nodes - 1)]
         print(cluster.address, flush=True)
         for word in sys.stdin:
             if word.strip() == "lose" and others:

@@ -146,6 +146,7 @@ def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds
     address = ["--address", request.getfixturevalue("head")] if joined else []
     run = started("generate", *SLOW, "--out", folder, "--workers", 1, *address)
     wait_for(lambda: at_the_render(folder) or run.poll() is not None)
+    assert run.poll() is None, run.communicate()
     # Physics and the first look take half a second, one picture of these a minute, in which Blender hears nobody.
     time.sleep(4)
     below = [*psutil.Process(run.pid).children(recursive=True), *workers_at(folder)]
