@@ -35,9 +35,9 @@ os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError, RaySystemError
 
-from simgen.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble
+from simgen.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble, inline
 from simgen.make import Maker, Outcome
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
 from simgen.progress import NOTES, Notebook
@@ -469,6 +469,10 @@ class _Driver:
     def run(self, workers: int, watch: Callable[[], object]) -> None:
         try:
             self._run(workers, watch)
+        except RaySystemError as error:
+            raise EnvironmentProblem(
+                f"Ray has died under the run ({inline(error)}); run the same command again"
+            ) from error
         except BaseException:
             self._send_home()
             raise
@@ -648,8 +652,7 @@ def _joined(address: str, **options: Any) -> Iterator[None]:
     theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": {"env_vars": ONE_THREAD}}
     try:
-        with patience():
-            ray.init(address=address, **options)
+        _start(address, options)
     except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
         where = "on this machine" if address == "local" else f"at {address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -667,27 +670,16 @@ def _joined(address: str, **options: Any) -> Iterator[None]:
         ray.shutdown()
 
 
-@contextlib.contextmanager
-def patience(seconds: float = 180.0) -> Iterator[None]:
-    """While Ray starts: it gives its own parts half a minute, which a machine with much else to do may not keep."""
-    services = ray._private.services
-    ask = services.get_node
-    end = time.monotonic() + seconds
-
-    def wait(*arguments: Any) -> Any:
-        while True:
-            try:
-                return ask(*arguments)
-            except RuntimeError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
-
-    services.get_node = wait
-    try:
-        yield
-    finally:
-        services.get_node = ask
+def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
+    """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep."""
+    for left in reversed(range(tries if address == "local" else 1)):
+        try:
+            ray.init(address=address, **options)
+            return
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
 
 
 def _check_address(address: str) -> None:

@@ -10,7 +10,10 @@ import signal
 import socket
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOM = 100 << 20
 # What every worker has from its birth. Not Ray: its own code reads the environment when it is loaded.
@@ -32,10 +35,10 @@ def main() -> None:
             # Before Ray is here, and has any thread.
             if not os.fork():
                 hatch(line)
+        from ray._private import services
         from ray.cluster_utils import Cluster
 
-        from simgen.cluster import patience
-
+        services.get_node = patient(services.get_node)
         # On a machine with much else to do, a part of Ray that is slow to start is not given up.
         os.environ |= {"RAY_agent_register_timeout_ms": "600000", "RAY_worker_register_timeout_seconds": "600"}
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -47,15 +50,38 @@ def main() -> None:
             "object_store_memory": ROOM,
             "setup_worker_path": str(Path(__file__).with_name("hatch.py")),
         }
-        with patience(600):
-            cluster = Cluster(initialize_head=True, head_node_args=options)
-            others = [cluster.add_node(**options) for _ in range(nodes - 1)]
+        cluster = Cluster(initialize_head=True, head_node_args={**options, **ports()})
+        others = [cluster.add_node(**options, **ports()) for _ in range(nodes - 1)]
         print(cluster.address, flush=True)
         for word in sys.stdin:
             if word.strip() == "lose" and others:
                 cluster.remove_node(others.pop(), allow_graceful=False)
                 print("lost", flush=True)
         cluster.shutdown()
+
+
+def ports() -> dict[str, int]:
+    """Where its agents listen: told beforehand, the raylet does not give up on those that are slow to say so."""
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in names]
+        for one in sockets:
+            one.bind(("", 0))
+        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+
+
+def patient(ask: Callable[..., Any], seconds: float = 600.0) -> Callable[..., Any]:
+    def wait(*arguments: Any) -> Any:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return ask(*arguments)
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    return wait
 
 
 def hatch(line: socket.socket) -> None:
