@@ -50,8 +50,8 @@ def main() -> None:
             "object_store_memory": ROOM,
             "setup_worker_path": str(Path(__file__).with_name("hatch.py")),
         }
-        cluster = Cluster(initialize_head=True, head_node_args={**options, **ports()})
-        others = [cluster.add_node(**options, **ports()) for _ in range(nodes - 1)]
+        cluster = Cluster(initialize_head=True, head_node_args=options)
+        others = [cluster.add_node(**options) for _ in range(nodes - 1)]
         print(cluster.address, flush=True)
         for word in sys.stdin:
             if word.strip() == "lose" and others:
@@ -60,17 +60,9 @@ def main() -> None:
         cluster.shutdown()
 
 
-def ports() -> dict[str, int]:
-    """Where its agents listen: told beforehand, the raylet does not give up on those that are slow to say so."""
-    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in names]
-        for one in sockets:
-            one.bind(("", 0))
-        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+def patient(ask: Callable[..., Any], seconds: float = 120.0) -> Callable[..., Any]:
+    """Asking until there is an answer, where Ray leaves off after half a minute."""
 
-
-def patient(ask: Callable[..., Any], seconds: float = 600.0) -> Callable[..., Any]:
     def wait(*arguments: Any) -> Any:
         end = time.monotonic() + seconds
         while True:
