@@ -1,6 +1,7 @@
 # make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
 # make test    everything set up, all tests
 # make fuzz    FUZZ_MINUTES (10) of damaged input for every reader, and FUZZ_FLIPS (300) bits of every file turned
+# make chaos   CHAOS_ROUNDS (300) data sets whose runs are killed, starved and lied to; CHAOS_SEED=N plays one again
 # make image-check   both images built and run without a network, as root on Debian; see docker/README.md
 # make install both extras and the tools for testing, in .venv
 
@@ -18,7 +19,7 @@ TORCH = --torch-backend=auto
 endif
 SHELL := /bin/bash
 
-.PHONY: install demo test fuzz docs lint clean image-check requirements
+.PHONY: install demo test fuzz chaos docs lint clean image-check requirements
 
 install: $(VENV)/.installed
 
@@ -45,6 +46,14 @@ test: install
 fuzz: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_readers.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_damage.py
+
+# With a maker that pretends, CHAOS_JOBS (3) rounds at once; then ten with Bullet and Blender, and assets that are poison.
+chaos: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py
+ifndef CHAOS_SEED
+	OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --real --rounds 10 --jobs 1
+	$(BIN)/python -m pytest -m chaos tests/chaos
+endif
 
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene, and the costs in assets/costs.yaml.
 docs: install

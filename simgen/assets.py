@@ -57,20 +57,29 @@ def open_catalog(
     objects: Sequence[str] = (),
     environments: Sequence[str] = (),
     builtin: bool = True,
+    exclude: Sequence[str] = (),
     offline: bool = False,
     cache: Path | None = None,
 ) -> "Catalog":
-    """Everything that the named manifests hold, and the built-in assets. No archive is unpacked yet."""
-    return Catalog(tuple(map(_absolute, objects)), tuple(map(_absolute, environments)), builtin, offline, cache)
+    """Everything that the named manifests hold, and the built-in assets, without those that `exclude` names as
+    `source:id`. No archive is unpacked yet."""
+    named = (tuple(map(_absolute, objects)), tuple(map(_absolute, environments)))
+    return Catalog(*named, builtin, offline, cache, tuple(exclude))
 
 
 class Catalog:
     """Assets by `source:id`, and their files on demand. Pickled as its arguments, and opened anew elsewhere."""
 
     def __init__(
-        self, objects: tuple[str, ...], environments: tuple[str, ...], builtin: bool, offline: bool, cache: Path | None
+        self,
+        objects: tuple[str, ...],
+        environments: tuple[str, ...],
+        builtin: bool,
+        offline: bool,
+        cache: Path | None,
+        exclude: tuple[str, ...] = (),
     ) -> None:
-        self._arguments = (objects, environments, builtin, offline, cache)
+        self._arguments = (objects, environments, builtin, offline, cache, exclude)
         self.cache = Cache(root=(cache or default_cache()).absolute(), offline=offline)
         named = [self._read(source, ("FileBasedObject", "Surface"), "objects", "--hdri") for source in objects]
         named += [self._read(source, ("Texture",), "environment maps", "--assets") for source in environments]
@@ -90,17 +99,24 @@ class Catalog:
         self._places: dict[str, _Place] = {}
         self._folders: dict[str, Path] = {}
         self._shapes: dict[str, Shape] = {}
+        self.opening: str | None = None
+        """The asset whose files are being read for their shape, or could not be."""
         found: list[AnyAsset] = []
         for manifest in manifests.values():
             found += self._assets(manifest)
         if builtin:
             found += self._studio_lights()
         found.sort(key=ref)
-        self.objects = tuple(asset for asset in found if isinstance(asset, ObjectAsset))
-        self.surfaces = tuple(asset for asset in found if isinstance(asset, SurfaceAsset))
+        known = {ref(asset) for asset in found}
+        for name in exclude:
+            if name not in known:
+                raise UnknownName("asset", name, known, where="assets.exclude")
+        self.objects = tuple(a for a in found if isinstance(a, ObjectAsset) and ref(a) not in exclude)
+        self.surfaces = tuple(a for a in found if isinstance(a, SurfaceAsset) and ref(a) not in exclude)
         environment_maps = [asset for asset in found if isinstance(asset, EnvironmentAsset)]
         # Blender's lights share the source's name with whatever maps the built-in manifest holds.
-        self.environments = tuple(_with_split(environment_maps))
+        # What is left out changes the split of no other.
+        self.environments = tuple(a for a in _with_split(environment_maps) if ref(a) not in exclude)
         self.all: tuple[AnyAsset, ...] = self.objects + self.surfaces + self.environments
         self._by_ref = {ref(asset): asset for asset in self.all}
 
@@ -156,7 +172,9 @@ class Catalog:
     def shape(self, ref: str) -> Shape:
         """The collision shape of an object, around its centre of mass."""
         if ref not in self._shapes:
+            self.opening = ref
             self._shapes[ref] = Shape.from_parts(read_parts(read_urdf(self.urdf_path(ref))))
+            self.opening = None
         return self._shapes[ref]
 
     def mesh(self, body: Body) -> Mesh:

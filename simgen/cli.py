@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Never
 import click
 
 from simgen import __version__
-from simgen.errors import AssetError, SimgenError, UnknownName, UsageError
+from simgen.errors import DISK_TROUBLE, AssetError, SimgenError, UnknownName, UsageError, disk_trouble
 
 if TYPE_CHECKING:
     from simgen.cluster import Quarantined, Summary
@@ -71,14 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> Never:
         # Whoever read our output has seen enough; nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        code = 1
+        if error.errno in DISK_TROUBLE:
+            _complain(disk_trouble(error, "the disk"))
+        else:
+            _complain_of_a_bug(error)
     except Exception as error:  # a bug of ours: the user gets a sentence, the traceback goes into a file
         code = 1
         if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
             extra = "train" if (error.name or "").partition(".")[0] in _TRAINING else "generate"
             _complain(f"{error.name} is not installed; get everything with: pip install 'simgen[{extra}]'")
         else:
-            kept = _keep_traceback()
-            _complain(f"unexpected {type(error).__name__}: {_first_line(error)}; the traceback is in {kept}")
+            _complain_of_a_bug(error)
     sys.exit(code or 0)
 
 
@@ -88,7 +93,14 @@ _signals: list[int] = []
 def _terminated(number: int, frame: object) -> Never:
     # Not SystemExit: Ray, waiting below, would make an exit code of its own of it.
     _signals.append(number)
+    # Whoever asks twice does not get it sooner: what is being put in order now would stay as it is.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _complain_of_a_bug(error: Exception) -> None:
+    kept = _keep_traceback()
+    _complain(f"unexpected {type(error).__name__}: {_first_line(error)}; the traceback is in {kept}")
 
 
 def _complain(sentence: str) -> None:
@@ -219,7 +231,9 @@ def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Pl
     # First what costs nothing to check.
     make_plan(recipe, n=min(n, 1), seed=seed, shard_size=shard_size)
     chosen = recipe.assets
-    catalog = open_catalog(objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin)
+    catalog = open_catalog(
+        objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin, exclude=chosen.exclude
+    )
     for kind, assets in (("objects", catalog.objects), ("surfaces", catalog.surfaces)):
         if not assets:
             raise AssetError(
@@ -494,10 +508,18 @@ def report(folder: Path) -> int:
 def status(folder: Path, as_json: bool, watch: bool) -> int:
     """Say how far a data set has come."""
     from simgen.status import read_status
+    from simgen.suspects import exclusion, read_suspects
 
     while True:
-        found = read_status(folder)
-        click.echo(json.dumps(found.as_data()) if as_json else _in_words(found))
+        found, suspects = read_status(folder), read_suspects(folder)
+        without = exclusion(folder, suspects) if suspects else ""
+        if as_json:
+            told = {**found.as_data(), "suspects": [s.as_data() for s in suspects], "without_suspects": without}
+            click.echo(json.dumps(told))
+        else:
+            click.echo("\n".join([_in_words(found), *(f"  {s}" for s in suspects)]))
+            if suspects:
+                click.echo(f"without: {without}")
         if not watch or found.complete:
             return 0
         time.sleep(2)

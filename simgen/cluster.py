@@ -34,12 +34,14 @@ os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 # Started where a token lies, `ray start` asks for it; joining by an address, Ray would not even show it.
 if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ) or Path("~/.ray/auth_token").expanduser().is_file():
     os.environ.setdefault("RAY_AUTH_MODE", "token")
+# Half a minute for services that Ray could be serving, whenever it is told to end.
+os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RuntimeEnvSetupError
+from ray.exceptions import OutOfMemoryError, RayActorError, RaySystemError, RuntimeEnvSetupError
 
 from simgen import shipping
-from simgen.errors import EnvironmentProblem, OutputError, SimgenError
+from simgen.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble, inline
 from simgen.make import Maker, Outcome
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
 from simgen.progress import NOTES, Notebook
@@ -60,6 +62,9 @@ ONE_THREAD = {
 class MakesSamples(Protocol):
     """What a worker keeps: `make.Maker`, or what a test puts in its place."""
 
+    drawn: Callable[[Sequence[str]], object]
+    """Set by the worker, called with the assets of what is to be simulated next."""
+
     def make(self, sample_id: SampleId) -> Outcome: ...
 
 
@@ -79,6 +84,8 @@ class Limits:
     """A sample that has taken so many workers with it is set aside."""
     timeouts: int = 2
     """Likewise, when it was always the clock that ended them: what hangs once hangs again, and costs the most."""
+    farewell_s: float = 4.0
+    """For workers that are killed to be gone, when the run ends early."""
     shards_per_worker: int = 64
     resident_bytes: int = 1536 << 20
     """A worker above this is replaced once its shard is done."""
@@ -101,6 +108,8 @@ class Quarantined:
     """What was said here and now."""
     log: str
     reproduce: str
+    assets: tuple[str, ...] = ()
+    """What the attempt was made of that failed; empty where every attempt was rejected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +154,16 @@ def run(
     the run could not go on; whatever has been committed stays, and the same call goes on from there.
     """
     began = time.monotonic()
+    if address is not None:
+        # The workers of a Ray that was there before do not stand where this process does.
+        folder = folder.absolute()
     waiting = deque(unmade(plan, folder))
     before = read_status(folder).samples
     if waiting:
-        with _ray(address, workers, plan.recipe) as (hands, moved):
-            _Driver(plan, folder, maker, limits, waiting, moved).run(hands, watch)
+        with _ray(address, workers, plan.recipe) as (hands, moved, alive):
+            _Driver(plan, folder, maker, limits, waiting, alive, moved).run(hands, watch)
+    else:
+        _clear_temporary()
     status, quarantined = read_status(folder), tuple(read_quarantine(folder))
     if not status.samples:
         first = quarantined[0]
@@ -206,9 +220,12 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         seal(folder, RESOLVED)
         try:
             yield
-        finally:
-            # What workers left that were killed over a shard.
-            sweep(folder)
+        except BaseException:
+            # What workers left that were killed over a shard; why the run ended is what counts.
+            with contextlib.suppress(SimgenError):
+                sweep(folder)
+            raise
+        sweep(folder)
         shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
@@ -223,7 +240,8 @@ def read_quarantine(folder: Path) -> list[Quarantined]:
     marks = []
     for path in paths:
         try:
-            marks.append(Quarantined(**read_json(path)))
+            told = read_json(path)
+            marks.append(Quarantined(**{**told, "assets": tuple(told.get("assets", ()))}))
         except TypeError as error:
             raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
     return marks
@@ -253,7 +271,9 @@ def set_aside(folder: Path, quarantined: Quarantined, log: str) -> None:
     put(folder / QUARANTINE / f"{quarantined.key}.json", mark.encode())
 
 
-def _quarantined(folder: Path, sample: SampleId, failure: Failure, reason: str, detail: str = "") -> Quarantined:
+def _quarantined(
+    folder: Path, sample: SampleId, failure: Failure, reason: str, detail: str = "", assets: Sequence[str] = ()
+) -> Quarantined:
     return Quarantined(
         key=sample.key,
         index=sample.index,
@@ -264,6 +284,7 @@ def _quarantined(folder: Path, sample: SampleId, failure: Failure, reason: str, 
         detail=detail,
         log=f"{QUARANTINE}/logs/{sample.key}.log",
         reproduce=f"simgen reproduce {folder} {sample.key}",
+        assets=tuple(assets),
     )
 
 
@@ -287,6 +308,7 @@ class Worker:
         self._plan = replace(plan, recipe=shipping.arrived(plan.recipe, moved))
         self._notebook = Notebook(folder, name)
         self._maker: MakesSamples | None = None
+        self._drawn: Sequence[str] = ()
         self._token = token
         if sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, resource.RLIM_INFINITY))
@@ -306,6 +328,9 @@ class Worker:
             )
         except SimgenError as error:
             return Refused(kind=type(error).__name__, message=str(error))
+        except OSError as error:
+            # Of notes, logs and marks; whatever a sample does to a disk has been told as its own failure.
+            return Refused(kind="OutputError", message=disk_trouble(error, self._folder))
         return Done(resident_bytes=resident_bytes())
 
     def _open_log(self) -> None:
@@ -344,7 +369,13 @@ class Worker:
             maker = self._factory(recipe, self._plan.seed)
             if isinstance(maker, Maker) and pinned:
                 shipping.check_pins(maker.pins(), pinned, host=host, all_of_them=False)
-            return maker
+        maker.drawn = self._note_drawn
+        return maker
+
+    def _note_drawn(self, assets: Sequence[str]) -> None:
+        """Before anything is done with them: what they do to this process is known from the notes alone."""
+        self._drawn = assets
+        self._notebook.write({"assets": list(assets)})
 
     def _entry(self, sample: SampleId) -> Entry:
         """The sample, or why it cannot be had; an accident of the process does not return."""
@@ -352,6 +383,7 @@ class Worker:
         self._log.truncate(0)
         if self._maker is None:
             self._maker = self._start()
+        self._drawn = ()
         try:
             with self._watchdog(self._limits.sample_s):
                 outcome = self._maker.make(sample)
@@ -368,7 +400,9 @@ class Worker:
         except Exception as error:  # whatever a scene or a library raises costs this sample and no other
             return self._broken(sample, error)
         if outcome.sample is not None:
-            (self._folder / QUARANTINE / f"{sample.key}.json").unlink(missing_ok=True)
+            # Set aside by an earlier run.
+            for left in (f"{sample.key}.json", f"logs/{sample.key}.log"):
+                (self._folder / QUARANTINE / left).unlink(missing_ok=True)
             return Entry(planned=sample, sample=outcome.sample, rejects=outcome.rejects, cost=outcome.cost)
         reason = f"all {len(outcome.rejects)} attempts were rejected: " + ", ".join(
             f"{gate} {number}" for gate, number in sorted(Counter(r.gate for r in outcome.rejects).items())
@@ -383,7 +417,7 @@ class Worker:
         reason = f"{type(error).__name__} in {frame.name} of {Path(frame.filename).name}, line {frame.lineno}"
         text = "".join(traceback.format_exception(error))
         detail = f"{type(error).__name__}: {error}" if not isinstance(error, SimgenError) else str(error)
-        mark = _quarantined(self._folder, sample, "error", reason, detail)
+        mark = _quarantined(self._folder, sample, "error", reason, detail, self._drawn)
         set_aside(self._folder, mark, text + self._log_text())
         # What the exception left behind in the maker must not reach the next sample.
         self._maker = None
@@ -438,6 +472,8 @@ class _Driver:
     maker: MakerFactory
     limits: Limits
     waiting: deque[tuple[Split, int]]
+    alive: Callable[[], bool]
+    """Whether Ray is."""
     moved: Mapping[str, str] = field(default_factory=dict)
     """What was shipped to the nodes, and where it lies there."""
     busy: dict[Any, tuple[_Hand, ShardPlan]] = field(default_factory=dict)
@@ -449,6 +485,17 @@ class _Driver:
     token: str = field(default_factory=lambda: f"run-{os.getpid()}-{time.time_ns()}")
 
     def run(self, workers: int, watch: Callable[[], object]) -> None:
+        try:
+            self._run(workers, watch)
+        except RaySystemError as error:
+            raise EnvironmentProblem(
+                f"Ray has died under the run ({inline(error)}); run the same command again"
+            ) from error
+        except BaseException:
+            self._send_home()
+            raise
+
+    def _run(self, workers: int, watch: Callable[[], object]) -> None:
         (self.folder / NOTES / self.token).touch()
         # Found by an earlier run that was stopped: it has cost enough workers. What is rejected or raises is found
         # again, and with it the figures that belong into the shard.
@@ -463,6 +510,8 @@ class _Driver:
                 while self.idle:
                     ray.kill(self.idle.pop().actor)
             ready, _ = ray.wait(list(self.busy), num_returns=1, timeout=0.5)
+            if not self.alive():
+                raise EnvironmentProblem("Ray has died under the run; run the same command again")
             for reference in ready:
                 self._take(reference)
             # With a thousand workers something is ready all the time, and both look at a file for each of them.
@@ -470,6 +519,15 @@ class _Driver:
                 looked_s = time.monotonic()
                 self._miss()
                 watch()
+
+    def _send_home(self) -> None:
+        """Nobody goes on writing once the run has ended, not even who is in the middle of a picture."""
+        # A second Ctrl-C leaves this and no more undone.
+        with contextlib.suppress(Exception):
+            for hand in [*self.idle, *(hand for hand, _ in self.busy.values())]:
+                ray.kill(hand.actor)
+            if self.busy and self.alive():
+                ray.wait(list(self.busy), num_returns=len(self.busy), timeout=self.limits.farewell_s)
 
     def _assign(self, shard: ShardPlan) -> None:
         hand = self.idle.pop() if self.idle else self._hire()
@@ -520,7 +578,8 @@ class _Driver:
         ray.kill(hand.actor)
         log = _tail(self.folder / NOTES / f"{hand.name}.log")
         failure = _classify(error, log)
-        key = Notebook(self.folder, hand.name).last()
+        notebook = Notebook(self.folder, hand.name)
+        key = notebook.last()
         sample = next((s for s in shard.samples if s.key == key), None)
         if sample is None:
             self.failed_starts += 1
@@ -537,7 +596,7 @@ class _Driver:
                 reason = f"{_REASONS[failure]}, the last of {enough} times"
                 # A family is made at once: whoever asks for another member dies of the same.
                 for one in (s for s in shard.samples if s.family == sample.family):
-                    mark = _quarantined(self.folder, one, failure, reason)
+                    mark = _quarantined(self.folder, one, failure, reason, assets=notebook.drawn())
                     set_aside(self.folder, mark, log or str(error))
                     self.holes[one.key] = mark
         self.waiting.appendleft((shard.split, shard.number))
@@ -595,40 +654,49 @@ def local_ray(num_cpus: int) -> Iterator[None]:
         ):
             yield
     finally:
+        _end_processes(place)
         shutil.rmtree(place, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _ray(address: str | None, workers: int | None, recipe: Recipe) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Ray, started here or joined; yields how many workers it can take, and what its nodes have somewhere else."""
+def _ray(
+    address: str | None, workers: int | None, recipe: Recipe
+) -> Iterator[tuple[int, Mapping[str, str], Callable[[], bool]]]:
+    """Ray, started here or joined; yields how many workers it can take, what its nodes have somewhere else, and whether
+    it is still there."""
     if address is None:
         workers = workers or cores()
         with local_ray(workers):
-            yield workers, {}
+            yield workers, {}, _parts_live
         return
     _check_address(address)
     with tempfile.TemporaryDirectory(prefix="simgen-") as place:
         cargo = shipping.pack(recipe, Path(place))
         with _joined(address=address, modules=[str(cargo.package)]):
-            yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved
+            yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved, lambda: True
+
+
+def _parts_live() -> bool:
+    """Whether the processes of the Ray that was started here all live; one that is lost is not started again."""
+    node = ray._private.worker._global_node
+    return node is None or not any(name in ("raylet", "gcs_server") for name, _ in node.dead_processes())
 
 
 @contextlib.contextmanager
 def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Already while it starts, which takes seconds: told to end by then, it would take its time, and exit with a 1.
+    utils = ray._private.utils
+    theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
+    environment = {"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})}
+    options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
     said: list[str] = []
     try:
         # What Ray's own library says while it tries, a line each second.
         with _console_into(said):
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                runtime_env={"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})},
-                **options,
-            )
-    except Exception as error:  # of every kind: that a node took too long to start is a plain Exception
+            _start(address, options)
+    except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
         if "InvalidAuthToken" in "".join(said):
             raise EnvironmentProblem(
                 f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "
@@ -637,6 +705,11 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
         where = "on this machine" if address == "local" else f"at {address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise
+    finally:
+        utils.set_sigterm_handler = theirs
     try:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -666,6 +739,18 @@ def _console_into(said: list[str]) -> Iterator[None]:
             said.append(file.read().decode(errors="replace"))
 
 
+def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
+    """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep."""
+    for left in reversed(range(tries if address == "local" else 1)):
+        try:
+            ray.init(address=address, **options)
+            return
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
+
+
 def _check_address(address: str) -> None:
     """Say at once that nobody answers, where Ray would try for long."""
     if address == "auto":
@@ -683,13 +768,26 @@ def _check_address(address: str) -> None:
 
 def _temporary_folder() -> Path:
     """A folder for Ray's sockets, whose paths may not be longer than about 100 characters."""
+    return Path(tempfile.mkdtemp(prefix=f"simgen-ray-{os.getpid()}-", dir=_clear_temporary()))
+
+
+def _clear_temporary() -> Path:
+    """Where such folders lie, without those of runs that were killed."""
     parent = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
     for left in parent.glob("simgen-ray-*-*"):
-        # Left by runs that were killed.
         try:
             os.kill(int(left.name.split("-")[2]), 0)
         except ProcessLookupError:
+            _end_processes(left)
             shutil.rmtree(left, ignore_errors=True)
         except (PermissionError, ValueError):
             continue
-    return Path(tempfile.mkdtemp(prefix=f"simgen-ray-{os.getpid()}-", dir=parent))
+    return parent
+
+
+def _end_processes(place: Path) -> None:
+    """End what Ray has left running of itself: each of its processes names its folder on its command line."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"{place}/".encode() in (words := line.read_bytes()) and b"/ray/" in words:
+                os.kill(int(line.parent.name), signal.SIGKILL)

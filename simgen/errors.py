@@ -10,6 +10,7 @@ SimgenError            exit 1   a run could not go on, or `verify` found damage
 """
 
 import difflib
+import errno
 import reprlib
 from collections.abc import Iterable
 
@@ -47,6 +48,21 @@ class AssetError(SimgenError):
 
 class OutputError(SimgenError):
     """The data set cannot be written or is damaged."""
+
+
+DISK_TROUBLE = frozenset(
+    (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN,
+     errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
+)  # fmt: skip
+"""What a disk or a machine answers to a program that has done nothing wrong."""
+
+
+def disk_trouble(error: OSError, where: object) -> str:
+    """The sentence for an answer of the disk that nobody else has put in words."""
+    return (
+        f"{error.filename or where}: cannot be read or written ({error.strerror or error}); mend that and run the same "
+        "command again"
+    )
 
 
 class EnvironmentProblem(SimgenError):

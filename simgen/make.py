@@ -9,7 +9,7 @@ with the same picture and are made together.
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import simgen
 from simgen import judge, language, masks, record, scene
 from simgen.assets import Catalog, open_catalog
+from simgen.errors import AssetError
 from simgen.framing import body_shape, frame_camera, subject_ids
 from simgen.geometry import Shape
 from simgen.plan import SampleId
@@ -70,8 +71,10 @@ class Maker:
         self.scenes = {c.name: scene.build(c.name, c.parameters, where=recipe.name) for c in recipe.scenes}
         chosen = recipe.assets
         self.catalog: Catalog = open_catalog(
-            objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin
+            objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin, exclude=chosen.exclude
         )
+        self.drawn: Callable[[Sequence[str]], object] = lambda assets: None
+        """Told which assets an attempt is made of, before anything is done with them that may not come back."""
         self._renderer: Renderer | None = None
         self._family: tuple[int, tuple[Outcome, ...]] = (-1, ())
 
@@ -96,9 +99,14 @@ class Maker:
             event_rng=np.random.default_rng([*number, 2, chance]),
         )
         try:
-            return self.scenes[sample_id.scene].sample(draw)
+            spec = self.scenes[sample_id.scene].sample(draw)
         except NothingFits as error:
             return Reject(gate="nothing_fits", reason=str(error))
+        except AssetError:
+            self.drawn([self.catalog.opening] if self.catalog.opening else [])
+            raise
+        self.drawn(assets_of(spec))
+        return spec
 
     def rollout(self, sample_id: SampleId, attempt: int, chance: int = 0) -> Rollout | Reject:
         """Draw and simulate: the physics of one attempt, camera and roles still as drawn."""
@@ -403,6 +411,14 @@ def _other_start(first: Rollout, rollout: Rollout) -> str | None:
     if any(len({str(r.light(light.name, k)) for r, k in starts}) > 1 for light in one.lights):
         return "a light"
     return "environment" if first.environment(starts[0][1]) != rollout.environment(starts[1][1]) else None
+
+
+def assets_of(spec: SceneSpec) -> list[str]:
+    """Every asset that a scene is made of, as `source:id`."""
+    named = {spec.stage.surface, spec.environment.asset}
+    for body in spec.bodies:
+        named |= {body.asset, body.surface}
+    return sorted(asset for asset in named if asset)
 
 
 class _Changing(TypedDict):

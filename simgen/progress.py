@@ -1,7 +1,7 @@
 """What a run says while it works, read from the notes that its workers leave in files.
 
-Every worker appends lines to a file of its own: `{"at": key}` when it begins a sample, and what became of it. The
-same notes tell which sample a worker was at when it died.
+Every worker appends lines to a file of its own: `{"at": key}` when it begins a sample, `{"assets": [...]}` for every
+attempt at it, and what became of it. The same notes tell what a worker was at when it died.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ class Progress:
                     if not line.endswith(b"\n"):
                         break
                     self._offsets[path] = self._offsets.get(path, 0) + len(line)
-                    yield json.loads(line)
+                    yield _note(line)
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._notes) as entries:
@@ -139,11 +139,31 @@ class Notebook:
 
     def last(self) -> str | None:
         """The sample that was begun and not finished."""
-        with contextlib.suppress(FileNotFoundError):
-            for line in reversed(self._path.read_text().splitlines()):
-                note: dict[str, Any] = json.loads(line)
+        for note in self._backwards():
+            if "at" in note or "key" in note:
                 return note.get("at")
         return None
+
+    def drawn(self) -> tuple[str, ...]:
+        """The assets of the latest attempt at that sample."""
+        for note in self._backwards():
+            if "assets" in note:
+                return tuple(note["assets"])
+            if "at" in note or "key" in note:
+                break
+        return ()
+
+    def _backwards(self) -> Iterable[Mapping[str, Any]]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from map(_note, reversed(self._path.read_bytes().splitlines()))
+
+
+def _note(line: bytes) -> Mapping[str, Any]:
+    """Nothing where a full disk has cut a line short."""
+    with contextlib.suppress(ValueError):
+        note = json.loads(line)
+        return note if isinstance(note, dict) else {}
+    return {}
 
 
 def counts(counted: Mapping[str, int], most: int = 9) -> str:

@@ -6,7 +6,7 @@
       topple: {}
       "domain:optical": {weight: 3}             # shared by all its scenes; so are law:… and type:… (an id or a name)
     render: {width: 512, height: 512, quality: standard, passes: [depth]}
-    assets: {objects: [GSO.json], environments: [], builtin: true}
+    assets: {objects: [GSO.json], environments: [], builtin: true, exclude: ["GSO:Broken_Mug"]}
 
 Parsing is strict: a key, a scene or a parameter that nothing answers to is an error that names the nearest.
 """
@@ -69,6 +69,8 @@ class AssetChoice:
     objects: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     builtin: bool = True
+    exclude: tuple[str, ...] = ()
+    """Assets that are left out, as `source:id`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ class Recipe:
                 "objects": list(self.assets.objects),
                 "environments": list(self.assets.environments),
                 "builtin": self.assets.builtin,
+                "exclude": list(self.assets.exclude),
             },
             "max_attempts": self.max_attempts,
             "family": self.family,
@@ -115,6 +118,9 @@ class Recipe:
             del data["render"]["device"]
         for key in ("objects", "environments"):
             data["assets"][key] = [_place_free(manifest) for manifest in data["assets"][key]]
+        if not self.assets.exclude:
+            # As it was before there was such a thing.
+            del data["assets"]["exclude"]
         # Pairs, not a mapping: the order of the scenes decides which sample shows which.
         data["scenes"] = list(data["scenes"].items())
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
@@ -205,6 +211,7 @@ _LOOKS_ON = {
     "resources.py",
     "shipping.py",
     "status.py",
+    "suspects.py",
     "train",
 }
 
@@ -391,6 +398,8 @@ def _assets(value: Any, where: str) -> AssetChoice:
         objects=_texts(values.get("objects", []), f"{where}.objects"),
         environments=_texts(values.get("environments", []), f"{where}.environments"),
         builtin=builtin,
+        # One order, so that the order in which they are named does not make another data set.
+        exclude=tuple(sorted(set(_texts(values.get("exclude", []), f"{where}.exclude")))),
     )
 
 

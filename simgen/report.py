@@ -32,6 +32,7 @@ from simgen.plan import read_plan
 from simgen.shards import read_rows
 from simgen.status import read_stats
 from simgen.store import REPORT, SPLITS, committed, names, put, read, read_json, seal
+from simgen.suspects import Suspect, exclusion, read_suspects
 from simgen.taxonomy import TRANSITIONS
 from simgen.types import Credit, Reject, Sample, Split
 
@@ -91,6 +92,9 @@ class Facts:
     cost_s: Mapping[str, float]
     """Seconds of all workers together, by stage."""
     used: tuple[Used, ...]
+    suspects: tuple[Suspect, ...] = ()
+    without: str = ""
+    """The command that makes it without the suspects."""
 
 
 def write_report(folder: Path) -> Path:
@@ -110,6 +114,7 @@ def gather(folder: Path) -> Facts:
     data = open_dataset(folder) if shards else Dataset(folder, ())
     rows = sorted(read_rows(folder), key=lambda row: int(row["index"]))
     recipe, render = plan.recipe, plan.recipe.render
+    suspects = read_suspects(folder)
 
     rejects: dict[str, list[Reject]] = defaultdict(list)
     attempts: Counter[str] = Counter()
@@ -149,6 +154,8 @@ def gather(folder: Path) -> Facts:
         attempts=attempts,
         cost_s=cost_s,
         used=_read_used(data),
+        suspects=suspects,
+        without=exclusion(folder, suspects) if suspects else "",
     )
 
 
@@ -441,6 +448,8 @@ def _lost(facts: Facts) -> Html | None:
             f"Samples that the data set does without, by class: {said}. No other took their place.{more}",
             class_="lead",
         ),
+        *(el("p", f"{suspect}.") for suspect in facts.suspects),
+        el("p", "Without them: ", el("code", facts.without)) if facts.suspects else None,
         el("div", [lost_card(lost, facts.rejects.get(lost.key, ())) for lost in shown], class_="gallery"),
         id="quarantine",
     )

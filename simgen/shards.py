@@ -102,7 +102,8 @@ def write_shard(
     Whatever goes wrong leaves no `_stats.json`, and a shard without that does not exist. A shard that another worker
     has committed meanwhile is left as it is.
     """
-    started, cpu_started = time.time(), time.process_time()
+    # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
+    started, began, cpu_started = time.time(), time.monotonic(), time.process_time()
     place = folder / shard.split
     paths = {part: part_path(place, shard.number, part) for part in PARTS}
     rows: list[dict[str, Any]] = []
@@ -136,7 +137,7 @@ def write_shard(
             "keys": [row["key"] for row in rows],
             **_accounts(fates),
         }
-        cost = _cost(fates, started=started, cpu_s=time.process_time() - cpu_started)
+        cost = _cost(fates, started=started, seconds=time.monotonic() - began, cpu_s=time.process_time() - cpu_started)
         stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
         cost["sha256"] = measured_sha256(stats)
         drafts["_stats.json"].write(stats_text(stats).encode())
@@ -351,7 +352,7 @@ def _accounts(fates: Iterable[_Fate]) -> dict[str, Any]:
     return {"holes": holes, "rejects": rejects, "scenes": dict(sorted(scenes.items()))}
 
 
-def _cost(fates: Iterable[_Fate], *, started: float, cpu_s: float) -> dict[str, Any]:
+def _cost(fates: Iterable[_Fate], *, started: float, seconds: float, cpu_s: float) -> dict[str, Any]:
     stages: Counter[str] = Counter()
     samples = []
     for fate in fates:
@@ -359,7 +360,7 @@ def _cost(fates: Iterable[_Fate], *, started: float, cpu_s: float) -> dict[str, 
         samples.append({"key": fate.planned.key, "stages": dict(fate.cost)})
     return {
         "started_unix_s": started,
-        "finished_unix_s": time.time(),
+        "finished_unix_s": started + seconds,
         "cpu_s": cpu_s,
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "stages": dict(stages),

@@ -181,16 +181,26 @@ def sweep(folder: Path) -> tuple[str, ...]:
     Only for the one run that owns the folder, before its first shard.
     """
     removed = []
-    for place in (folder, *(folder / split for split in SPLITS)):
-        done = set(committed(place)) if place != folder else set()
-        for name in names(place):
-            shard = parse_name(name) if place != folder else None
-            if DRAFT.fullmatch(name) or (shard is not None and shard[0] not in done):
-                try:
-                    (place / name).unlink(missing_ok=True)
-                except OSError as error:
-                    raise _refused(place, error) from error
-                removed.append(str((place / name).relative_to(folder)))
+
+    def remove(path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _refused(path.parent, error) from error
+        removed.append(str(path.relative_to(folder)))
+
+    splits = [folder / split for split in SPLITS]
+    # Drafts first: a worker of a killed run that is not dead yet can commit no more without its own, or had done so
+    # before anybody looks at which shards count.
+    for place in (folder, folder / "quarantine", folder / "quarantine" / "logs", folder / "report", *splits):
+        for name in filter(DRAFT.fullmatch, names(place)):
+            remove(place / name)
+    for place in splits:
+        there = [(name, shard) for name in names(place) if (shard := parse_name(name)) is not None]
+        done = {number for _, (number, part) in there if part == "_stats.json"}
+        for name, (number, _) in there:
+            if number not in done:
+                remove(place / name)
     return tuple(removed)
 
 

@@ -43,7 +43,7 @@ from simgen.engine.stages import (
     world_nodes,
 )
 from simgen.engine.world import Generated, World
-from simgen.errors import EnvironmentProblem, UnknownName, UsageError
+from simgen.errors import AssetError, EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
 from simgen.recipe import Device
 from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout
@@ -270,7 +270,7 @@ def _set_color(node: Any, color: Any) -> None:
 
 def _import_mesh(path: Path) -> Any:
     """The mesh of a file in the file's own axes, smooth where it has no normals, with the materials it names."""
-    before = set(bpy.data.objects)
+    before, pictures = set(bpy.data.objects), set(bpy.data.images)
     with _quiet():
         if path.suffix == ".obj":
             # Identity axes: raw coordinates are those of the URDF.
@@ -281,6 +281,8 @@ def _import_mesh(path: Path) -> Any:
             bpy.ops.import_scene.gltf(filepath=str(path))
         else:
             raise UsageError(f"{path}: {path.suffix!r} is not a mesh that can be rendered; use .obj, .ply or .glb")
+    for image in set(bpy.data.images) - pictures:
+        _check_picture(image, path)
     things = [thing for thing in bpy.data.objects if thing not in before]
     meshes = [thing for thing in things if thing.type == "MESH"]
     if len(meshes) != 1:
@@ -291,6 +293,19 @@ def _import_mesh(path: Path) -> Any:
     for thing in things:
         bpy.data.objects.remove(thing)
     return mesh
+
+
+def _check_picture(image: Any, mesh: Path) -> None:
+    """Blender paints what a missing or empty picture covers in pink, and says nothing."""
+    if image.source != "FILE" or image.packed_file is not None:
+        return
+    picture = Path(bpy.path.abspath(image.filepath))
+    if not picture.is_file() or not picture.stat().st_size:
+        what = "is empty" if picture.is_file() else "is not there"
+        bpy.data.images.remove(image)
+        raise AssetError(
+            f"{mesh}: its picture {picture} {what}; repair the archive, or name the asset in assets.exclude"
+        )
 
 
 def _smooth(mesh: Any) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ray.cluster_utils import Cluster
 
 from simgen.cluster import NOTES
 from simgen.dataset import open_dataset
@@ -24,6 +25,10 @@ pytestmark = [pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(540)]
 KILLS = int(os.environ.get("SIMGEN_KILLS", "2"))
 """How many times the run is killed; odd ones hit a worker, even ones the driver."""
 SMALL = ["smoke", "--n", "10", "--set", "render.width=64", "--set", "render.height=64", "--shard-size", "2"]
+
+SLOW = ["drop", "--n", "2", "--set", "render.width=1024", "--set", "render.height=1024", "--set", "render.quality=high"]
+STOP_S = float(os.environ.get("SIMGEN_STOP_S", "10"))
+"""What a machine that is taken away gives, at the least."""
 
 
 def command(*arguments: object) -> list[str]:
@@ -122,23 +127,72 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
     assert verify(folder) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_ends_cleanly_and_says_so(started, tmp_path: Path, number: int, code: int) -> None:
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    """The address of a Ray that was there before."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "joined"),
+    [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True)],
+)
+def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds_and_says_so(
+    started, tmp_path: Path, request: pytest.FixtureRequest, number: int, code: int, joined: bool
+) -> None:
     folder = tmp_path / "stopped"
-    run = started("generate", *SMALL, "--out", folder, "--workers", 1)
-    wait_for(lambda: list((folder / NOTES).glob("worker-*.jsonl")))
-    below = psutil.Process(run.pid).children(recursive=True)
+    address = ["--address", request.getfixturevalue("head")] if joined else []
+    run = started("generate", *SLOW, "--out", folder, "--workers", 1, *address)
+    wait_for(lambda: at_the_render(folder) or run.poll() is not None)
+    assert run.poll() is None, run.communicate()
+    # Physics and the first look take half a second, one picture of these a minute, in which Blender hears nobody.
+    time.sleep(4)
+    below = [*psutil.Process(run.pid).children(recursive=True), *workers_at(folder)]
+    assert below
+    began = time.monotonic()
     run.send_signal(number)
     out, err = run.communicate(timeout=60)
+    _, alive = psutil.wait_procs(below, timeout=max(0.0, began + STOP_S - time.monotonic()))
+    took = time.monotonic() - began
     assert run.returncode == code, err
+    assert not alive
+    assert took < STOP_S
     assert [line for line in err.splitlines() if "error" in line] == [
         f"simgen: error: {'interrupted' if code == 130 else 'terminated'}; the same command goes on from here"
     ]
     assert "Traceback" not in out + err
-    _, alive = psutil.wait_procs(below, timeout=60)
-    assert not alive
     assert not [p for p in folder.rglob("*") if re.search(r"\.tmp$", p.name)]
     assert not list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*"))
+
+
+def test_a_run_that_is_terminated_while_ray_starts_says_so_too(started, tmp_path: Path) -> None:
+    run = started("generate", *SLOW, "--out", tmp_path / "stopped", "--workers", 1)
+    wait_for(lambda: list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*/session_*")))
+    began = time.monotonic()
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 143, err
+    assert time.monotonic() - began < STOP_S
+    assert not list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*"))
+
+
+def at_the_render(folder: Path) -> bool:
+    """Whether a worker has drawn its first scene."""
+    return any('"assets"' in path.read_text() for path in (folder / NOTES).glob("worker-*.jsonl"))
+
+
+def workers_at(folder: Path) -> list[psutil.Process]:
+    """Processes of this machine that have a file of the folder open."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(file.path.startswith(str(folder)) for file in process.open_files()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
 
 
 def test_what_timed_out_is_named_and_made_by_retry(tmp_path: Path) -> None:

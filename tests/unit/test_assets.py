@@ -115,6 +115,16 @@ def test_an_unknown_asset_is_answered_with_the_nearest(things: Path, opened: Cal
         catalog.surface("Things:red_box")
 
 
+def test_what_is_left_out_is_gone_and_changes_the_split_of_no_other(things: Path, opened) -> None:
+    whole, less = opened(objects=[str(things)]), opened(objects=[str(things)], exclude=["Things:red_box"])
+    assert [ref(asset) for asset in less.objects] == ["Things:blue_mug", "Things:wooden_block"]
+    assert less.objects == tuple(asset for asset in whole.objects if asset.id != "red_box")
+    assert less.fingerprint() != whole.fingerprint()
+    assert pickle.loads(pickle.dumps(less)).objects == less.objects
+    with pytest.raises(UnknownName, match=r"assets\.exclude: no asset 'Things:red_bx'; did you mean 'Things:red_box'"):
+        opened(objects=[str(things)], exclude=["Things:red_bx"])
+
+
 def test_the_convex_parts_of_a_collision_mesh_stay_apart(tmp_path: Path, opened: Callable[..., Catalog]) -> None:
     second = BOX.replace("f 1 2 4 3", "f 9 10 12 11")
     for old, new in (("5 7 8 6", "13 15 16 14"), ("1 5 6 2", "9 13 14 10"), ("3 4 8 7", "11 12 16 15")):

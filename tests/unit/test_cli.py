@@ -1,5 +1,6 @@
 """What a user meets: a wrong command line, recipe or folder is one sentence and an exit code, and nothing is lost."""
 
+import errno
 import io
 import json
 import os
@@ -368,6 +369,15 @@ def test_a_bug_is_one_sentence_and_keeps_its_traceback(simgen, monkeypatch: pyte
     assert "unexpected ZeroDivisionError: a bug" in said
     kept = Path(said.rsplit(" ", 1)[1])
     assert "in broken" in kept.read_text()
+
+
+def test_what_a_disk_answers_is_no_bug(simgen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/data/x")
+
+    monkeypatch.setattr("simgen.recipe.load_recipe", broken)
+    said = "/data/x: cannot be read or written (Input/output error); mend that and run the same command again"
+    assert complaint(simgen("generate", "drop", "--n", "1"), 1) == said
 
 
 def test_the_version_and_the_help_are_there() -> None:

@@ -29,6 +29,27 @@ def test_the_last_word_of_a_worker_is_the_sample_it_was_at(folder: Path) -> None
     assert book.last() is None
 
 
+def test_what_the_sample_was_made_of_is_known_from_the_notes_of_its_latest_attempt(folder: Path) -> None:
+    book = Notebook(folder, "worker-1")
+    book.write({"at": "drop-000001"})
+    assert book.drawn() == ()
+    book.write({"assets": ["toys:mug", "planks:oak"]})
+    book.write({"assets": ["toys:cup"]})
+    assert (book.last(), book.drawn()) == ("drop-000001", ("toys:cup",))
+    book.write({"key": "drop-000001", "failure": None, "rejects": {}})
+    assert book.drawn() == ()
+
+
+def test_a_note_that_a_full_disk_cut_short_is_passed_over(folder: Path) -> None:
+    out = io.StringIO()
+    path = folder / NOTES / "worker-1.jsonl"
+    path.write_text('{"at": "a-0"}\n{"key": "a-{"at": "a-1"}\n')
+    assert Notebook(folder, "worker-1").last() == "a-0"
+    with Progress(folder, planned=2, done=[], console=Console(file=out), every_s=0) as progress:
+        progress.update()
+    assert out.getvalue().splitlines()[-1].startswith("0/2 samples")
+
+
 def test_notes_into_a_folder_that_is_gone_are_dropped(tmp_path: Path) -> None:
     book = Notebook(tmp_path / "gone", "worker-1")
     book.write({"at": "drop-000001"})

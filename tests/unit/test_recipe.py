@@ -55,6 +55,16 @@ def test_a_scene_alone_is_a_recipe_with_every_parameter_written_out(scenes: Path
     assert (recipe.render.width, recipe.render.height, recipe.render.quality) == (512, 512, "standard")
 
 
+def test_assets_can_be_left_out_in_any_order_and_make_another_data_set(scenes: Path) -> None:
+    one, two = (load(scenes, "hop", f"assets.exclude=[{names}]") for names in ("GSO:b, GSO:a", "GSO:a, GSO:b"))
+    assert one.assets.exclude == two.assets.exclude == ("GSO:a", "GSO:b")
+    assert one.fingerprint == two.fingerprint != load(scenes, "hop").fingerprint
+    assert load(scenes, "hop", "assets.exclude=[]").fingerprint == load(scenes, "hop").fingerprint
+    assert parse_recipe(yaml.safe_load(one.to_yaml()), where="again") == one
+    with pytest.raises(UsageError, match=r"assets\.exclude must be a list of texts"):
+        load(scenes, "hop", "assets.exclude=GSO:a")
+
+
 def test_a_group_shares_its_weight_among_its_scenes_and_a_named_scene_comes_on_top(scenes: Path, write) -> None:
     recipe = load(scenes, write("scenes: {'law:gravity': {weight: 3}, hop: {weight: 2, hops: 5}}\n"))
     weights = {choice.name: choice.weight for choice in recipe.scenes}

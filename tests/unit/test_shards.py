@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from simgen import store
 from simgen.errors import OutputError
 from simgen.plan import SampleId, ShardPlan
 from simgen.record import MEMBERS, encode
 from simgen.shards import Entry, dataset_digest, read_rows, write_shard
-from simgen.store import PARTS, committed, names, part_path, read_json, sweep
+from simgen.store import PARTS, Draft, committed, names, part_path, read_json, sweep
 from simgen.types import Reject, Sample
 
 SampleFactory = Callable[..., Sample]
@@ -290,6 +291,51 @@ def test_a_process_killed_between_two_renames_has_not_committed_and_the_next_one
     write(tmp_path / "killed", shard_of(2))
     write(tmp_path / "whole", shard_of(2))
     assert dataset_digest(tmp_path / "killed") == dataset_digest(tmp_path / "whole")
+
+
+def test_the_sweep_takes_drafts_wherever_simgen_writes(tmp_path: Path) -> None:
+    drafts = [f"{place}.x.json.0123abcd.tmp" for place in ("", "quarantine/", "quarantine/logs/", "report/", "train/")]
+    for name in drafts:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(sweep(tmp_path)) == sorted(drafts)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("published", range(4))
+@pytest.mark.parametrize("listing", [1, 2])
+def test_who_commits_while_others_sweep_commits_a_whole_shard_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: int, listing: int
+) -> None:
+    """A worker of a killed run that still lives goes on with its renames right after the sweep has looked."""
+    drafts = [Draft(part_path(tmp_path / "train", 0, part)) for part in PARTS]
+    for draft in drafts[:published]:
+        draft.publish()
+    looks = []
+
+    def look(folder: Path) -> list[str]:
+        found = names(folder)
+        if folder.name == "train":
+            looks.append(folder)
+            if len(looks) == listing:
+                with contextlib.suppress(OutputError):
+                    for draft in drafts[published:]:
+                        draft.publish()
+        return found
+
+    monkeypatch.setattr(store, "names", look)
+    sweep(tmp_path)
+    assert names(tmp_path / "train") in ([], sorted(f"00000{part}" for part in PARTS))
+
+
+def test_a_clock_that_is_set_back_makes_no_shard_end_before_it_began(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = iter(range(10_000, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: 3600.0 * next(hours))
+    write(tmp_path, shard_of(1))
+    cost = read_json(tmp_path / "train" / "00000_stats.json")["cost"]
+    assert 0 <= cost["finished_unix_s"] - cost["started_unix_s"] < 60
 
 
 def test_the_sweep_keeps_what_is_committed_and_what_is_not_ours(tmp_path: Path, write: Write) -> None:

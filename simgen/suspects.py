@@ -1,0 +1,80 @@
+"""Marks of the quarantine → assets that whatever is made of them fails, and the words that leave them out."""
+
+import csv
+import io
+import json
+import shlex
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from simgen.errors import OutputError
+from simgen.plan import RESOLVED, read_plan
+from simgen.store import ATTRIBUTION, names, read, read_json
+
+FEWEST = 2
+"""One sample that fails may have any reason, and three to eight assets that share the blame. In a second one of
+another draw only those stand again that are drawn often, which good samples show, or that are the cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """An asset that more quarantined samples than good ones are made of."""
+
+    asset: str
+    quarantined: int
+    samples: int
+    """Good ones, as `ATTRIBUTION.csv` counts them."""
+
+    def as_data(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.asset} is in {self.quarantined} quarantined samples and in {self.samples} good ones"
+
+
+def read_suspects(folder: Path) -> tuple[Suspect, ...]:
+    """Assets to blame, the worst first."""
+    counts: Counter[str] = Counter()
+    for name in names(folder / "quarantine"):
+        if name.endswith(".json"):
+            mark = read_json(folder / "quarantine" / name)
+            assets = mark.get("assets", [])
+            if mark.get("failure") == "rejected":
+                continue
+            if not isinstance(assets, list) or not all(isinstance(asset, str) for asset in assets):
+                raise OutputError(f"{folder}/quarantine/{name}: is no mark of a sample that was set aside; remove it")
+            counts.update(set(assets))
+    blamed = {asset: count for asset, count in counts.items() if count >= FEWEST}
+    good = _good(folder) if blamed else {}
+    found = [
+        Suspect(asset=asset, quarantined=count, samples=good.get(asset, 0))
+        for asset, count in blamed.items()
+        if count > good.get(asset, 0)
+    ]
+    return tuple(sorted(found, key=lambda one: (one.samples - one.quarantined, one.asset)))
+
+
+def exclusion(folder: Path, suspects: tuple[Suspect, ...]) -> str:
+    """The command that makes the data set without them."""
+    without = sorted({*read_plan(folder).recipe.assets.exclude, *(one.asset for one in suspects)})
+    value = shlex.quote(f"assets.exclude={json.dumps(without, ensure_ascii=False)}")
+    return (
+        f"simgen generate {shlex.quote(str(folder / RESOLVED))} --set {value} --out {shlex.quote(f'{folder}-without')}"
+    )
+
+
+def _good(folder: Path) -> dict[str, int]:
+    """Good samples by asset, where a run has ended and counted them."""
+    if not (folder / ATTRIBUTION).is_file():
+        return {}
+    counts: dict[str, int] = {}
+    try:
+        for row in csv.DictReader(io.StringIO(read(folder / ATTRIBUTION).decode("utf-8", errors="replace"))):
+            asset = (row.get("asset") or "").removeprefix("'")
+            counts[asset] = max(counts.get(asset, 0), int(row.get("samples") or 0))
+    except (csv.Error, ValueError):
+        return {}
+    return counts

@@ -1,0 +1,132 @@
+"""A maker that takes no time: samples by hand, and on some of them what befalls real ones. Part of the separate
+process that `chaos.py` disturbs; it sees nothing of the disturbance but what it is told to do to itself."""
+
+import ctypes
+import errno
+import functools
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import conftest as hand_made
+
+from simgen.make import Outcome
+from simgen.plan import SampleId
+from simgen.recipe import Recipe
+from simgen.types import Reject
+
+DULL = 5
+"""This sample is rejected at every attempt, in every run."""
+LOST_PLACES = ("open", "os.rename", "os.remove", "os.mkdir", "shutil.rmtree", "os.listdir", "os.scandir")
+"""What a process does to a disk, as Python announces it beforehand."""
+
+
+class Pretender:
+    """A maker as `cluster` knows it, without Bullet and Blender."""
+
+    def __init__(self, recipe: Recipe, seed: int, *, folder: str, told: Mapping[str, Any]) -> None:
+        self._recipe, self._seed, self._told = recipe, seed, told
+        if "disk" in told:
+            trip(folder, **told["disk"])
+        if "clock" in told:
+            turn_clock(told["clock"])
+
+    def make(self, sample_id: SampleId) -> Outcome:
+        time.sleep(self._told.get("pace_s", 0.02))
+        for accident in self._told.get("accidents", ()):
+            if accident["index"] == sample_id.index:
+                _befall(**accident)
+        if sample_id.index == DULL:
+            return Outcome(sample=None, rejects=(Reject(gate="dull", reason="nothing moved"),) * 2, cost={})
+        rejects = tuple(Reject(gate="at_rest", reason="still moving", attempt=i) for i in range(sample_id.index % 3))
+        sample = hand_made.nudge_sample(sample_id, seed=self._seed, fingerprint=self._recipe.fingerprint)
+        return Outcome(sample=sample, rejects=rejects, cost={"render": 0.1})
+
+
+def _befall(*, index: int, what: str, marker: str = "", seconds: float = 0.0) -> None:
+    """An accident, the first time only where it has a marker."""
+    if marker:
+        try:
+            Path(marker).touch(exist_ok=False)
+        except FileExistsError:
+            return
+    if what == "abort":
+        os.abort()
+    elif what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "fail":
+        raise ValueError(f"no such thing at {object()}")
+    elif what == "slow":
+        time.sleep(seconds)
+    elif what == "hang":
+        # Holds the interpreter's lock, as Blender does while it renders.
+        ctypes.PyDLL(None).sleep(1000)
+    elif what == "memory":
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+        limit = pages * resource.getpagesize() + (256 << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        eaten = []
+        while True:
+            eaten.append(bytearray(16 << 20))
+    else:
+        raise AssertionError(what)
+
+
+def trip(folder: str, at: int, how: str) -> None:
+    """At the `at`-th thing that this process does to files of the folder, before it is done: be killed, or be told
+    of an error, once."""
+    count = 0
+
+    def hook(event: str, arguments: Sequence[Any]) -> None:
+        nonlocal count
+        if event not in LOST_PLACES or not arguments:
+            return
+        if not isinstance(arguments[0], (str, os.PathLike)) or not os.fspath(arguments[0]).startswith(folder):
+            return
+        count += 1
+        if count == at:
+            if how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    sys.addaudithook(hook)
+
+
+def turn_clock(seed: int) -> None:
+    """From now on the time of day jumps: by seconds, hours or years, forward and back."""
+    real, chance = time.time, random.Random(seed)
+    state = {"offset": 0.0}
+
+    def jumpy() -> float:
+        if chance.random() < 0.3:
+            state["offset"] = chance.choice((-1, 1)) * 10 ** chance.uniform(0, 8.5)
+        return real() + state["offset"]
+
+    time.time = jumpy
+
+
+def maker(folder: str, told: Mapping[str, Any]) -> Callable[[Recipe, int], Pretender]:
+    return functools.partial(Pretender, folder=folder, told=told)
+
+
+def simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], worker: Mapping[str, Any]) -> None:
+    """`simgen ARGUMENTS`, the whole command, with a maker that pretends; does not return."""
+    # Which tells Ray to be quiet before it is imported.
+    from simgen import cli, cluster
+
+    for module in {hand_made, sys.modules[__name__]}:
+        cluster.ray.cloudpickle.register_pickle_by_value(module)
+    run = cluster.run
+    cluster.run = functools.partial(run, maker=maker(folder, worker))
+    if "disk" in driver:
+        trip(folder, **driver["disk"])
+    if "clock" in driver:
+        turn_clock(driver["clock"])
+    cli.main(list(arguments))
