@@ -6,6 +6,7 @@ writes `docs/scenes.md`, `docs/scenes/NAME.jpg` and `assets/costs.yaml` from the
 does both.
 """
 
+import statistics
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -39,11 +40,17 @@ class Measured:
     """Seconds of one core for each accepted pair, rejected attempts included."""
 
 
+def had_of_core(cost: Mapping[str, Any]) -> float:
+    """Share of a core that the process of a shard had while it was at work. Stages are timed by the clock."""
+    return float(min(1.0, cost["cpu_s"] / max(sum(cost["stages"].values()), 1e-9)))
+
+
 def write_catalogue(folder: Path, docs: Path, assets: Path) -> Path:
     """Write the pages, and the table of costs that forecasts begin with; scenes that the data set has no pair of come
     without picture and cost, and keep what the table said."""
     load_scenes()
     data, measured = open_dataset(folder), measure(folder)
+    shares = [had_of_core(read_stats(folder / s, k)["cost"]) for s in SPLITS for k in committed(folder / s)]
     chapters = []
     for domain in DOMAINS:
         of_domain = [cls for cls in scenes().values() if cls.domain == domain]
@@ -60,7 +67,7 @@ def write_catalogue(folder: Path, docs: Path, assets: Path) -> Path:
     lines = [f"{name}: {cost}\n" for name, cost in sorted(table.items()) if name in scenes()]
     (assets / COSTS).write_text(_COSTS_HEAD + "".join(lines), encoding="utf-8")
     path = docs / "scenes.md"
-    path.write_text("\n\n".join([_head(data), *chapters]) + "\n", encoding="utf-8")
+    path.write_text("\n\n".join([_head(data, statistics.mean(shares)), *chapters]) + "\n", encoding="utf-8")
     return path
 
 
@@ -77,9 +84,10 @@ def measure(folder: Path) -> dict[str, Measured]:
             stats = read_stats(folder / split, number)
             for name, account in stats["scenes"].items():
                 attempts[name] += account["attempts"]
+            had = had_of_core(stats["cost"])
             for cost in stats["cost"]["samples"]:
                 name = cost["key"].rpartition("-")[0].replace("-", "_")
-                seconds[name] += sum(cost["stages"].values())
+                seconds[name] += had * sum(cost["stages"].values())
                 if cost["key"] in stats["keys"]:
                     keys[name].append(cost["key"])
     return {
@@ -88,7 +96,7 @@ def measure(folder: Path) -> dict[str, Measured]:
     }
 
 
-def _head(data: Dataset) -> str:
+def _head(data: Dataset, had: float) -> str:
     classes = scenes().values()
     covered = {number for cls in classes for number in cls.types}
     missing = [kind.name for kind in TRANSITIONS.values() if kind.id not in covered]
@@ -107,8 +115,9 @@ def _head(data: Dataset) -> str:
             f"PhysicTran38K. Not shown: {', '.join(missing) or 'none'}.",
             "",
             "Pictures are start and end. Cost is seconds of one core for an accepted pair, rejected attempts included, "
-            f"at {width} pixels; it was measured with two workers on two cores. Truth is `solved` by a solver or a "
-            "formula from physical causes, `prescribed` by the scene, or `derived` from the states.",
+            f"at {width} pixels; it was measured with two workers on two cores, of which each had {100 * had:.0f} %: "
+            "what runs beside them makes a second worth less. Truth is `solved` by a solver or a formula from physical "
+            "causes, `prescribed` by the scene, or `derived` from the states.",
             "",
             *rows,
         ]
