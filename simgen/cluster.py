@@ -7,7 +7,6 @@ a fresh worker, and a sample that keeps killing workers is set aside with its lo
 
 import contextlib
 import faulthandler
-import fcntl
 import json
 import logging
 import os
@@ -37,14 +36,18 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 
 from simgen.errors import EnvironmentProblem, OutputError, SimgenError
 from simgen.make import Maker, Outcome
+from simgen.places import Place, each
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
-from simgen.progress import NOTES, Notebook
+from simgen.progress import Notebook
 from simgen.recipe import Recipe
 from simgen.shards import Entry, Failure, write_shard
 from simgen.status import Status, read_stats, read_status
-from simgen.store import SPLITS, committed, names, part_path, put, read_json, seal, sweep
+from simgen.store import NOTES as NOTES
+from simgen.store import SPLITS, committed, names, notes, own, part_path, put, read_json, remove, seal, sweep
 
 QUARANTINE = "quarantine"
+RUN = "run"
+"""The note with the word by which a store knows this run."""
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
     # Ray's two dozen threads would each keep freed memory to themselves.
@@ -126,7 +129,7 @@ class Refused:
 
 def run(
     plan: Plan,
-    folder: Path,
+    folder: Place,
     *,
     maker: MakerFactory = Maker,
     workers: int | None = None,
@@ -156,15 +159,40 @@ def run(
     return Summary(status=status, quarantined=quarantined, made=status.samples - before, seconds=seconds)
 
 
-def unmade(plan: Plan, folder: Path) -> list[ShardPlan]:
+def unmade(plan: Plan, folder: Place) -> list[ShardPlan]:
     """The shards that are not committed yet, in the plan's order."""
     there = {split: set(committed(folder / split)) for split in SPLITS}
     return [shard for shard in plan.shards if shard.number not in there[shard.split]]
 
 
 @contextlib.contextmanager
-def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
+def open_folder(folder: Place, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
     """Own a data set's folder for one run: writable, ours or empty, room on the disk, nobody else at it."""
+    if isinstance(folder, Path):
+        _check_disk(folder, sample_bytes * sum(len(shard.samples) for shard in unmade(plan, folder)))
+    if (folder / RESOLVED).is_file():
+        check_same(folder, plan)
+    elif found := [name for name in names(folder) if name not in (NOTES, QUARANTINE)]:
+        raise OutputError(
+            f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
+        )
+    with own(folder) as run:
+        sweep(folder)
+        (notes(folder) / RUN).write_text(run)
+        put(folder / RESOLVED, plan.to_yaml().encode())
+        seal(folder, RESOLVED)
+        try:
+            yield
+        except BaseException:
+            # What workers left that were killed over a shard; why the run ended is what counts.
+            with contextlib.suppress(SimgenError):
+                sweep(folder)
+            raise
+        sweep(folder)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    """Find out at once what would end the run later."""
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         if not there.is_dir():
@@ -172,42 +200,16 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
         if not os.access(there, os.W_OK):
             raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
         free = shutil.disk_usage(there).free
-        needed = sample_bytes * sum(len(shard.samples) for shard in unmade(plan, folder))
         if free < needed:
             raise OutputError(
                 f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
                 f"make room or choose another --out"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / RESOLVED).exists():
-            check_same(folder, plan)
-        elif found := [name for name in names(folder) if name not in (NOTES, QUARANTINE)]:
-            raise OutputError(
-                f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
-            )
-        (folder / NOTES).mkdir(exist_ok=True)
-        lock = (folder / NOTES / "lock").open("w")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"{folder}: another simgen is writing into it; wait for it or stop it") from error
-        sweep(folder)
-        for path in (folder / NOTES).glob("worker-*"):
-            path.unlink()
-        put(folder / RESOLVED, plan.to_yaml().encode())
-        seal(folder, RESOLVED)
-        try:
-            yield
-        finally:
-            # What workers left that were killed over a shard.
-            sweep(folder)
-        shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
-def finished(folder: Path) -> set[str]:
+def finished(folder: Place) -> set[str]:
     """Keys of the planned samples whose shards are committed, holes included."""
     keys: set[str] = set()
     for split in SPLITS:
@@ -217,19 +219,20 @@ def finished(folder: Path) -> set[str]:
     return keys
 
 
-def read_quarantine(folder: Path) -> list[Quarantined]:
+def read_quarantine(folder: Place) -> list[Quarantined]:
     """Every sample that was set aside, by key."""
-    paths = sorted((folder / QUARANTINE).glob("*.json"))
-    marks = []
-    for path in paths:
-        try:
-            marks.append(Quarantined(**read_json(path)))
-        except TypeError as error:
-            raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
-    return marks
+    paths = [folder / QUARANTINE / name for name in names(folder / QUARANTINE) if name.endswith(".json")]
+    return list(each(folder, _read_mark, paths))
 
 
-def retry(folder: Path, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:
+def _read_mark(path: Place) -> Quarantined:
+    try:
+        return Quarantined(**read_json(path))
+    except TypeError as error:
+        raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
+
+
+def retry(folder: Place, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:
     """Open the shards again that have holes of these classes, so that the next run makes them; the keys."""
     opened = []
     for split in SPLITS:
@@ -240,20 +243,20 @@ def retry(folder: Path, failures: tuple[Failure, ...] = ("crash", "timeout", "oo
                 continue
             # The marks first: killed in between, the shard still counts, holes and all, and can be retried again.
             for key in keys:
-                (folder / QUARANTINE / f"{key}.json").unlink(missing_ok=True)
-            part_path(folder / split, number, "_stats.json").unlink()
+                remove(folder / QUARANTINE / f"{key}.json")
+            remove(part_path(folder / split, number, "_stats.json"))
             opened += keys
     return opened
 
 
-def set_aside(folder: Path, quarantined: Quarantined, log: str) -> None:
+def set_aside(folder: Place, quarantined: Quarantined, log: str) -> None:
     """Keep the log and the mark of a sample that could not be made."""
     put(folder / quarantined.log, log.encode())
     mark = json.dumps(asdict(quarantined), indent=1) + "\n"
     put(folder / QUARANTINE / f"{quarantined.key}.json", mark.encode())
 
 
-def _quarantined(folder: Path, sample: SampleId, failure: Failure, reason: str, detail: str = "") -> Quarantined:
+def _quarantined(folder: Place, sample: SampleId, failure: Failure, reason: str, detail: str = "") -> Quarantined:
     return Quarantined(
         key=sample.key,
         index=sample.index,
@@ -273,11 +276,14 @@ def _quarantined(folder: Path, sample: SampleId, failure: Failure, reason: str, 
 class Worker:
     """An actor that makes shards, one after the other, and dies rather than hang."""
 
-    def __init__(self, name: str, folder: Path, plan: Plan, maker: MakerFactory, limits: Limits, token: str) -> None:
+    def __init__(
+        self, name: str, folder: Place, plan: Plan, maker: MakerFactory, limits: Limits, token: str, run: str
+    ) -> None:
         self._folder, self._plan, self._factory, self._limits = folder, plan, maker, limits
         self._notebook = Notebook(folder, name)
         self._maker: MakesSamples | None = None
-        self._token = token
+        self._token, self._run = token, run
+        self._set_aside: set[str] = set()
         if sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, resource.RLIM_INFINITY))
         self._log: IO[bytes] | None = None
@@ -287,12 +293,15 @@ class Worker:
         """Write one shard whole. `holes` are the samples known to kill: they are left out."""
         try:
             self._open_log()
+            # One look for all samples of the shard: on a store each would be a request.
+            self._set_aside = set(names(self._folder / QUARANTINE))
             write_shard(
                 self._folder,
                 shard,
                 self._entries(shard, holes),
                 fingerprint=self._plan.fingerprint,
                 machine={"host": socket.gethostname(), "worker": self._name},
+                run=self._run,
             )
         except SimgenError as error:
             return Refused(kind=type(error).__name__, message=str(error))
@@ -302,12 +311,18 @@ class Worker:
         """Everything that this process says, from Python or below, goes into its log."""
         if self._log is not None:
             return
-        if not (self._folder / NOTES / self._token).exists():
+        if not (notes(self._folder) / self._token).exists():
+            host = socket.gethostname()
+            if isinstance(self._folder, Path):
+                raise OutputError(
+                    f"{self._folder}: is another folder on {host} than on the machine that started the run; --out must "
+                    f"be on a disk that all machines share"
+                )
             raise OutputError(
-                f"{self._folder}: is another folder on {socket.gethostname()} than on the machine that started the "
-                f"run; --out must be on a disk that all machines share"
+                f"{notes(self._folder)}: is not on {host}, and on the machine that started the run holds the notes of "
+                f"its workers; set TMPDIR to a disk that all machines share, or use one machine"
             )
-        self._log = (self._folder / NOTES / f"{self._name}.log").open("ab", buffering=0)
+        self._log = (notes(self._folder) / f"{self._name}.log").open("ab", buffering=0)
         os.dup2(self._log.fileno(), 1)
         os.dup2(self._log.fileno(), 2)
         faulthandler.enable(self._log)
@@ -353,7 +368,9 @@ class Worker:
         except Exception as error:  # whatever a scene or a library raises costs this sample and no other
             return self._broken(sample, error)
         if outcome.sample is not None:
-            (self._folder / QUARANTINE / f"{sample.key}.json").unlink(missing_ok=True)
+            mark = f"{sample.key}.json"
+            if mark in self._set_aside:
+                remove(self._folder / QUARANTINE / mark)
             return Entry(planned=sample, sample=outcome.sample, rejects=outcome.rejects, cost=outcome.cost)
         reason = f"all {len(outcome.rejects)} attempts were rejected: " + ", ".join(
             f"{gate} {number}" for gate, number in sorted(Counter(r.gate for r in outcome.rejects).items())
@@ -375,7 +392,7 @@ class Worker:
         return Entry(planned=sample, failure="error", reason=reason)
 
     def _log_text(self) -> str:
-        return _tail(self._folder / NOTES / f"{self._name}.log")
+        return _tail(notes(self._folder) / f"{self._name}.log")
 
     @contextlib.contextmanager
     def _watchdog(self, seconds: float) -> Iterator[None]:
@@ -417,7 +434,7 @@ class _Hand:
 @dataclass(slots=True)
 class _Driver:
     plan: Plan
-    folder: Path
+    folder: Place
     maker: MakerFactory
     limits: Limits
     waiting: deque[ShardPlan]
@@ -430,7 +447,7 @@ class _Driver:
     token: str = field(default_factory=lambda: f"run-{os.getpid()}-{time.time_ns()}")
 
     def run(self, workers: int, watch: Callable[[], object]) -> None:
-        (self.folder / NOTES / self.token).touch()
+        (notes(self.folder) / self.token).touch()
         # Found by an earlier run that was stopped: it has cost enough workers. What is rejected or raises is found
         # again, and with it the figures that belong into the shard.
         accidents = ("crash", "timeout", "oom")
@@ -457,7 +474,8 @@ class _Driver:
         name = f"worker-{os.getpid()}-{self.hired}"
         self.hired += 1
         actor = ray.remote(Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
-        return _Hand(name, actor.remote(name, self.folder, self.plan, self.maker, self.limits, self.token))
+        run = (notes(self.folder) / RUN).read_text()
+        return _Hand(name, actor.remote(name, self.folder, self.plan, self.maker, self.limits, self.token, run))
 
     def _take(self, reference: Any) -> None:
         hand, shard = self.busy.pop(reference)
@@ -477,7 +495,7 @@ class _Driver:
     def _miss(self) -> None:
         """Give up on workers that never came, unless others have the cores that they wait for."""
         hands = {reference: hand for reference, (hand, _) in self.busy.items()}
-        absent = {r: h for r, h in hands.items() if not (self.folder / NOTES / f"{h.name}.log").exists()}
+        absent = {r: h for r, h in hands.items() if not (notes(self.folder) / f"{h.name}.log").exists()}
         if len(absent) < len(hands) or any(time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()):
             return
         for reference, hand in absent.items():
@@ -487,7 +505,7 @@ class _Driver:
     def _lost(self, hand: _Hand, shard: ShardPlan, error: Exception) -> None:
         """A worker has died over a shard: who is to blame, and is it the last time?"""
         ray.kill(hand.actor)
-        log = _tail(self.folder / NOTES / f"{hand.name}.log")
+        log = _tail(notes(self.folder) / f"{hand.name}.log")
         failure = _classify(error, log)
         key = Notebook(self.folder, hand.name).last()
         sample = next((s for s in shard.samples if s.key == key), None)
