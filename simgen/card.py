@@ -9,17 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 from numpy.typing import NDArray
 
 from simgen.dataset import Dataset, open_dataset
+from simgen.places import Place, each
 from simgen.plan import read_plan
 from simgen.record import MEMBERS, SCHEMA, SCHEMA_VERSION, Leaf, Node, leaves
 from simgen.status import SceneStatus, Status, read_status
-from simgen.store import ATTRIBUTION, CARD, SPLITS, csv_cell, names, put, seal
+from simgen.store import ATTRIBUTION, CARD, SPLITS, csv_cell, listed, put, seal
 from simgen.types import Credit
 
 
@@ -50,20 +50,19 @@ class Contents:
         return sum(count for (_, split), count in self.counts.items() if split == name)
 
 
-def write_card(folder: Path, *, command: str) -> None:
+def write_card(folder: Place, *, command: str) -> None:
     """Write README.md and ATTRIBUTION.csv of a data set as far as it has come. `command` is what to run to make it."""
     data = open_dataset(folder)
     contents = read_contents(data)
     put(folder / ATTRIBUTION, attribution_csv(contents.used).encode())
     put(folder / CARD, _card(folder, data, contents, command).encode())
     # Marks and logs of the quarantine come from many workers; now, at the end of a run, they stand still.
-    aside = (folder / "quarantine", folder / "quarantine" / "logs")
-    seal(
-        folder,
-        CARD,
-        ATTRIBUTION,
-        *(str((p / n).relative_to(folder)) for p in aside for n in names(p) if (p / n).is_file()),
-    )
+    aside = {
+        f"{inner}/{name}": is_file
+        for inner in ("quarantine", "quarantine/logs")
+        for name, is_file in sorted(listed(folder / inner).items())
+    }
+    seal(folder, CARD, ATTRIBUTION, *(name for name, is_file in aside.items() if is_file))
 
 
 def read_contents(data: Dataset) -> Contents:
@@ -73,8 +72,7 @@ def read_contents(data: Dataset) -> Contents:
     counts: Counter[tuple[str, str]] = Counter()
     tracks: set[str] = set()
     version = ""
-    for key in data.keys:
-        record = data.record(key)
+    for record in each(data.folder, data.record, data.keys):
         version = version or record["simgen_version"]
         counts[record["scene"], record["split"]] += 1
         tracks.update(record["tracks"])
@@ -158,7 +156,7 @@ def overall_license(licenses: Iterable[str]) -> str:
 # The card.
 
 
-def _card(folder: Path, data: Dataset, contents: Contents, command: str) -> str:
+def _card(folder: Place, data: Dataset, contents: Contents, command: str) -> str:
     status, plan = read_status(folder), read_plan(folder)
     arrays = data[0].arrays if len(data) else {}
     extra = {f"{name}.npy": array for name, array in sorted(arrays.items())}

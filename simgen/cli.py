@@ -22,6 +22,7 @@ from simgen.errors import DISK_TROUBLE, AssetError, SimgenError, UnknownName, Us
 if TYPE_CHECKING:
     from simgen.cluster import Quarantined, Summary
     from simgen.forecast import Probe
+    from simgen.places import Place
     from simgen.plan import Plan
     from simgen.recipe import Recipe
     from simgen.status import Status
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 INTERRUPTED, TERMINATED, QUARANTINED = 130, 143, 3
 _TRAINING = {"torch", "diffusers", "transformers", "peft", "safetensors", "tensorboard", "huggingface_hub"}
 
-_log_folder: ContextVar[Path | None] = ContextVar("log_folder", default=None)
+_log_folder: ContextVar["Place | None"] = ContextVar("log_folder", default=None)
 """Where the traceback of a bug goes once a command has a folder."""
 
 
@@ -114,13 +115,28 @@ def _first_line(error: Exception) -> str:
 def _keep_traceback() -> Path:
     name = f"simgen-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     for folder in (_log_folder.get(), Path(tempfile.gettempdir())):
-        if folder is not None:
+        # A log on a store would need what may just have failed.
+        if isinstance(folder, Path):
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(traceback.format_exc())
                 return folder / name
     traceback.print_exc()
     return Path("the lines above")
+
+
+class _Where(click.ParamType):  # type: ignore[type-arg]  # a generic from click 8.4 on
+    """A folder, or an address of an object store."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Place":
+        from simgen.places import place
+
+        return place(value)
+
+
+WHERE = _Where()
 
 
 def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,7 +159,13 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @cli.command()
 @click.argument("recipe", required=False)
 @click.option("--n", type=int, help="How many samples.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the data set.  [default: out/NAME]")
+@click.option(
+    "--out",
+    type=WHERE,
+    metavar="PLACE",
+    help="Where the data set goes: a folder, s3://BUCKET/NAME, gs://BUCKET/NAME or hf://datasets/ORG/NAME.  "
+    "[default: out/NAME]",
+)
 @click.option("--seed", type=int, help="[default: 0]")
 @_recipe_options
 @click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
@@ -156,7 +178,7 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def generate(
     recipe: str | None,
     n: int | None,
-    out: Path | None,
+    out: "Place | None",
     seed: int | None,
     overrides: tuple[str, ...],
     assets: tuple[str, ...],
@@ -197,8 +219,9 @@ def generate(
     seed = run.get("seed", 0) if seed is None else seed
     shard_size = run.get("shard_size") if shard_size is None else shard_size
     folder = out or Path("out") / chosen.name
-    if re.match(r"\w+:/", str(folder)):
-        raise UsageError(f"--out must be a folder, of this machine or mounted; got the address {folder}")
+    # Path takes the second slash of an address away.
+    if isinstance(folder, Path) and re.match(r"\w+:/", str(folder)):
+        raise UsageError(f"--out must be a folder or an address such as s3://BUCKET/NAME; got {folder}")
     plan = _plan(chosen, n=n, seed=seed, shard_size=shard_size)
     if probes is not None and (probes < 0 or not dry_run):
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
@@ -247,7 +270,7 @@ def _plan(recipe: "Recipe", *, n: int, seed: int, shard_size: int | None) -> "Pl
     return make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
 
 
-def _forecast(plan: "Plan", folder: Path, workers: int | None, most: int | None) -> int:
+def _forecast(plan: "Plan", folder: "Place", workers: int | None, most: int | None) -> int:
     """What would be made and what it would take, by `most` samples made now; by default what half a minute allows."""
     from simgen.forecast import START_SECONDS, forecast, mix
     from simgen.progress import counts, duration
@@ -315,7 +338,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | None, sample_timeout: float | None) -> int:
+def _make(
+    plan: "Plan", folder: "Place", *, workers: int | None, address: str | None, sample_timeout: float | None
+) -> int:
     """Run a plan into its folder, with the display and the last words."""
     from rich.console import Console
 
@@ -337,7 +362,7 @@ def _make(plan: "Plan", folder: Path, *, workers: int | None, address: str | Non
     return QUARANTINED if summary.quarantined else 0
 
 
-def _conclude(folder: Path, summary: "Summary") -> None:
+def _conclude(folder: "Place", summary: "Summary") -> None:
     """What was made, what was not, where it is, and what to do next."""
     from simgen.progress import counts, duration
 
@@ -364,11 +389,11 @@ def _say_quarantined(quarantined: Sequence["Quarantined"], most: int = 5) -> Non
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=WHERE)
 @click.option("--workers", type=int, help="Processes.  [default: one for each core]")
 @click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]")
 @click.option("--sample-timeout", type=float, help="Seconds for one sample.  [default: 600, more for large pictures]")
-def retry(folder: Path, workers: int | None, address: str | None, sample_timeout: float | None) -> int:
+def retry(folder: "Place", workers: int | None, address: str | None, sample_timeout: float | None) -> int:
     """Make the quarantined samples again.
 
     And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.
@@ -492,8 +517,8 @@ def doctor(checks: tuple[str, ...]) -> int:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-def report(folder: Path) -> int:
+@click.argument("folder", type=WHERE)
+def report(folder: "Place") -> int:
     """Write a data set as one page to look at."""
     from simgen.report import write_report
 
@@ -502,10 +527,10 @@ def report(folder: Path) -> int:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=WHERE)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--watch", is_flag=True, help="Again every other second, until it is complete.")
-def status(folder: Path, as_json: bool, watch: bool) -> int:
+def status(folder: "Place", as_json: bool, watch: bool) -> int:
     """Say how far a data set has come."""
     from simgen.status import read_status
     from simgen.suspects import exclusion, read_suspects
@@ -554,9 +579,9 @@ def _in_words(found: "Status") -> str:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=WHERE)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-def verify(folder: Path, as_json: bool) -> int:
+def verify(folder: "Place", as_json: bool) -> int:
     """Say what is wrong with a data set.
 
     Reads every byte of it; exit code 1 where anything is wrong.
@@ -578,9 +603,9 @@ def verify(folder: Path, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=WHERE)
 @click.argument("key")
-def reproduce(folder: Path, key: str) -> int:
+def reproduce(folder: "Place", key: str) -> int:
     """Make one sample again and compare.
 
     Says how much is the same: bytes, pixels, or the state of the world at the end.

@@ -7,7 +7,6 @@ a fresh worker, and a sample that keeps killing workers is set aside with its lo
 
 import contextlib
 import faulthandler
-import fcntl
 import json
 import logging
 import os
@@ -43,15 +42,19 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RaySystemError, Runt
 from simgen import shipping
 from simgen.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble, inline
 from simgen.make import Maker, Outcome
+from simgen.places import Place, each
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
-from simgen.progress import NOTES, Notebook
+from simgen.progress import Notebook
 from simgen.recipe import Recipe
 from simgen.shards import Entry, Failure, write_shard
 from simgen.status import Status, read_stats, read_status
-from simgen.store import SPLITS, committed, names, part_path, put, read_json, seal, sweep
+from simgen.store import NOTES as NOTES
+from simgen.store import SPLITS, committed, names, notes, own, part_path, put, read_json, remove, seal, sweep
 from simgen.types import Split
 
 QUARANTINE = "quarantine"
+RUN = "run"
+"""The note with the word by which a store knows this run."""
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
     # Ray's two dozen threads would each keep freed memory to themselves.
@@ -140,7 +143,7 @@ class Refused:
 
 def run(
     plan: Plan,
-    folder: Path,
+    folder: Place,
     *,
     maker: MakerFactory = Maker,
     workers: int | None = None,
@@ -175,47 +178,26 @@ def run(
     return Summary(status=status, quarantined=quarantined, made=status.samples - before, seconds=seconds)
 
 
-def unmade(plan: Plan, folder: Path) -> list[tuple[Split, int]]:
+def unmade(plan: Plan, folder: Place) -> list[tuple[Split, int]]:
     """Split and number of the shards that are not committed yet, in the plan's order."""
     there = {split: set(committed(folder / split)) for split in SPLITS}
     return [(split, number) for split, number in plan.shards.names() if number not in there[split]]
 
 
 @contextlib.contextmanager
-def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
+def open_folder(folder: Place, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
     """Own a data set's folder for one run: writable, ours or empty, room on the disk, nobody else at it."""
-    try:
-        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        if not there.is_dir():
-            raise OutputError(f"{there}: is a file; --out must name a folder")
-        if not os.access(there, os.W_OK):
-            raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
-        free = shutil.disk_usage(there).free
-        needed = sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder))
-        if free < needed:
-            raise OutputError(
-                f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
-                f"make room or choose another --out"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / RESOLVED).exists():
-            check_same(folder, plan)
-        elif found := [name for name in names(folder) if name not in (NOTES, QUARANTINE)]:
-            raise OutputError(
-                f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
-            )
-        (folder / NOTES).mkdir(exist_ok=True)
-        lock = (folder / NOTES / "lock").open("w")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"{folder}: another simgen is writing into it; wait for it or stop it") from error
+    if isinstance(folder, Path):
+        _check_disk(folder, sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder)))
+    if (folder / RESOLVED).is_file():
+        check_same(folder, plan)
+    elif found := [name for name in names(folder) if name not in (NOTES, QUARANTINE)]:
+        raise OutputError(
+            f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
+        )
+    with own(folder) as run:
         sweep(folder)
-        for path in (folder / NOTES).glob("worker-*"):
-            path.unlink()
+        (notes(folder) / RUN).write_text(run)
         put(folder / RESOLVED, plan.to_yaml().encode())
         seal(folder, RESOLVED)
         try:
@@ -226,28 +208,45 @@ def open_folder(folder: Path, plan: Plan, *, sample_bytes: int) -> Iterator[None
                 sweep(folder)
             raise
         sweep(folder)
-        shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
-def finished(plan: Plan, folder: Path) -> int:
+def _check_disk(folder: Path, needed: int) -> None:
+    """Find out at once what would end the run later."""
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise OutputError(f"{there}: is a file; --out must name a folder")
+        if not os.access(there, os.W_OK):
+            raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
+        free = shutil.disk_usage(there).free
+        if free < needed:
+            raise OutputError(
+                f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
+                f"make room or choose another --out"
+            )
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def finished(plan: Plan, folder: Place) -> int:
     """How many of the planned samples are in committed shards, holes included."""
     return sum(plan.shard_samples(split, number) for split in SPLITS for number in committed(folder / split))
 
 
-def read_quarantine(folder: Path) -> list[Quarantined]:
+def read_quarantine(folder: Place) -> list[Quarantined]:
     """Every sample that was set aside, by key."""
-    paths = sorted((folder / QUARANTINE).glob("*.json"))
-    marks = []
-    for path in paths:
-        try:
-            told = read_json(path)
-            marks.append(Quarantined(**{**told, "assets": tuple(told.get("assets", ()))}))
-        except TypeError as error:
-            raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
-    return marks
+    paths = [folder / QUARANTINE / name for name in names(folder / QUARANTINE) if name.endswith(".json")]
+    return list(each(folder, _read_mark, paths))
 
 
-def retry(folder: Path, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:
+def _read_mark(path: Place) -> Quarantined:
+    try:
+        return Quarantined(**read_json(path))
+    except TypeError as error:
+        raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
+
+
+def retry(folder: Place, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:
     """Open the shards again that have holes of these classes, so that the next run makes them; the keys."""
     opened = []
     for split in SPLITS:
@@ -258,13 +257,13 @@ def retry(folder: Path, failures: tuple[Failure, ...] = ("crash", "timeout", "oo
                 continue
             # The marks first: killed in between, the shard still counts, holes and all, and can be retried again.
             for key in keys:
-                (folder / QUARANTINE / f"{key}.json").unlink(missing_ok=True)
-            part_path(folder / split, number, "_stats.json").unlink()
+                remove(folder / QUARANTINE / f"{key}.json")
+            remove(part_path(folder / split, number, "_stats.json"))
             opened += keys
     return opened
 
 
-def set_aside(folder: Path, quarantined: Quarantined, log: str) -> None:
+def set_aside(folder: Place, quarantined: Quarantined, log: str) -> None:
     """Keep the log and the mark of a sample that could not be made."""
     put(folder / quarantined.log, log.encode())
     mark = json.dumps(asdict(quarantined), indent=1) + "\n"
@@ -272,7 +271,7 @@ def set_aside(folder: Path, quarantined: Quarantined, log: str) -> None:
 
 
 def _quarantined(
-    folder: Path, sample: SampleId, failure: Failure, reason: str, detail: str = "", assets: Sequence[str] = ()
+    folder: Place, sample: SampleId, failure: Failure, reason: str, detail: str = "", assets: Sequence[str] = ()
 ) -> Quarantined:
     return Quarantined(
         key=sample.key,
@@ -297,11 +296,12 @@ class Worker:
     def __init__(
         self,
         name: str,
-        folder: Path,
+        folder: Place,
         plan: Plan,
         maker: MakerFactory,
         limits: Limits,
         token: str,
+        run: str,
         moved: Mapping[str, str],
     ) -> None:
         self._folder, self._factory, self._limits = folder, maker, limits
@@ -309,7 +309,8 @@ class Worker:
         self._notebook = Notebook(folder, name)
         self._maker: MakesSamples | None = None
         self._drawn: Sequence[str] = ()
-        self._token = token
+        self._token, self._run = token, run
+        self._set_aside: set[str] = set()
         if sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, resource.RLIM_INFINITY))
         self._log: IO[bytes] | None = None
@@ -319,12 +320,15 @@ class Worker:
         """Write one shard whole. `holes` are the samples known to kill: they are left out."""
         try:
             self._open_log()
+            # One look for all samples of the shard: on a store each would be a request.
+            self._set_aside = set(names(self._folder / QUARANTINE))
             write_shard(
                 self._folder,
                 shard,
                 self._entries(shard, holes),
                 fingerprint=self._plan.fingerprint,
                 machine={"host": socket.gethostname(), "worker": self._name},
+                run=self._run,
             )
         except SimgenError as error:
             return Refused(kind=type(error).__name__, message=str(error))
@@ -337,12 +341,18 @@ class Worker:
         """Everything that this process says, from Python or below, goes into its log."""
         if self._log is not None:
             return
-        if not (self._folder / NOTES / self._token).exists():
+        if not (notes(self._folder) / self._token).exists():
+            host = socket.gethostname()
+            if isinstance(self._folder, Path):
+                raise OutputError(
+                    f"{self._folder}: is another folder on {host} than on the machine that started the run; --out must "
+                    f"be on a disk that all machines share"
+                )
             raise OutputError(
-                f"{self._folder}: is another folder on {socket.gethostname()} than on the machine that started the "
-                f"run; --out must be on a disk that all machines share"
+                f"{notes(self._folder)}: is not on {host}, and on the machine that started the run holds the notes of "
+                f"its workers; set TMPDIR to a disk that all machines share, or use one machine"
             )
-        self._log = (self._folder / NOTES / f"{self._name}.log").open("ab", buffering=0)
+        self._log = (notes(self._folder) / f"{self._name}.log").open("ab", buffering=0)
         os.dup2(self._log.fileno(), 1)
         os.dup2(self._log.fileno(), 2)
         faulthandler.enable(self._log)
@@ -400,9 +410,11 @@ class Worker:
         except Exception as error:  # whatever a scene or a library raises costs this sample and no other
             return self._broken(sample, error)
         if outcome.sample is not None:
-            # Set aside by an earlier run.
-            for left in (f"{sample.key}.json", f"logs/{sample.key}.log"):
-                (self._folder / QUARANTINE / left).unlink(missing_ok=True)
+            mark = f"{sample.key}.json"
+            # By an earlier run; on a store every look is a request.
+            if isinstance(self._folder, Path) or mark in self._set_aside:
+                for left in (mark, f"logs/{sample.key}.log"):
+                    remove(self._folder / QUARANTINE / left)
             return Entry(planned=sample, sample=outcome.sample, rejects=outcome.rejects, cost=outcome.cost)
         reason = f"all {len(outcome.rejects)} attempts were rejected: " + ", ".join(
             f"{gate} {number}" for gate, number in sorted(Counter(r.gate for r in outcome.rejects).items())
@@ -424,7 +436,7 @@ class Worker:
         return Entry(planned=sample, failure="error", reason=reason)
 
     def _log_text(self) -> str:
-        return _tail(self._folder / NOTES / f"{self._name}.log")
+        return _tail(notes(self._folder) / f"{self._name}.log")
 
     @contextlib.contextmanager
     def _watchdog(self, seconds: float) -> Iterator[None]:
@@ -468,7 +480,7 @@ class _Hand:
 @dataclass(slots=True)
 class _Driver:
     plan: Plan
-    folder: Path
+    folder: Place
     maker: MakerFactory
     limits: Limits
     waiting: deque[tuple[Split, int]]
@@ -496,7 +508,7 @@ class _Driver:
             raise
 
     def _run(self, workers: int, watch: Callable[[], object]) -> None:
-        (self.folder / NOTES / self.token).touch()
+        (notes(self.folder) / self.token).touch()
         # Found by an earlier run that was stopped: it has cost enough workers. What is rejected or raises is found
         # again, and with it the figures that belong into the shard.
         accidents = ("crash", "timeout", "oom")
@@ -538,8 +550,9 @@ class _Driver:
         name = f"worker-{os.getpid()}-{self.hired}"
         self.hired += 1
         actor = ray.remote(Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
+        run = (notes(self.folder) / RUN).read_text()
         # A worker's current folder is that of the Ray that started it.
-        given = (name, self.folder.absolute(), self.plan, self.maker, self.limits, self.token, self.moved)
+        given = (name, self.folder.absolute(), self.plan, self.maker, self.limits, self.token, run, self.moved)
         return _Hand(name, actor.remote(*given))
 
     def _take(self, reference: Any) -> None:
@@ -563,7 +576,7 @@ class _Driver:
         """Give up on workers that never came, unless others have the cores that they wait for."""
         absent = {reference: hand for reference, (hand, _) in self.busy.items() if not hand.came}
         for hand in absent.values():
-            hand.came = (self.folder / NOTES / f"{hand.name}.log").exists()
+            hand.came = (notes(self.folder) / f"{hand.name}.log").exists()
         absent = {reference: hand for reference, hand in absent.items() if not hand.came}
         if len(absent) < len(self.busy) or any(
             time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()
@@ -576,7 +589,7 @@ class _Driver:
     def _lost(self, hand: _Hand, shard: ShardPlan, error: Exception) -> None:
         """A worker has died over a shard: who is to blame, and is it the last time?"""
         ray.kill(hand.actor)
-        log = _tail(self.folder / NOTES / f"{hand.name}.log")
+        log = _tail(notes(self.folder) / f"{hand.name}.log")
         failure = _classify(error, log)
         notebook = Notebook(self.folder, hand.name)
         key = notebook.last()

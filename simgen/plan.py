@@ -20,6 +20,7 @@ from typing import Any, overload
 import numpy as np
 
 from simgen.errors import ConflictError, OutputError, UsageError, shown
+from simgen.places import Place
 from simgen.recipe import Recipe, parse_recipe
 from simgen.settings import read_yaml, write_yaml
 from simgen.types import Split
@@ -241,7 +242,7 @@ def count_scenes(plan: Plan) -> Counter[str]:
     return found
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Place) -> Plan:
     """The plan that a data set was started with."""
     path = folder / RESOLVED
     if not path.is_file():
@@ -254,7 +255,7 @@ def read_plan(folder: Path) -> Plan:
     return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
 
 
-def read_run(path: Path) -> dict[str, Any]:
+def read_run(path: Place) -> dict[str, Any]:
     """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
     run = read_yaml(path).get("run") or {}
     if run and (not isinstance(run, dict) or not all(type(run.get(k)) is int for k in ("n", "seed", "shard_size"))):
@@ -265,7 +266,7 @@ def read_run(path: Path) -> dict[str, Any]:
     return dict(run)
 
 
-def check_same(folder: Path, plan: Plan) -> None:
+def check_same(folder: Place, plan: Plan) -> None:
     """Refuse to go on with another plan's data set: its shards would mix two recipes."""
     there = read_plan(folder)
     if there.fingerprint == plan.fingerprint:

@@ -19,15 +19,16 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-NOTES = ".progress"
-"""Folder of the notes inside the data set; gone when a run ends by itself."""
+from simgen.places import Place
+from simgen.store import NOTES as NOTES
+from simgen.store import notes
 
 
 class Progress:
     """The live display of one run: a bar where there is a terminal, a line now and then where there is none."""
 
-    def __init__(self, folder: Path, *, planned: int, done: int, console: Console, every_s: float = 30.0) -> None:
-        self._notes = folder / NOTES
+    def __init__(self, folder: Place, *, planned: int, done: int, console: Console, every_s: float = 30.0) -> None:
+        self._notes = notes(folder)
         self._planned = planned
         self._first = self._finished = done
         # By index: ten million names would be a gigabyte.
@@ -129,8 +130,8 @@ class Progress:
 class Notebook:
     """The notes of one worker."""
 
-    def __init__(self, folder: Path, worker: str) -> None:
-        self._path = folder / NOTES / f"{worker}.jsonl"
+    def __init__(self, folder: Place, worker: str) -> None:
+        self._path = notes(folder) / f"{worker}.jsonl"
 
     def write(self, note: Mapping[str, Any]) -> None:
         # Opened for every line: a folder that a later run has tidied away is no reason to fail.

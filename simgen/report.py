@@ -28,10 +28,11 @@ from simgen._report.charts import Bar, bar_chart, histogram, number
 from simgen._report.markup import Child, Html, el, join
 from simgen.dataset import Dataset, open_dataset
 from simgen.errors import OutputError, inline
+from simgen.places import Place, each
 from simgen.plan import read_plan
 from simgen.shards import read_rows
 from simgen.status import read_stats
-from simgen.store import REPORT, SPLITS, committed, names, put, read, read_json, seal
+from simgen.store import REPORT, SPLITS, committed, names, put, read_end, read_json, seal
 from simgen.suspects import Suspect, exclusion, read_suspects
 from simgen.taxonomy import TRANSITIONS
 from simgen.types import Credit, Reject, Sample, Split
@@ -97,7 +98,7 @@ class Facts:
     """The command that makes it without the suspects."""
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Place) -> Place:
     """Write the page of a data set, finished or not, into its folder; returns where it is."""
     path = folder / PLACE
     # Half a character, as a JSON file can write it, can stand in no page.
@@ -106,11 +107,11 @@ def write_report(folder: Path) -> Path:
     return path
 
 
-def gather(folder: Path) -> Facts:
+def gather(folder: Place) -> Facts:
     """What the files of a data set say; shards that are not committed do not count."""
     plan = read_plan(folder)
     shards = [(folder / split, number) for split in SPLITS for number in committed(folder / split)]
-    stats = [read_stats(place, number) for place, number in shards]
+    stats = list(each(folder, lambda shard: read_stats(*shard), shards))
     data = open_dataset(folder) if shards else Dataset(folder, ())
     rows = sorted(read_rows(folder), key=lambda row: int(row["index"]))
     recipe, render = plan.recipe, plan.recipe.render
@@ -125,7 +126,7 @@ def gather(folder: Path) -> Facts:
         attempts.update({scene: account["attempts"] for scene, account in shard["scenes"].items()})
         cost_s.update(shard["cost"]["stages"])
     return Facts(
-        name=folder.resolve().name,
+        name=folder.resolve().name if isinstance(folder, Path) else folder.name,
         folder=str(folder),
         settings=(
             ("recipe", recipe.name),
@@ -159,7 +160,7 @@ def gather(folder: Path) -> Facts:
     )
 
 
-def _read_lost(folder: Path, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, ...]:
+def _read_lost(folder: Place, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, ...]:
     """Samples set aside: marks in the quarantine, and holes of shards whose mark has been lost."""
     found = {
         hole["key"]: Lost(
@@ -196,11 +197,8 @@ def _read_lost(folder: Path, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, 
     return tuple(found[key] for key in sorted(found))
 
 
-def _end_of(log: Path) -> str:
-    if not log.is_file() or log.is_symlink():
-        return ""
-    size = log.stat().st_size
-    return read(log, max(0, size - 4 * _LOG_CHARACTERS)).decode(errors="replace")[-_LOG_CHARACTERS:]
+def _end_of(log: Place) -> str:
+    return read_end(log, 4 * _LOG_CHARACTERS).decode(errors="replace")[-_LOG_CHARACTERS:]
 
 
 def _read_used(data: Dataset) -> tuple[Used, ...]:

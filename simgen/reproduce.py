@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from simgen.dataset import open_dataset
 from simgen.errors import UnknownName
 from simgen.make import Maker
+from simgen.places import Place
 from simgen.plan import read_plan, sample_id
 from simgen.recipe import pins
 from simgen.record import decode, encode
@@ -27,7 +27,7 @@ class Verdict:
 _IDENTICAL = "the same, byte for byte"
 
 
-def compare(folder: Path, key: str) -> Verdict:
+def compare(folder: Place, key: str) -> Verdict:
     """Make a sample again from the recipe, seed and index that its data set was made from."""
     plan, data = read_plan(folder), open_dataset(folder)
     planned = plan.sample(key)

@@ -3,12 +3,12 @@
 import dataclasses
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from simgen.errors import UnknownName, UsageError, inline, shown
+from simgen.places import Address, Place
 
 MAX_BYTES = 1 << 20
 """Of a YAML file. Reading takes a quarter of a minute there, and people write a hundredth of it."""
@@ -16,16 +16,19 @@ DEEPEST = 30
 """Levels of a YAML file: with a thousand, PyYAML takes a minute for a kilobyte."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Place) -> dict[str, Any]:
     """The mapping in a YAML file; a UsageError names line and reason where there is none."""
     return mapping(load_yaml(path), str(path))
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: Place) -> Any:
     """Whatever a YAML file holds."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        if isinstance(path, Address):
+            data = path.read(0, MAX_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
         text = data.decode("utf-8")
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {inline(error)}") from error

@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from simgen import __version__
 from simgen.errors import OutputError, inline
 from simgen.masks import Pair
+from simgen.places import Address, Place, each
 from simgen.plan import SampleId, ShardPlan
 from simgen.record import SCHEMA_VERSION, encode, to_json
 from simgen.store import (
@@ -38,9 +39,12 @@ from simgen.store import (
     PARTS,
     SPLITS,
     Draft,
+    commit,
     committed,
+    is_committed,
     measured_sha256,
     part_path,
+    read,
     read_json,
     sha256,
     stats_text,
@@ -90,17 +94,18 @@ class Entry:
 
 
 def write_shard(
-    folder: Path,
+    folder: Place,
     shard: ShardPlan,
     entries: Iterable[Entry],
     *,
     fingerprint: str,
     machine: Mapping[str, Any] | None = None,
+    run: str = "",
 ) -> dict[str, Any]:
     """Write the shard of a data set's folder as its entries come in, in the plan's order; returns its statistics.
 
     Whatever goes wrong leaves no `_stats.json`, and a shard without that does not exist. A shard that another worker
-    has committed meanwhile is left as it is.
+    has committed meanwhile is left as it is. `run` is the word by which a store knows the run, see `store.own`.
     """
     # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
     started, began, cpu_started = time.time(), time.monotonic(), time.process_time()
@@ -141,10 +146,10 @@ def write_shard(
         stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
         cost["sha256"] = measured_sha256(stats)
         drafts["_stats.json"].write(stats_text(stats).encode())
-        if paths["_stats.json"].exists():
+        if is_committed(place, shard.number):
             return read_json(paths["_stats.json"])
-        for part in PARTS:
-            drafts[part].publish()
+        if not commit(drafts.values(), folder=folder, run=run):
+            return read_json(paths["_stats.json"])
     return stats
 
 
@@ -277,19 +282,15 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def read_rows(folder: Path) -> list[dict[str, Any]]:
+def read_rows(folder: Place) -> list[dict[str, Any]]:
     """The parquet rows of every committed shard of a data set, train before test."""
-    rows: list[dict[str, Any]] = []
-    for split in SPLITS:
-        for number in committed(folder / split):
-            path = part_path(folder / split, number, ".parquet")
-            rows += _rows(path)
-    return rows
+    paths = (part_path(folder / split, number, ".parquet") for split in SPLITS for number in committed(folder / split))
+    return [row for rows in each(folder, _rows, paths) for row in rows]
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Place) -> list[dict[str, Any]]:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(pa.BufferReader(read(path)) if isinstance(path, Address) else path)
         # A kilobyte of it can say one value a thousand million times over.
         if file.metadata.num_rows > MOST_ROWS or not file.schema_arrow.equals(_COLUMNS):
             raise OutputError(f"{path}: does not hold the columns that simgen writes; see `simgen verify`")
@@ -307,7 +308,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def dataset_digest(folder: Path) -> str:
+def dataset_digest(folder: Place) -> str:
     """One figure for "the same bytes": of the committed shards of a data set, without what was measured on the way."""
     result = hashlib.sha256()
     for split in SPLITS:

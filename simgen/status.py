@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from simgen.errors import OutputError, inline, shown
 from simgen.masks import KEEP, LEVELS
+from simgen.places import Place, each
 from simgen.plan import RESOLVED, Plan, SampleId, ShardPlan, count_scenes, read_plan
 from simgen.record import IMAGES, check_record, decode, spec_from_json
 from simgen.store import (
@@ -23,13 +24,15 @@ from simgen.store import (
     CARD,
     DRAFT,
     HASHED,
+    PARTS,
     REPORT,
     SPLITS,
     SUMS,
+    at_hand,
     committed,
     csv_cell,
+    listed,
     measured_sha256,
-    names,
     parse_name,
     part_path,
     read,
@@ -106,14 +109,14 @@ class Status:
         return {**asdict(self), "complete": self.complete}
 
 
-def read_status(folder: Path) -> Status:
+def read_status(folder: Place) -> Status:
     """How far the data set in a folder has come."""
     plan = read_plan(folder)
     tally = _Tally()
-    for split in SPLITS:
-        for number in committed(folder / split):
-            # One at a time: those of a large data set do not fit into memory together.
-            tally.add(read_stats(folder / split, number))
+    there = [(folder / split, number) for split in SPLITS for number in committed(folder / split)]
+    # One at a time: those of a large data set do not fit into memory together.
+    for stats in each(folder, lambda shard: read_stats(*shard), there):
+        tally.add(stats)
     planned = count_scenes(plan)
     scenes = tuple(_scene(name, planned[name], tally.scenes.get(name, _Account())) for name in sorted(planned))
     working_s = _union_s(tally.spans)
@@ -200,7 +203,7 @@ _STATS_FIELDS: Mapping[str, type] = {
 _KEY = re.compile(r"[A-Za-z0-9-]+")
 
 
-def read_stats(folder: Path, number: int) -> dict[str, Any]:
+def read_stats(folder: Place, number: int) -> dict[str, Any]:
     """The statistics of a committed shard; an OutputError where they are damaged."""
     path = part_path(folder, number, "_stats.json")
     stats = read_json(path)
@@ -316,7 +319,7 @@ class _Shard:
     twice: set[str] = field(default_factory=set)
 
 
-def verify(folder: Path, *, workers: int | None = None) -> list[Finding]:
+def verify(folder: Place, *, workers: int | None = None) -> list[Finding]:
     """Everything that is wrong with a data set: checksums, tars, records, pictures, who is missing. Empty where it is
     sound. Every byte is read."""
     plan = read_plan(folder)
@@ -347,7 +350,7 @@ _BESIDE = {RESOLVED, CARD, ATTRIBUTION, SUMS, "report", "quarantine", ".progress
 _OF_THE_HUB = {".git", ".gitattributes", ".cache"}
 
 
-def _unsealed(folder: Path) -> Iterator[Finding]:
+def _unsealed(folder: Place) -> Iterator[Finding]:
     """What lies beside the shards and is not as it was written."""
     if not (folder / SUMS).is_file():
         yield Finding(where=SUMS, what="is missing; the next run writes it")
@@ -373,16 +376,16 @@ def _beside(name: str) -> bool:
     return name in (RESOLVED, CARD, ATTRIBUTION, REPORT) or aside is not None
 
 
-def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
+def _strays(folder: Place, plan: Plan) -> Iterator[Finding]:
     yield from _strays_beside(folder)
     for split in SPLITS:
         done = set(committed(folder / split))
-        for name in names(folder / split):
+        for name, is_file in sorted(listed(folder / split).items()):
             where = f"{split}/{name}"
             parsed = parse_name(name)
             if DRAFT.fullmatch(name):
                 yield Finding(where=where, what=_KILLED)
-            elif parsed is None or not (folder / split / name).is_file():
+            elif parsed is None or not is_file:
                 yield Finding(where=where, what="does not belong here; loaders would trip over it, move it away")
             elif parsed[0] not in done:
                 yield Finding(where=where, what="belongs to a shard that was never committed; the next run removes it")
@@ -393,24 +396,29 @@ def _strays(folder: Path, plan: Plan) -> Iterator[Finding]:
 _KILLED = "is left of a run that was killed; the next run removes it"
 
 
-def _strays_beside(folder: Path) -> Iterator[Finding]:
-    for name in names(folder):
+def _strays_beside(folder: Place) -> Iterator[Finding]:
+    kinds = listed(folder)
+    for name, is_file in sorted(kinds.items()):
         if DRAFT.fullmatch(name):
             yield Finding(where=name, what=_KILLED)
-        elif name not in _BESIDE | _OF_THE_HUB or (folder / name).is_dir() == (
-            name in (RESOLVED, CARD, ATTRIBUTION, SUMS)
-        ):
+        elif name not in _BESIDE | _OF_THE_HUB or is_file != (name in (RESOLVED, CARD, ATTRIBUTION, SUMS)):
             yield Finding(where=inline(name), what="does not belong here; move it away")
     for place in ("report", "quarantine", "quarantine/logs"):
-        for name in names(folder / place) if (folder / place).is_dir() else ():
+        for name, is_file in sorted(listed(folder / place).items()) if kinds.get(place) is False else ():
             where = f"{place}/{name}"
+            kinds[where] = is_file
             if DRAFT.fullmatch(name):
                 yield Finding(where=where, what=_KILLED)
-            elif not (_beside(where) and (folder / where).is_file()) and where != "quarantine/logs":
+            elif not (_beside(where) and is_file) and where != "quarantine/logs":
                 yield Finding(where=inline(where), what="does not belong here; move it away")
 
 
-def _read_shard(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
+def _read_shard(folder: Place, shard: ShardPlan, plan: Plan) -> _Shard:
+    with at_hand(folder, [f"{shard.name}{part}" for part in PARTS]) as copy:
+        return _read_files(copy, shard, plan)
+
+
+def _read_files(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
     # All is taken to be there until the statistics can be read: one cause, one line.
     result = _Shard()
     try:
@@ -597,7 +605,7 @@ def _one_set_of_members(present: Sequence[tuple[Split, int]], results: Sequence[
                 )
 
 
-def _attribution(folder: Path, used: set[str]) -> Iterator[Finding]:
+def _attribution(folder: Place, used: set[str]) -> Iterator[Finding]:
     """Whoever made something that is in a picture is named."""
     path = folder / ATTRIBUTION
     if not path.is_file():

@@ -6,10 +6,10 @@ import json
 import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from simgen.errors import OutputError
+from simgen.places import Place
 from simgen.plan import RESOLVED, read_plan
 from simgen.store import ATTRIBUTION, names, read, read_json
 
@@ -35,7 +35,7 @@ class Suspect:
         return f"{self.asset} is in {self.quarantined} quarantined samples and in {self.samples} good ones"
 
 
-def read_suspects(folder: Path) -> tuple[Suspect, ...]:
+def read_suspects(folder: Place) -> tuple[Suspect, ...]:
     """Assets to blame, the worst first."""
     counts: Counter[str] = Counter()
     for name in names(folder / "quarantine"):
@@ -57,7 +57,7 @@ def read_suspects(folder: Path) -> tuple[Suspect, ...]:
     return tuple(sorted(found, key=lambda one: (one.samples - one.quarantined, one.asset)))
 
 
-def exclusion(folder: Path, suspects: tuple[Suspect, ...]) -> str:
+def exclusion(folder: Place, suspects: tuple[Suspect, ...]) -> str:
     """The command that makes the data set without them."""
     without = sorted({*read_plan(folder).recipe.assets.exclude, *(one.asset for one in suspects)})
     value = shlex.quote(f"assets.exclude={json.dumps(without, ensure_ascii=False)}")
@@ -66,7 +66,7 @@ def exclusion(folder: Path, suspects: tuple[Suspect, ...]) -> str:
     )
 
 
-def _good(folder: Path) -> dict[str, int]:
+def _good(folder: Place) -> dict[str, int]:
     """Good samples by asset, where a run has ended and counted them."""
     if not (folder / ATTRIBUTION).is_file():
         return {}

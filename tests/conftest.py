@@ -1,6 +1,11 @@
 """Hand-made samples and whole data sets of them, small and real, for tests that need no engine."""
 
-from collections.abc import Callable, Iterable
+import os
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from simgen.places import Address, place
 from simgen.plan import RESOLVED, Plan, SampleId, make_plan
 from simgen.recipe import Recipe, Render, SceneChoice
 from simgen.record import Identity, make_record
 from simgen.scene import Phrases, Range, Scene
 from simgen.shards import Entry, write_shard
-from simgen.store import seal
+from simgen.store import put, seal
 from simgen.types import (
     Body,
     Camera,
@@ -302,10 +308,9 @@ def nudge_entries(plan: Plan, samples: Iterable[SampleId], *, holes: Iterable[in
     return entries
 
 
-def write_nudges(folder: Path, plan: Plan, *, holes: Iterable[int] = ()) -> Path:
+def write_nudges(folder: Any, plan: Plan, *, holes: Iterable[int] = ()) -> Any:
     """A whole data set of hand-made samples."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESOLVED).write_text(plan.to_yaml())
+    put(folder / RESOLVED, plan.to_yaml().encode())
     seal(folder, RESOLVED)
     for shard in plan.shards:
         entries = nudge_entries(plan, shard.samples, holes=holes)
@@ -345,7 +350,97 @@ def make_sample() -> Callable[..., Sample]:
 def make_dataset() -> Callable[..., Path]:
     """`make_dataset(folder, n=12, shard_size=4, holes=(), passes=())`: a committed data set; returns its folder."""
 
-    def make(folder: Path, *, n: int = 12, shard_size: int = 4, holes: Iterable[int] = (), passes: Any = ()) -> Path:
+    def make(folder: Any, *, n: int = 12, shard_size: int = 4, holes: Iterable[int] = (), passes: Any = ()) -> Any:
         return write_nudges(folder, nudge_plan(n, shard_size=shard_size, passes=passes), holes=holes)
 
     return make
+
+
+class StoreServer:
+    """moto's S3 behind one door, which counts requests and can fail a seeded share of them."""
+
+    bucket = "shelf"
+
+    def __init__(self) -> None:
+        # Not on top: only these tests need it, and it takes a second.
+        from moto.server import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import WSGIRequestHandler, make_server
+
+        class Quiet(WSGIRequestHandler):
+            def log(self, *arguments: object) -> None:
+                pass
+
+        self._inner = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.Lock()
+        self.requests: Counter[str] = Counter()
+        self.failed = 0
+        self.fail(0.0)
+        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        self.environment = {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            # Nobody's own settings.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def fail(self, share: float, *, status: str = "500 Internal Server Error", seed: int = 0) -> None:
+        """From now on answer so to a share of the requests. Half of those that fail have been carried out all the
+        same, as when only the answer is lost. `refused` is what a request fails that has it in its query."""
+        self._share, self._status, self._chance = share, status, random.Random(seed)
+        self.refused = ""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        with self._lock:
+            self.requests[environ["REQUEST_METHOD"]] += 1
+            fails, done = self._chance.random() < self._share, self._chance.random() < 0.5
+            self.failed += fails
+        if self.refused and self.refused in environ.get("QUERY_STRING", ""):
+            fails, done = True, False
+        if not fails:
+            return self._inner(environ, start_response)
+        if done and self._status.startswith("5"):
+            # Read to its end, or nothing has happened.
+            b"".join(self._inner(environ, lambda *answer: None))
+        else:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(self._status, [("Content-Length", "0")])
+        return [b""]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+
+
+@pytest.fixture(scope="session")
+def _store_server() -> Iterator[StoreServer]:
+    server = StoreServer()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        place(f"s3://{server.bucket}/x")._ask("made", lambda fs: fs.mkdir(server.bucket))
+        yield server
+    server.close()
+
+
+@pytest.fixture
+def store_server(_store_server: StoreServer) -> Iterator[StoreServer]:
+    """A real S3 server on the loopback, and the environment to reach it in; sound at the beginning of every test."""
+    _store_server.fail(0.0)
+    _store_server.requests.clear()
+    _store_server.failed = 0
+    yield _store_server
+    _store_server.fail(0.0)
+
+
+@pytest.fixture
+def shelf(store_server: StoreServer, request: pytest.FixtureRequest) -> Address:
+    """An address of its own for every test."""
+    there = place(f"s3://{store_server.bucket}/{re.sub(r'[^a-z0-9]+', '-', request.node.name)}")
+    assert isinstance(there, Address)
+    return there

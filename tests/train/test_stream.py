@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import importlib.util
 import itertools
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 import webdataset
@@ -198,13 +198,25 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(server: Server, tmp_path
         open_pairs([f"{server.address}/data"], split="train", cache=tmp_path / "file")
 
 
-def test_a_store_whose_library_is_missing_says_what_to_install() -> None:
-    if importlib.util.find_spec("s3fs"):
-        pytest.skip("s3fs is installed")
+def test_a_store_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = {"class": "not_installed.S3FileSystem", "err": "Install s3fs to access S3"}
+    monkeypatch.setitem(fsspec.registry.known_implementations, "s3", missing)
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
     with pytest.raises(EnvironmentProblem, match=r"pip install 'simgen\[s3\]'"):
         open_pairs(["s3://bucket/data"], split="train")
     with pytest.raises(OutputError, match="htp://host/data: cannot be read"):
         open_pairs(["htp://host/data"], split="train")
+
+
+@pytest.mark.network
+def test_what_was_written_to_a_store_is_what_a_folder_gives(
+    shelf: Any, make_dataset: Callable[..., Any], tmp_path: Path
+) -> None:
+    make_dataset(shelf, n=24)
+    make_dataset(tmp_path / "b", n=24)
+    there, here = (open_pairs([str(w)], split="train", cache=tmp_path / "cache") for w in (shelf, tmp_path / "b"))
+    assert there.keys == here.keys and there.fingerprint == here.fingerprint
+    assert [there.members(i) for i in range(len(there))] == [here.members(i) for i in range(len(here))]
 
 
 # Streamed

@@ -705,6 +705,16 @@ def test_what_has_been_fetched_needs_no_network_again(
 
 
 @pytest.mark.network
+def test_manifest_and_archives_may_lie_on_a_store(things: Path, shelf: Any, opened: Callable[..., Catalog]) -> None:
+    for path in things.parent.iterdir():
+        (shelf / path.name).write(path.read_bytes())
+    there, here = opened(objects=[f"{shelf}/Things.json"]), opened(objects=[str(things)])
+    assert there.mesh_path("Things:red_box").read_bytes() == here.mesh_path("Things:red_box").read_bytes()
+    with pytest.raises(AssetError, match="nothing is there; check the address"):
+        opened(objects=[f"{shelf}/Other.json"])
+
+
+@pytest.mark.network
 def test_offline_and_not_in_the_cache_says_which_command_fetches_it(
     server: Server, opened: Callable[..., Catalog]
 ) -> None:

@@ -81,7 +81,7 @@ def complaint(ended: Ended, code: int) -> str:
         (["generate", "drop", "--n", "4", "--workers", "0"], 2, "--workers must be at least 1; got 0"),
         (["generate", "drop", "--n", "4", "--shard-size", "0"], 2, "--shard-size must be at least 1; got 0"),
         (["generate", "drop", "--n", "4", "--sample-timeout", "0"], 2, "--sample-timeout must be above 0; got 0"),
-        (["generate", "drop", "--n", "4", "--out", "s3://bucket/x"], 2, "--out must be a folder"),
+        (["generate", "drop", "--n", "4", "--out", "ftp://host/x"], 2, "must be a folder or begin with one of s3://"),
         (["generate", "dorp", "--n", "4"], 2, "no recipe or scene 'dorp'; did you mean 'drop'?"),
         (["generate", "gone.yaml", "--n", "4"], 2, "gone.yaml: no such recipe file"),
         (["generate", "drop", "--n", "4", "--set", "rendr.width=64"], 2, "no key 'rendr'; did you mean 'render'?"),
