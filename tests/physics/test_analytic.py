@@ -11,6 +11,7 @@ from simgen.assets import open_catalog
 from simgen.engine.physics import simulate
 from simgen.geometry import quat, quat_from_axis_angle, vec3
 from simgen.judge import changed_bodies, judge_physics
+from simgen.models import make
 from simgen.types import Body, Camera, Environment, Push, Release, Remove, Rollout, SceneSpec, Stage
 
 G = 9.81
@@ -66,6 +67,17 @@ def run(*bodies: Body, stage_friction: float = 1.0, stage_restitution: float = 0
         }
     )
     return simulate(spec, CATALOG)
+
+
+def test_a_liquid_carries_nothing_and_slows_nothing_that_goes_through_it() -> None:
+    pool = Body(
+        id=2, shape="model", model=make("puddle", volume_m3=2e-4, contact_deg=60.0), label="pool", role="prop",
+        static=True, substance="water", position_m=(0.0, 0.0, 0.0), mass_kg=0.2, friction=0.0, restitution=0.0,
+    )  # fmt: skip
+    falling = ball(1, at=(0.0, 0.0, 0.25))
+    dry, wet = run(falling), run(falling, pool)
+    assert wet.poses(1).position_m[-1][2] == pytest.approx(0.05, abs=1e-3)
+    assert np.array_equal(wet.poses(1).position_m, dry.poses(1).position_m)
 
 
 @pytest.mark.parametrize("height_m", np.linspace(0.05, 4.0, 10))

@@ -49,6 +49,20 @@ def test_leaves_do_not_hang_inside_the_soil_or_the_pot(variant: str) -> None:
     assert not ((away < 0.04) & (leaf[:, 2] < 0.9 * 0.095)).any()
 
 
+@pytest.mark.parametrize("saucer", [0.0, 1.0])
+@pytest.mark.parametrize("variant", plant.SPECIES)
+def test_a_dead_leaf_goes_over_the_rim_of_its_pot_and_not_through_it(variant: str, saucer: float) -> None:
+    radius, rim = 0.055, 0.095 + saucer * plant.SAUCER_M
+    mesh = models.build(models.make("plant", variant=variant, seed=9, growth=1.0, wilt=1.0, saucer=saucer))
+    leaf = next(s for s in mesh.surfaces if s.slot == "leaf")
+    sides = np.concatenate([leaf.faces[:, [k, (k + 1) % 4]] for k in range(4)])
+    share = np.linspace(0.0, 1.0, 9)[:, None, None]
+    along = (1 - share) * leaf.vertices_m[sides[:, 0]] + share * leaf.vertices_m[sides[:, 1]]
+    away = np.hypot(along[..., 0], along[..., 1])
+    in_wall = (away > 0.93 * radius) & (away < radius) & (along[..., 2] < rim - 0.002)
+    assert not in_wall.any()
+
+
 def test_lesions_cover_the_share_of_the_leaves_that_is_their_level() -> None:
     mesh = models.build(models.make("plant", variant="tomato", seed=2, growth=0.75, spotted=1.0))
     leaf = next(s for s in mesh.surfaces if s.slot == "leaf")

@@ -11,6 +11,7 @@ from simgen.models import ironware
 from simgen.models.forms import box
 from simgen.models.scratched import groove_m2
 from simgen.models.surfaces import area_m2, plane
+from simgen.models.trail import wet_line
 from simgen.types import Field, Mesh, Surface
 
 
@@ -18,6 +19,15 @@ def painted(level: float, curl: float = 0.0) -> Mesh:
     return models.build(
         models.make("coated", variant="panel", seed=5, width_m=0.3, height_m=0.25, level=level, curl=curl, flake_m=0.03)
     )
+
+
+def test_a_wet_line_holds_two_thirds_of_its_width_times_its_height_for_each_metre() -> None:
+    # A parabola across, and no path but a straight one has an exact length.
+    path = np.column_stack([np.linspace(0.0, 1.0, 400), np.zeros(400)])
+    line = Mesh(surfaces=(wet_line(path, width_m=0.01, height_m=0.001, rng=np.random.default_rng(3)),))
+    assert models.volume_m3(line) == pytest.approx(2 / 3 * 0.01 * 0.001 * 1.0, rel=0.04)
+    low, high = models.bounds_m(line)
+    assert_allclose([low[0], high[0], low[2], high[2]], [0.0, 1.0, 0.0, 0.001], atol=1e-6)
 
 
 def test_a_patch_knows_its_size_and_its_places() -> None:
