@@ -188,7 +188,7 @@ def unmade(plan: Plan, folder: Place) -> list[tuple[Split, int]]:
 def open_folder(folder: Place, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
     """Own a data set's folder for one run: writable, ours or empty, room on the disk, nobody else at it."""
     if isinstance(folder, Path):
-        _check_disk(folder, sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder)))
+        _check_disk(folder, lambda: sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder)))
     if (folder / RESOLVED).is_file():
         check_same(folder, plan)
     elif found := [name for name in names(folder) if name not in (NOTES, QUARANTINE)]:
@@ -210,7 +210,7 @@ def open_folder(folder: Place, plan: Plan, *, sample_bytes: int) -> Iterator[Non
         sweep(folder)
 
 
-def _check_disk(folder: Path, needed: int) -> None:
+def _check_disk(folder: Path, needed_bytes: Callable[[], int]) -> None:
     """Find out at once what would end the run later."""
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -218,7 +218,7 @@ def _check_disk(folder: Path, needed: int) -> None:
             raise OutputError(f"{there}: is a file; --out must name a folder")
         if not os.access(there, os.W_OK):
             raise OutputError(f"{folder}: cannot be written (no permission on {there}); choose another --out")
-        free = shutil.disk_usage(there).free
+        free, needed = shutil.disk_usage(there).free, needed_bytes()
         if free < needed:
             raise OutputError(
                 f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib
 import itertools
 import json
 import os
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import fsspec
 import numpy as np
 import pytest
 import webdataset
@@ -200,8 +200,10 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(server: Server, tmp_path
 
 def test_a_store_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = {"class": "not_installed.S3FileSystem", "err": "Install s3fs to access S3"}
-    monkeypatch.setitem(fsspec.registry.known_implementations, "s3", missing)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    # On the package the name of the module is that of its table.
+    registry = importlib.import_module("fsspec.registry")
+    monkeypatch.setitem(registry.known_implementations, "s3", missing)
+    monkeypatch.delitem(registry._registry, "s3", raising=False)
     with pytest.raises(EnvironmentProblem, match=r"pip install 'simgen\[s3\]'"):
         open_pairs(["s3://bucket/data"], split="train")
     with pytest.raises(OutputError, match="htp://host/data: cannot be read"):

@@ -34,7 +34,8 @@ def test_the_table_says_what_the_page_of_scenes_says() -> None:
     page = (Path(__file__).parents[2] / "docs" / "scenes.md").read_text()
     told = re.findall(r"^### (\w+)\n.*?^- cost: (\d+) core-seconds", page, re.MULTILINE | re.DOTALL)
     costs = read_yaml(folder("assets") / "costs.yaml")
-    assert {name: round(costs[name]) for name, _ in told} == {name: int(cost) for name, cost in told}
+    # The page has whole seconds, the table tenths.
+    assert told and all(abs(costs[name] - int(cost)) <= 0.55 for name, cost in told)
     load_scenes()
     assert set(costs) <= set(scenes())
 

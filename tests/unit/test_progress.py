@@ -45,7 +45,7 @@ def test_a_note_that_a_full_disk_cut_short_is_passed_over(folder: Path) -> None:
     path = folder / NOTES / "worker-1.jsonl"
     path.write_text('{"at": "a-0"}\n{"key": "a-{"at": "a-1"}\n')
     assert Notebook(folder, "worker-1").last() == "a-0"
-    with Progress(folder, planned=2, done=[], console=Console(file=out), every_s=0) as progress:
+    with Progress(folder, planned=2, done=0, console=Console(file=out), every_s=0) as progress:
         progress.update()
     assert out.getvalue().splitlines()[-1].startswith("0/2 samples")
 
