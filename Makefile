@@ -52,7 +52,7 @@ chaos: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py
 ifndef CHAOS_SEED
 	OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --real --rounds 10 --jobs 1
-	$(BIN)/python -m pytest -m chaos tests/chaos
+	$(BIN)/python -m pytest -m chaos tests/chaos tests/ray
 endif
 
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene, and the costs in assets/costs.yaml.

@@ -683,7 +683,8 @@ def _ray(
             yield workers, {}, _parts_live
         return
     _check_address(address)
-    with tempfile.TemporaryDirectory(prefix="simgen-") as place:
+    # Under a name by which the next run finds what a kill leaves.
+    with tempfile.TemporaryDirectory(prefix=f"simgen-ray-{os.getpid()}-", dir=_clear_temporary()) as place:
         cargo = shipping.pack(recipe, Path(place))
         with _joined(address=address, modules=[str(cargo.package)]):
             yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved, lambda: True

@@ -122,6 +122,8 @@ def simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], 
     from simgen import cli, cluster
 
     for module in {hand_made, sys.modules[__name__]}:
+        # pytest takes it away again from where it has imported it.
+        sys.modules.setdefault(module.__name__, module)
         cluster.ray.cloudpickle.register_pickle_by_value(module)
     run = cluster.run
     cluster.run = functools.partial(run, maker=maker(folder, worker))

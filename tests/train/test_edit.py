@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -358,10 +359,10 @@ def test_jobs_of_a_picture_into_a_folder_that_is_there(photo: Path, tmp_path: Pa
 
 
 def test_a_folder_that_cannot_be_listed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(self: Path) -> Any:
+    def refused(place: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
     with pytest.raises(OutputError, match="cannot be listed: Permission denied"):
         jobs(tmp_path, None)
 

@@ -1,5 +1,6 @@
 """Data sets on a real S3 server on the loopback, and in a folder: the same calls, the same bytes."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from simgen import places
@@ -202,9 +202,11 @@ def test_nobody_logged_in_is_one_sentence(shelf: Address, monkeypatch: pytest.Mo
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     scheme: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = fsspec.registry.known_implementations[scheme]
-    monkeypatch.setitem(fsspec.registry.known_implementations, scheme, {**known, "class": "not_installed.FileSystem"})
-    monkeypatch.delitem(fsspec.registry._registry, scheme, raising=False)
+    # On the package the name of the module is that of its table.
+    registry = importlib.import_module("fsspec.registry")
+    known = registry.known_implementations[scheme]
+    monkeypatch.setitem(registry.known_implementations, scheme, {**known, "class": "not_installed.FileSystem"})
+    monkeypatch.delitem(registry._registry, scheme, raising=False)
     places._filesystem.cache_clear()
     with pytest.raises(EnvironmentProblem, match=rf"install it with: pip install 'simgen\[{extra}\]'$"):
         names(place(f"{scheme}://shelf/x"))
