@@ -38,6 +38,7 @@ os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RaySystemError, RuntimeEnvSetupError
+from ray.job_config import JobConfig
 
 from simgen import shipping
 from simgen.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble, inline
@@ -690,6 +691,15 @@ def _ray(
             yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved, lambda: True
 
 
+class _ShippedCode(JobConfig):  # type: ignore[misc]
+    """Ray puts the folders that the driver's own code and shell are in before all others on the workers' path; where
+    a node has them too, a checkout there would be imported in place of what is shipped. Not where it believes that a
+    job brings a folder of its own."""
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
+
+
 def _parts_live() -> bool:
     """Whether the processes of the Ray that was started here all live; one that is lost is not started again."""
     node = ray._private.worker._global_node
@@ -705,6 +715,8 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
     theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
     environment = {"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})}
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
+    if modules and not address.startswith("ray://"):
+        options["job_config"] = _ShippedCode()
     said: list[str] = []
     try:
         # What Ray's own library says while it tries, a line each second.

@@ -35,10 +35,10 @@ class Node:
         place.mkdir(parents=True)
         self.temporary = place / "t"
         command = [python, "-m", "ray.scripts.scripts", "start", *arguments, "--num-cpus=1", "--disable-usage-stats"]
-        command += ["--object-store-memory=100000000", "--include-dashboard=false", f"--temp-dir={self.temporary}"]
+        command += ["--object-store-memory=100000000", f"--temp-dir={self.temporary}"]
         # Nothing of this checkout must come in by the way.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "RAY_"))}
-        subprocess.run(command, cwd=place, env={**kept, **environment}, check=True, capture_output=True, timeout=600)
+        subprocess.run(command, cwd=place, env={**kept, **environment}, check=True, timeout=600)
 
     def processes(self) -> list[psutil.Process]:
         """Whatever names the node's folder, and what it has started."""
@@ -85,7 +85,7 @@ def cluster(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        started.append(Node(python, place / "0", "--head", f"--port={port}", **environment))
+        started.append(Node(python, place / "0", "--head", f"--port={port}", "--include-dashboard=false", **environment))
         for k in range(1, number):
             started.append(Node(python, place / str(k), f"--address=127.0.0.1:{port}", **environment))
         return f"127.0.0.1:{port}", started
@@ -105,7 +105,8 @@ def simgen(*arguments: object, **environment: str) -> subprocess.Popen[str]:
 def wait_for(what: Callable[[], object], run: subprocess.Popen[str], seconds: float = 900.0) -> None:
     end = time.monotonic() + seconds
     while not what():
-        assert run.poll() is None and time.monotonic() < end, "waited in vain"
+        assert run.poll() is None, f"ended before: {run.communicate()}"
+        assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
 
 
