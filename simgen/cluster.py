@@ -6,6 +6,7 @@ a fresh worker, and a sample that keeps killing workers is set aside with its lo
 """
 
 import contextlib
+import copy
 import faulthandler
 import json
 import logging
@@ -37,7 +38,7 @@ if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ) or Path("~/.ray/a
 os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RaySystemError, RuntimeEnvSetupError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RaySystemError, RuntimeEnvSetupError
 from ray.job_config import JobConfig
 
 from simgen import shipping
@@ -54,6 +55,8 @@ from simgen.store import SPLITS, committed, names, notes, own, part_path, put, r
 from simgen.types import Split
 
 QUARANTINE = "quarantine"
+PARTS = 8
+"""A worker that dies counts whole against what it was at; one that is gone with its machine, for one of so many."""
 RUN = "run"
 """The note with the word by which a store knows this run."""
 ONE_THREAD = {
@@ -493,7 +496,9 @@ class _Driver:
     idle: list[_Hand] = field(default_factory=list)
     holes: dict[str, Quarantined] = field(default_factory=dict)
     strikes: Counter[str] = field(default_factory=Counter)
+    """Of every sample the workers that died over it, in parts: see `PARTS`."""
     failed_starts: int = 0
+    """Likewise since a shard was last made."""
     hired: int = 0
     token: str = field(default_factory=lambda: f"run-{os.getpid()}-{time.time_ns()}")
 
@@ -568,6 +573,7 @@ class _Driver:
         if isinstance(result, Refused):
             raise _as_error(result)
         hand.shards += 1
+        self.failed_starts = 0
         if hand.shards >= self.limits.shards_per_worker or result.resident_bytes > self.limits.resident_bytes:
             ray.kill(hand.actor)
         else:
@@ -595,18 +601,20 @@ class _Driver:
         notebook = Notebook(self.folder, hand.name)
         key = notebook.last()
         sample = next((s for s in shard.samples if s.key == key), None)
-        if sample is None:
-            self.failed_starts += 1
-            if self.failed_starts >= self.limits.strikes:
+        parts = 1 if failure == "crash" and _out_of_reach(error) else PARTS
+        if sample is None or sample.key in self.holes:
+            # Nothing is made of a hole: what dies there dies of something else, and would for ever.
+            self.failed_starts += parts
+            if self.failed_starts >= PARTS * self.limits.strikes:
                 last = log.strip().splitlines()[-1:] or [str(error).splitlines()[0]]
                 raise EnvironmentProblem(
-                    f"{self.failed_starts} workers died before their first sample ({failure}: {last[0]}); "
+                    f"workers die before their first sample, the last with {failure}: {last[0]}; "
                     f"run `simgen doctor` to see what is wrong with this machine"
                 )
         else:
-            self.strikes[sample.key] += 1
+            self.strikes[sample.key] += parts
             enough = self.limits.timeouts if failure == "timeout" else self.limits.strikes
-            if self.strikes[sample.key] >= enough:
+            if self.strikes[sample.key] >= PARTS * enough:
                 reason = f"{_REASONS[failure]}, the last of {enough} times"
                 # A family is made at once: whoever asks for another member dies of the same.
                 for one in (s for s in shard.samples if s.family == sample.family):
@@ -621,6 +629,11 @@ _REASONS: dict[Failure, str] = {
     "timeout": "it took too long",
     "oom": "it took too much memory",
 }
+
+
+def _out_of_reach(error: Exception) -> bool:
+    """Whether it may be the worker's machine that is gone, and not the worker alone."""
+    return isinstance(error, ActorUnavailableError) or "node has died" in str(error)
 
 
 def _classify(error: Exception, log: str) -> Failure:
@@ -719,11 +732,9 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
         options["job_config"] = _ShippedCode()
     said: list[str] = []
     try:
-        # What Ray's own library says while it tries, a line each second.
-        with _console_into(said):
-            _start(address, options)
+        _start(address, options, said)
     except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
-        if "InvalidAuthToken" in "".join(said):
+        if _lacks_token(said):
             raise EnvironmentProblem(
                 f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "
                 "the machine of its head to ~/.ray here, or set RAY_AUTH_TOKEN to what stands in it"
@@ -765,16 +776,23 @@ def _console_into(said: list[str]) -> Iterator[None]:
             said.append(file.read().decode(errors="replace"))
 
 
-def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
-    """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep."""
-    for left in reversed(range(tries if address == "local" else 1)):
+def _start(address: str, options: Mapping[str, Any], said: list[str], tries: int = 3) -> None:
+    """Ray gives its own parts half a minute to start, and a head a few seconds to answer, which a machine with much
+    else to do may not keep. What its own library says while it tries, a line each second, goes into `said`."""
+    for left in reversed(range(tries)):
         try:
-            ray.init(address=address, **options)
+            with _console_into(said):
+                # Ray puts what it has sent in the place of what was given.
+                ray.init(address=address, **copy.deepcopy(dict(options)))
             return
         except Exception:
             ray.shutdown()
-            if not left:
+            if not left or _lacks_token(said):
                 raise
+
+
+def _lacks_token(said: Sequence[str]) -> bool:
+    return "InvalidAuthToken" in "".join(said)
 
 
 def _check_address(address: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from simgen.errors import UnknownName, UsageError, inline, shown
+from simgen.errors import OutputError, UnknownName, UsageError, inline, shown
 from simgen.places import Address, Place
 
 MAX_BYTES = 1 << 20
@@ -31,7 +31,11 @@ def load_yaml(path: Place) -> Any:
                 data = file.read(MAX_BYTES + 1)
         text = data.decode("utf-8")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {inline(error)}") from error
+        # A name that is wrong is the user's; a disk or a store that fails is not.
+        named = isinstance(
+            error, (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+        )
+        raise (UsageError if named else OutputError)(f"{path}: cannot be read: {inline(error)}") from error
     return parse_yaml(text, where=str(path))
 
 

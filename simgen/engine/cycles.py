@@ -386,7 +386,7 @@ class Renderer:
         for body in spec.bodies:
             self._wardrobe.dress(body, self._things[body.id])
         probe = self._probe(spec.environment.asset)
-        self._sky = build_environment(scene.world, spec.environment, probe)
+        self._sky = build_environment(scene.world, spec, probe)
         build_stage(spec, self.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
         _set_bounces(scene.cycles, clear=self._wardrobe.clear)
         scene.cycles.use_light_tree = len(spec.lights) > FEW_LIGHTS

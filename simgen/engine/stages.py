@@ -24,6 +24,8 @@ TABLE_THICKNESS_M = 0.035
 TABLE_EDGE_M = 0.006
 FLOOR_REACH_M = 14.0
 """How far a floor goes on: beyond every wall."""
+FLOOR_DIP_RAD = np.radians(3.0)
+"""Below the horizon, where the edge of a floor is seen from three quarters of a metre above it."""
 WALL_HEIGHT_M = 3.0
 SKIRTING_M = (0.09, 0.014)
 """Height and thickness."""
@@ -264,10 +266,13 @@ def _out_of_focus(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.minimum(blurred[:, reach : reach + width], BACKGROUND_LIMIT))
 
 
-def build_environment(world: Any, environment: Environment, probe: Probe | None) -> "WorldNodes":
+def build_environment(world: Any, spec: SceneSpec, probe: Probe | None) -> "WorldNodes":
     """Kubric's two backgrounds: one lights the scene, the other is what the camera sees."""
     nodes = world_nodes(world)
-    seen = (probe.light, probe.background) if probe is not None else (None, None)
+    environment = spec.environment
+    seen: tuple[NDArray[np.float32] | None, ...] = (None, None)
+    if probe is not None:
+        seen = (probe.light if spec.stage.kind == "table" else _above(probe.light), probe.background)
     shine(nodes, environment)
     for node, pixels in zip((nodes.ambient, nodes.background), seen, strict=True):
         if pixels is None:
@@ -282,6 +287,14 @@ def build_environment(world: Any, environment: Environment, probe: Probe | None)
         nodes.tree.links.new(mapping.outputs["Vector"], texture.inputs["Vector"])
         nodes.tree.links.new(texture.outputs["Color"], node.inputs["Color"])
     return nodes
+
+
+def _above(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The map without what a floor hides. No picture changes but for its noise: between a fifth and a half of all
+    samples of the light would otherwise be of what nobody can see."""
+    above = light.copy()
+    above[round(len(light) * (0.5 + FLOOR_DIP_RAD / np.pi)) :] = 0.0
+    return above
 
 
 def shine(nodes: "WorldNodes", environment: Environment) -> None:

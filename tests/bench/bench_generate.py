@@ -219,7 +219,7 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
     ref = spec.environment.asset
     probe = read_probe(maker.catalog.environment_path(ref)) if ref else None
     bpy.context.scene.world = bpy.data.worlds.new("sky")
-    build_environment(bpy.context.scene.world, spec.environment, probe)
+    build_environment(bpy.context.scene.world, spec, probe)
     build_stage(spec, maker.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
     return view
 

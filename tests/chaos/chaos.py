@@ -12,6 +12,7 @@ byte. What a round does follows from its seed; when exactly it does it is up to 
 import argparse
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -30,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -45,6 +47,8 @@ from simgen.shards import dataset_digest
 from simgen.status import verify
 from simgen.store import DRAFT, SUMS, parse_name
 
+# A run is a fork of this process: what others of its threads were at would never be done there.
+cv2.setNumThreads(1)
 HERE = Path(__file__).resolve().parent
 LONGEST_S = float(os.environ.get("CHAOS_PATIENCE_S", "240"))
 """For a run to end by itself."""
@@ -149,6 +153,8 @@ class Run:
             out = os.open(self.said, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
             os.dup2(out, 1)
             os.dup2(out, 2)
+            # Says where it stands when it is asked, for what hangs.
+            faulthandler.register(signal.SIGUSR1, all_threads=True)
             os.environ[MARK] = str(self.round.place)
             os.environ["TMPDIR"] = str(self.round.temporary)
             tempfile.tempdir = None
@@ -279,7 +285,12 @@ class Round:
         """Wait for a run's own end; anything but these exit codes, or a bug told as one, is wrong."""
         code = run.wait(seconds)
         if code is None:
-            self.wrong(f"did not end within {seconds:.0f} s")
+            if not self.real:
+                run.kill(signal.SIGUSR1)
+                time.sleep(1.0)
+            at_work = [(p.pid, _name(p), p.status()) for p in self.alive()]
+            notes = {path.name: path.read_text()[-300:] for path in self.notes()}
+            self.wrong(f"did not end within {seconds:.0f} s: {at_work}, {notes}, said {run.text[-6000:]}")
             run.kill(signal.SIGKILL)
             run.wait(10)
             return None

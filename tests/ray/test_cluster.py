@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.exceptions import ActorDiedError, ActorUnavailableError
 
+from simgen import cluster
 from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
 from simgen.dataset import open_dataset
 from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
 from simgen.make import Outcome
 from simgen.plan import Plan, SampleId, make_plan
+from simgen.progress import Notebook
 from simgen.recipe import Recipe, Render, SceneChoice, load_recipe, pins
 from simgen.shards import dataset_digest
 from simgen.status import read_stats, verify
@@ -128,6 +132,40 @@ def test_two_workers_and_an_accident_make_the_bytes_of_one_worker(generate, plan
     assert [q.key for q in summary.quarantined] == [f"nudge-{DULL:06d}"]
     assert dataset_digest(tmp_path / "b") == dataset_digest(clean)
     assert not (tmp_path / "b" / NOTES).exists()
+
+
+@pytest.mark.parametrize("at_a_sample", [True, False])
+def test_machines_that_go_away_are_not_what_they_were_at(plan, tmp_path, monkeypatch, at_a_sample) -> None:
+    """A thousand spot machines lose many workers before and over their first samples; a sick sample takes three."""
+    monkeypatch.setattr(cluster.ray, "kill", lambda actor: None)
+    shard = plan.shard(*next(iter(plan.shards.names())))
+
+    def lose(driver: cluster._Driver, error: Exception) -> None:
+        hand = cluster._Hand(f"worker-{driver.hired}", None)
+        driver.hired += 1
+        if at_a_sample:
+            Notebook(tmp_path, hand.name).write({"at": shard.samples[1].key})
+        driver._lost(hand, shard, error)
+
+    def driver() -> cluster._Driver:
+        return cluster._Driver(plan, tmp_path, lambda recipe, seed: None, Limits(), deque(), lambda: True)
+
+    with open_folder(tmp_path, plan, sample_bytes=0):
+        away = driver()
+        for _ in range(20):
+            lose(away, ActorUnavailableError("Socket closed", b"0" * 16))
+        assert not away.holes and len(away.waiting) == 20
+
+        sick = driver()
+        for _ in range(2):
+            lose(sick, ActorDiedError())
+        if at_a_sample:
+            assert not sick.holes
+            lose(sick, ActorDiedError())
+            assert list(sick.holes) == [shard.samples[1].key]
+        else:
+            with pytest.raises(EnvironmentProblem, match="die before their first sample"):
+                lose(sick, ActorDiedError())
 
 
 def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, plan, clean, tmp_path) -> None:

@@ -85,7 +85,9 @@ def cluster(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        started.append(Node(python, place / "0", "--head", f"--port={port}", "--include-dashboard=false", **environment))
+        started.append(
+            Node(python, place / "0", "--head", f"--port={port}", "--include-dashboard=false", **environment)
+        )
         for k in range(1, number):
             started.append(Node(python, place / str(k), f"--address=127.0.0.1:{port}", **environment))
         return f"127.0.0.1:{port}", started
