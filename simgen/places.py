@@ -319,10 +319,11 @@ def _renew(lock: Address, told: dict[str, Any], over: threading.Event) -> None:
 
 
 def _identity(notes: Path) -> str:
-    """Of a folder of this machine: the same only for those who see the same folder."""
-    found = notes.stat()
+    """Of a folder of this machine: the same only for those who see the same folder. Not its inode: a run whose store
+    has gone away leaves its lock there and no folder here."""
     boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{boot.read_text().strip() if boot.exists() else socket.gethostname()}:{found.st_dev}:{found.st_ino}"
+    machine = boot.read_text().strip() if boot.exists() else socket.gethostname()
+    return f"{machine}:{notes.stat().st_dev}:{notes.resolve()}"
 
 
 def unlinked_file() -> Any:

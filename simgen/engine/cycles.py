@@ -30,7 +30,7 @@ from simgen.engine.dress import Wardrobe, blender_mesh, set_materials
 from simgen.engine.kubric_import import kb
 from simgen.engine.materials import CLEAR, emission
 from simgen.engine.stages import (
-    LIGHT_WIDTH,
+    SAMPLING_WIDTH,
     Probe,
     WorldNodes,
     add_mesh,
@@ -119,7 +119,7 @@ class CyclesView(kb.core.View):  # type: ignore[misc]
         self.blender = bpy.context.scene
         self.blender.world = bpy.data.worlds.new("world")
         self.blender.world.cycles.sampling_method = "MANUAL"
-        self.blender.world.cycles.sample_map_resolution = LIGHT_WIDTH // 2
+        self.blender.world.cycles.sample_map_resolution = SAMPLING_WIDTH
         self.nodes = world_nodes(self.blender.world)
         self.meshes: dict[str, Any] = {}
         self.num_foreground = 0

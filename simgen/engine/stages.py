@@ -41,9 +41,12 @@ BACKGROUND_LIMIT = 6.0
 """Brightest radiance of the background as the camera sees it, times the mean of the map."""
 PICTURE_WIDTH = 1024
 """Pixels around an environment map as it is seen."""
-LIGHT_WIDTH = 512
-"""Pixels around an environment map as it lights a scene, 0.7 degrees each: every path looks it up, and a map that fits
+LIGHT_WIDTH = 256
+"""Pixels around an environment map as it lights a scene, 1.4 degrees each: every path looks it up, and a map that fits
 into the processor's cache takes 5 % off the time of a picture."""
+SAMPLING_WIDTH = 2 * LIGHT_WIDTH
+"""Of the table by which directions are drawn from it. Finer than the map, it follows the map between its pixels: in a
+hall with small bright windows a picture takes half the samples that it takes with a table half as wide as the map."""
 
 WALL_PAINTS: tuple[Vec3, ...] = (
     (0.78, 0.76, 0.71),

@@ -9,9 +9,12 @@ time. Stock Kubric (`stock_kubric.py`) is given what simgen found: poses of both
 so its time is loading, two frames with its default settings, and its reading of the results; what it would need for
 simulation is not counted. Each side runs in a process of its own, one after the other.
 
-PSNR and SSIM are of the whole picture, start and end, against 2048 samples per pixel without denoising and with
-Blender's own limits of bounces; `--quick` compares the middle of the start frame alone. References are kept in
-`--cache`.
+PSNR and SSIM are of start and end, against 2048 samples per pixel without denoising and with Blender's own limits of
+bounces; `--middle` and `--quick` compare the middle of the start frame alone, a quarter of its pixels. In a hall with
+small windows 2048 samples have noise of their own, so the reference is made in two halves of 1024, each with its own
+seed: the product of a picture's differences from both has the mean that the square of its difference from infinitely
+many samples has. Both figures are told; references are kept in `--cache`, and `--part reference:512:fast --threads 1`
+makes those of an earlier run beside other work.
 """
 
 import argparse
@@ -52,14 +55,16 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--qualities", nargs="+", default=["fast", "standard"])
-    parser.add_argument("--quick", action="store_true", help="three scenes, 256 pixels, fast")
+    parser.add_argument("--quick", action="store_true", help="three scenes, 256 pixels, fast, --middle")
+    parser.add_argument("--middle", action="store_true", help="compare the middle of the start frame only")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="for the references")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "simgen" / "bench")
     parser.add_argument("--work", type=Path, default=Path("out/bench"))
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
-        options.scenes, options.sizes, options.qualities = 3, [256], ["fast"]
+        options.scenes, options.sizes, options.qualities, options.middle = 3, [256], ["fast"], True
     if options.part:
         kind, size, quality = options.part.split(":")
         {"simgen": simgen_side, "stock": stock_side, "reference": reference_side}[kind](options, int(size), quality)
@@ -93,7 +98,8 @@ def _run(options: argparse.Namespace, part: str) -> None:
     print(part, flush=True)
     given = [text for kind in ("assets", "hdri") for v in getattr(options, kind) for text in (f"--{kind}", v)]
     command = [sys.executable, __file__, "--part", part, "--scenes", str(options.scenes), "--work", str(options.work)]
-    command += ["--cache", str(options.cache), *given, *(["--quick"] if options.quick else [])]
+    command += ["--cache", str(options.cache), *given, "--threads", str(options.threads)]
+    command += [f"--{name}" for name in ("quick", "middle") if getattr(options, name)]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
@@ -155,35 +161,39 @@ def stock_side(options: argparse.Namespace, size: int, quality: str) -> None:
 
 
 def reference_side(options: argparse.Namespace, size: int, quality: str) -> None:
-    """How near each comes to very many samples; `quick` looks at the middle of the start frame."""
+    """How near each comes to very many samples."""
     from simgen.engine.cycles import Sampling
     from simgen.engine.world import build_world
 
     folder = _folder(options, size, quality)
     maker = _maker(options, size, quality)
     renderer = maker.renderer
-    renderer.threads = os.cpu_count() or 1
-    renderer.sampling = Sampling(REFERENCE_SAMPLES, "NONE")
+    renderer.threads = options.threads
     figures: dict[str, list[float]] = {}
+    part = slice(size // 4, 3 * size // 4) if options.middle else slice(None)
+    box = (part.start, part.start, part.stop, part.stop) if options.middle else None
     for planned, rollout, camera in _repeated(maker, folder):
-        frames = {"start": rollout.start_index} | ({} if options.quick else {"end": rollout.end_index})
+        frames = {"start": rollout.start_index} | ({} if options.middle else {"end": rollout.end_index})
         for when, index in frames.items():
-            part = slice(size // 4, 3 * size // 4) if options.quick else slice(None)
-            place = options.cache / f"{_name(rollout, camera, size, when, options.quick)}.png"
-            if not place.exists():
+            name = _name(rollout, camera, size, when, options.middle)
+            places = [options.cache / f"{name}-{half}.png" for half in (0, 1)]
+            if not all(place.exists() for place in places):
                 renderer.load(build_world(rollout.spec, maker.catalog, width=size, height=size), camera)
                 _as_blender_bounces()
                 renderer._place(rollout, index)
-                box = (part.start, part.start, part.stop, part.stop) if options.quick else None
-                frame = renderer._take(size, size, renderer.sampling, box).frame(camera.exposure_ev)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(place), frame.rgb[..., ::-1])
-            truth = cv2.imread(str(place))
+                for half, place in enumerate(places):
+                    _set_seed(half)
+                    look = renderer._take(size, size, Sampling(REFERENCE_SAMPLES // 2, "NONE"), box)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    cv2.imwrite(str(place), look.frame(camera.exposure_ev).rgb[..., ::-1])
+            halves = [cv2.imread(str(place)).astype(float) for place in places]
+            truth = np.rint(sum(halves) / 2).astype(np.uint8)
             for side, name in (("simgen", when), ("stock", f"stock_{when}")):
                 path = folder / f"{planned.key}.{name}.png"
                 if path.exists():
                     picture = cv2.imread(str(path))[part, part]
                     figures.setdefault(f"{side}_psnr_db", []).append(_psnr_db(picture, truth))
+                    figures.setdefault(f"{side}_noiseless_psnr_db", []).append(_noiseless_psnr_db(picture, halves))
                     figures.setdefault(f"{side}_ssim", []).append(_ssim(picture, truth))
     _write(folder / "quality.json", figures)
 
@@ -222,6 +232,12 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
     build_environment(bpy.context.scene.world, spec, probe)
     build_stage(spec, maker.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
     return view
+
+
+def _set_seed(half: int) -> None:
+    import bpy
+
+    bpy.context.scene.cycles.seed = 7919 * (half + 1)
 
 
 def _as_blender_bounces() -> None:
@@ -305,16 +321,19 @@ def _row(options: argparse.Namespace, name: str, size: int, quality: str, *, sto
     folder, side = _folder(options, size, quality), "stock" if stock else "simgen"
     cost = json.loads((folder / f"{side}.json").read_text())
     near = json.loads((folder / "quality.json").read_text())
-    psnr, ssim = (float(np.mean(near[f"{side}_{figure}"])) for figure in ("psnr_db", "ssim"))
+    psnr, noiseless, ssim = (
+        float(np.mean(near[f"{side}_{figure}"])) for figure in ("psnr_db", "noiseless_psnr_db", "ssim")
+    )
     inside = cost["stages"].get("inside_cycles", 0.0) / cost["wall_s_per_pair"]
     row = {
         "setting": name, "size": size, "pairs": cost["pairs"], "core_s_per_pair": cost["core_s_per_pair"],
         "wall_s_per_pair": cost["wall_s_per_pair"], "pairs_per_core_hour": 3600 / cost["core_s_per_pair"],
-        "psnr_db": psnr, "ssim": ssim, "peak_rss_mb": cost["peak_rss_mb"], "inside_cycles": inside,
-        "stages": cost["stages"],
+        "psnr_db": psnr, "noiseless_psnr_db": noiseless, "ssim": ssim, "peak_rss_mb": cost["peak_rss_mb"],
+        "inside_cycles": inside, "stages": cost["stages"],
     }  # fmt: skip
     text = f"{size:4d}  {name:9s} {row['core_s_per_pair']:7.2f} core s  {row['wall_s_per_pair']:7.2f} s  "
-    text += f"{row['pairs_per_core_hour']:6.0f} pairs/core h  {psnr:5.1f} dB  {ssim:.4f}  {row['peak_rss_mb']:5.0f} MB"
+    text += f"{row['pairs_per_core_hour']:6.0f} pairs/core h  {psnr:5.1f} dB ({noiseless:4.1f})  {ssim:.4f}"
+    text += f"  {row['peak_rss_mb']:5.0f} MB"
     return row | {"text": text + (f"  {inside:.0%} in Cycles" if inside else "")}
 
 
@@ -328,6 +347,12 @@ def _name(rollout: Rollout, camera: Camera, size: int, when: str, part: bool) ->
 
 def _psnr_db(picture: Picture, truth: Picture) -> float:
     return float(10 * np.log10(255**2 / np.mean((picture.astype(float) - truth) ** 2)))
+
+
+def _noiseless_psnr_db(picture: Picture, halves: list[NDArray[Any]]) -> float:
+    """Against what two pictures with independent noise are of; 60 at most."""
+    square = np.mean((picture - halves[0]) * (picture - halves[1]))
+    return float(10 * np.log10(255**2 / max(square, 255**2 / 1e6)))
 
 
 def _ssim(picture: Picture, truth: Picture) -> float:

@@ -34,6 +34,7 @@ pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
 
 from simgen.engine import cycles as module  # noqa: E402
+from simgen.engine import stages  # noqa: E402
 from simgen.engine.blender import bpy  # noqa: E402
 from simgen.engine.cycles import CyclesView, Renderer  # noqa: E402
 from simgen.engine.kubric_import import kb  # noqa: E402
@@ -357,6 +358,41 @@ def test_the_environment_map_turns_from_x_towards_y(tmp_path: Path) -> None:
         show(renderer, rollout, camera)
         seen = renderer.render(rollout, replace(camera, exposure_ev=-3.0), 0).rgb[2:8, 12:20].mean(axis=(0, 1))
         assert seen[0] > 2 * seen[2]
+
+
+def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same picture with less noise; on a table, past whose edge such light comes, all of it stays."""
+    cv2 = pytest.importorskip("cv2")
+    picture = np.full((64, 128, 3), 0.2, np.float32)
+    picture[10:16, 20:40] = 9.0
+    picture[36:] = 2.0
+    path = tmp_path / "map.hdr"
+    assert cv2.imwrite(str(path), picture)
+
+    class OneMap:
+        def environment_path(self, ref: str) -> Path:
+            return path
+
+    def shots(kind: str, samples: int) -> Any:
+        spec = spec_of(
+            [body(1, (0.0, 0.0, 0.06))],
+            stage=Stage(kind=kind, size_m=(0.3, 0.3)),  # type: ignore[arg-type]
+            lights=(),
+            environment=Environment(asset="a:map"),
+        )
+        show(renderer, rollout_of(spec))
+        return renderer._passes(48, 48, module.Sampling(samples, "NONE"))["Combined"][..., :3]
+
+    renderer = Renderer(OneMap(), width=48, height=48, quality="preview")  # type: ignore[arg-type]
+    floor, many, table = shots("floor", 4), shots("floor", 256), shots("table", 256)
+    monkeypatch.setattr(stages, "_above", lambda light: light)
+    floor_all, many_all, table_all = shots("floor", 4), shots("floor", 256), shots("table", 256)
+    assert (table == table_all).all()
+    assert many.mean() == pytest.approx(many_all.mean(), rel=0.01)
+    assert np.abs(many - many_all).mean() < 0.03 * many.mean()
+    assert np.std(floor - many) < 0.75 * np.std(floor_all - many_all)
 
 
 def test_every_stage_fills_the_picture_below_the_horizon(renderer: Renderer) -> None:
