@@ -55,7 +55,7 @@ from simgen.store import SPLITS, committed, names, notes, own, part_path, put, r
 from simgen.types import Split
 
 QUARANTINE = "quarantine"
-PARTS = 8
+PARTS = 3
 """A worker that dies counts whole against what it was at; one that is gone with its machine, for one of so many."""
 RUN = "run"
 """The note with the word by which a store knows this run."""
