@@ -31,7 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -47,8 +46,6 @@ from simgen.shards import dataset_digest
 from simgen.status import verify
 from simgen.store import DRAFT, SUMS, parse_name
 
-# A run is a fork of this process: what others of its threads were at would never be done there.
-cv2.setNumThreads(1)
 HERE = Path(__file__).resolve().parent
 LONGEST_S = float(os.environ.get("CHAOS_PATIENCE_S", "240"))
 """For a run to end by itself."""
@@ -141,6 +138,9 @@ class Run:
     def __init__(self, round_: "Round", arguments: Sequence[str], *, driver: Any = None, worker: Any = None) -> None:
         self.round, self.began = round_, time.monotonic()
         self.said = round_.place / f"said-{len(list(round_.place.glob('said-*')))}.txt"
+        # A thread of `verify` that Python has joined may be at its last: OpenCV then tidies up after it under a lock,
+        # which a fork would copy as held and never free.
+        time.sleep(0.1)
         self.pid = os.fork()
         if not self.pid:
             self._be(arguments, driver or {}, worker or {})
