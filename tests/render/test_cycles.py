@@ -360,6 +360,24 @@ def test_the_environment_map_turns_from_x_towards_y(tmp_path: Path) -> None:
         assert seen[0] > 2 * seen[2]
 
 
+def test_salt_in_a_shaker_is_not_in_the_dark(renderer: Renderer) -> None:
+    """Light reaches what stands behind an object's own glass as it does behind glass by that name."""
+    catalog = open_catalog()
+    shaker = next(asset for asset in catalog.objects if asset.id == "salt_shaker")
+    camera = Camera(position_m=(0.0, -0.5, 0.1), look_at_m=(0.0, 0.0, 0.04), focal_length_mm=90.0)
+    filled = Renderer(catalog, width=SIZE, height=SIZE, quality="preview")
+    shown = body(1, (0.0, 0.0, shaker.size_m[2] / 2), shape="asset", asset="builtin:salt_shaker", size_m=shaker.size_m)
+    rollout = rollout_of(spec_of([replace(shown, material=None)], camera=camera))
+    show(filled, rollout, camera)
+    ((x, y),), _ = project(camera, [(0.0, 0.0, 0.025)], SIZE, SIZE)
+    salt = filled.meter(rollout, 0).luminance[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3].mean()
+    white = body(1, (0.0, 0.0, 0.04), size_m=(0.08, 0.08, 0.08), material=Material(base_color=(0.8, 0.8, 0.8)))
+    rollout = rollout_of(spec_of([white], camera=camera))
+    show(filled, rollout, camera)
+    look = filled.meter(rollout, 0)
+    assert salt > 0.3 * look.luminance[look.ids == 1].mean()
+
+
 def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
