@@ -417,6 +417,33 @@ class StoreServer:
         self._thread.join()
 
 
+PLOP = '''
+from dataclasses import dataclass
+from simgen.sampling import Draw
+from simgen.scene import Phrases, Scene, register
+from simgen.types import Release, SceneSpec
+
+@register("plop")
+@dataclass(frozen=True, kw_only=True)
+class Plop(Scene):
+    """Something falls a hand's breadth."""
+    law, types, claims = "gravity", (21,), ("actor fell",)
+    phrases = Phrases(superficial=("Let {actor} fall.",), intermediate=("Drop {actor}.",), explicit=("{actor} falls.",))
+    def sample(self, draw: Draw) -> SceneSpec:
+        body = draw.body(draw.object(size_m=(0.05, 0.3)), 1, role="actor", on_m=0.15)
+        return draw.spec(self.name, [body], camera=draw.view(), events=(Release(time_s=0.0, body=1),))
+'''
+
+
+@pytest.fixture
+def plop(tmp_path: Path) -> Path:
+    """A folder of scenes with one of a dozen lines in it, called `plop`."""
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "plop.py").write_text(PLOP)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def _store_server() -> Iterator[StoreServer]:
     server = StoreServer()

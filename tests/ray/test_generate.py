@@ -211,32 +211,12 @@ def test_what_timed_out_is_named_and_made_by_retry(tmp_path: Path) -> None:
     assert verify(tmp_path / "out") == []
 
 
-def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(tmp_path: Path) -> None:
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "plop.py").write_text(PLOP)
+def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(tmp_path: Path, plop: Path) -> None:
     ended = simgen(
-        "generate", "plop", "--scenes", tmp_path / "more", "--n", 1, "--out", tmp_path / "out", "--workers", 1,
+        "generate", "plop", "--scenes", plop, "--n", 1, "--out", tmp_path / "out", "--workers", 1,
         "--set", "render.width=64", "--set", "render.height=64", "--set", "render.quality=fast",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     (sample,) = open_dataset(tmp_path / "out")
     assert sample.record["scene"] == "plop"
     assert json.loads(sample.record["events_json"])[0]["kind"] == "release"
-
-
-PLOP = '''
-from dataclasses import dataclass
-from simgen.sampling import Draw
-from simgen.scene import Phrases, Scene, register
-from simgen.types import Release, SceneSpec
-
-@register("plop")
-@dataclass(frozen=True, kw_only=True)
-class Plop(Scene):
-    """Something falls a hand's breadth."""
-    law, types, claims = "gravity", (21,), ("actor fell",)
-    phrases = Phrases(superficial=("Let {actor} fall.",), intermediate=("Drop {actor}.",), explicit=("{actor} falls.",))
-    def sample(self, draw: Draw) -> SceneSpec:
-        body = draw.body(draw.object(size_m=(0.05, 0.3)), 1, role="actor", on_m=0.15)
-        return draw.spec(self.name, [body], camera=draw.view(), events=(Release(time_s=0.0, body=1),))
-'''

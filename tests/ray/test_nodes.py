@@ -113,10 +113,8 @@ def wait_for(what: Callable[[], object], run: subprocess.Popen[str], seconds: fl
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> list[object]:
+def mine(tmp_path: Path, plop: Path) -> list[object]:
     """What a user has on his own machine alone: a folder of scenes, and a manifest with the archive beside it."""
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "plop.py").write_text(PLOP)
     corners = [(x, y, z) for x in (-0.05, 0.05) for y in (-0.04, 0.04) for z in (-0.03, 0.03)]
     faces = ("1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4")
     box = "o box\n" + "".join("v {} {} {}\n".format(*c) for c in corners) + "".join(f"f {f}\n" for f in faces)
@@ -140,7 +138,7 @@ def mine(tmp_path: Path) -> list[object]:
         "metadata": {"description": "A brick"},
     }
     (tmp_path / "Bricks.json").write_text(json.dumps({"name": "Bricks", "assets": {"brick": brick}}))
-    return ["plop", "--scenes", tmp_path / "more", "--assets", tmp_path / "Bricks.json"]
+    return ["plop", "--scenes", plop, "--assets", tmp_path / "Bricks.json"]
 
 
 def test_a_node_that_dies_changes_nothing_and_no_node_needs_simgen(cluster, mine, tmp_path: Path) -> None:
@@ -193,20 +191,3 @@ URDF = """<?xml version="1.0"?>
   <collision><geometry><mesh filename="collision.obj" scale="1 1 1"/></geometry></collision>
 </link></robot>
 """
-
-PLOP = '''
-from dataclasses import dataclass
-from simgen.sampling import Draw
-from simgen.scene import Phrases, Scene, register
-from simgen.types import Release, SceneSpec
-
-@register("plop")
-@dataclass(frozen=True, kw_only=True)
-class Plop(Scene):
-    """Something falls a hand's breadth."""
-    law, types, claims = "gravity", (21,), ("actor fell",)
-    phrases = Phrases(superficial=("Let {actor} fall.",), intermediate=("Drop {actor}.",), explicit=("{actor} falls.",))
-    def sample(self, draw: Draw) -> SceneSpec:
-        body = draw.body(draw.object(size_m=(0.05, 0.3)), 1, role="actor", on_m=0.15)
-        return draw.spec(self.name, [body], camera=draw.view(), events=(Release(time_s=0.0, body=1),))
-'''
