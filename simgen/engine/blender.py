@@ -9,7 +9,7 @@ them.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,5 +34,9 @@ with _one_processor():
     # These come with bpy and cannot be imported before it.
     import bmesh
     from cycles import engine as cycles
+
+# Its folder for temporary files, of which there are none here: a process that is killed would leave it behind.
+with suppress(OSError):
+    Path(bpy.app.tempdir).rmdir()
 
 __all__ = ["bmesh", "bpy", "cycles"]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -358,6 +360,22 @@ def test_the_environment_map_turns_from_x_towards_y(tmp_path: Path) -> None:
         show(renderer, rollout, camera)
         seen = renderer.render(rollout, replace(camera, exposure_ev=-3.0), 0).rgb[2:8, 12:20].mean(axis=(0, 1))
         assert seen[0] > 2 * seen[2]
+
+
+def test_a_killed_worker_leaves_no_folder_of_blenders(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from simgen.recipe import load_recipe
+from simgen.make import Maker
+from simgen.plan import sample_id
+recipe = load_recipe("smoke", overrides=["render.width=64", "render.height=64", "render.quality=fast"])
+print(Maker(recipe, seed=0).make(sample_id(recipe, seed=0, index=0)), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "Outcome" in ended.stdout and ended.returncode == -signal.SIGKILL, ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_salt_in_a_shaker_is_not_in_the_dark(renderer: Renderer) -> None:
