@@ -4,7 +4,8 @@
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json --quick --json figures.json
 
-simgen makes its samples as a worker does: attempts that are rejected, masks, instructions and PNG files are in its
+The scenes stand by turns in the middle of an environment map, on a table top and in a room. simgen makes its samples as
+a worker does: attempts that are rejected, masks, instructions and PNG files are in its
 time. Stock Kubric (`stock_kubric.py`) is given what simgen found: poses of both frames, stage, lights and materials,
 so its time is loading, two frames with its default settings, and its reading of the results; what it would need for
 simulation is not counted. Each side runs in a process of its own, one after the other.
@@ -39,9 +40,12 @@ from simgen.make import Maker
 from simgen.plan import SampleId, sample_id
 from simgen.recipe import SceneChoice, load_recipe
 from simgen.record import encode, spec_from_json
+from simgen.sampling import Draw
 from simgen.types import Camera, Rollout
 
 Picture = NDArray[np.uint8]
+STAGES = ("dome", "table", "floor")
+"""What the scenes stand on, in turn: in the middle of an environment map, on a table top, in a room."""
 SCENES = ("topple", "slide", "drop", "collide", "stack_collapse", "roll")
 REFERENCE_SAMPLES = 2048
 STOCK_SAMPLES = 64
@@ -118,7 +122,7 @@ def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
     while len(made) < options.scenes:
         planned = sample_id(maker.recipe, seed=maker.seed, index=index)
         index += 1
-        with _cost() as cost:
+        with _on(planned), _cost() as cost:
             outcome = maker.make(planned)
             if outcome.sample is not None:
                 began = time.perf_counter()
@@ -274,11 +278,23 @@ def _repeated(maker: Maker, folder: Path) -> Iterator[tuple[SampleId, Rollout, C
     """The rollouts of the pairs that simgen made, with the camera that it chose."""
     for one in json.loads((folder / "simgen.json").read_text())["made"]:
         planned = sample_id(maker.recipe, seed=maker.seed, index=one["index"])
-        rollout = maker.rollout(planned, one["attempt"])
+        with _on(planned):
+            rollout = maker.rollout(planned, one["attempt"])
         assert isinstance(rollout, Rollout)
         spec = spec_from_json(json.loads((folder / f"{planned.key}.json").read_text())["spec_json"])
         assert isinstance(spec.camera, Camera)
         yield planned, replace(rollout, spec=spec), spec.camera
+
+
+@contextmanager
+def _on(planned: SampleId) -> Iterator[None]:
+    """Whatever a scene asks for, it gets the stage whose turn it is."""
+    stage = Draw.stage
+    Draw.stage = lambda draw, kinds=(): stage(draw, (STAGES[planned.index % len(STAGES)],))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Draw.stage = stage  # type: ignore[method-assign]
 
 
 @contextmanager
