@@ -36,8 +36,12 @@ class Suspect:
 
 
 def read_suspects(folder: Place) -> tuple[Suspect, ...]:
-    """Assets to blame, the worst first."""
-    counts: Counter[str] = Counter()
+    """Assets to blame, the worst first: each explains what those before it do not.
+
+    Where much is poison, a wall that stood behind all of it is in as many failures; but whatever has the true cause in
+    it is explained, and the wall is left with too few.
+    """
+    failures: list[set[str]] = []
     for name in names(folder / "quarantine"):
         if name.endswith(".json"):
             mark = read_json(folder / "quarantine" / name)
@@ -46,15 +50,20 @@ def read_suspects(folder: Place) -> tuple[Suspect, ...]:
                 continue
             if not isinstance(assets, list) or not all(isinstance(asset, str) for asset in assets):
                 raise OutputError(f"{folder}/quarantine/{name}: is no mark of a sample that was set aside; remove it")
-            counts.update(set(assets))
-    blamed = {asset: count for asset, count in counts.items() if count >= FEWEST}
-    good = _good(folder) if blamed else {}
-    found = [
-        Suspect(asset=asset, quarantined=count, samples=good.get(asset, 0))
-        for asset, count in blamed.items()
-        if count > good.get(asset, 0)
-    ]
-    return tuple(sorted(found, key=lambda one: (one.samples - one.quarantined, one.asset)))
+            failures.append(set(assets))
+    total = Counter(asset for assets in failures for asset in assets)
+    if not any(count >= FEWEST for count in total.values()):
+        return ()
+    good = _good(folder)
+    found = []
+    while True:
+        left = Counter(asset for assets in failures for asset in assets)
+        blamed = [asset for asset, count in left.items() if count >= max(FEWEST, good.get(asset, 0) + 1)]
+        if not blamed:
+            return tuple(found)
+        worst = min(blamed, key=lambda one: (good.get(one, 0) - left[one], -total[one], one))
+        found.append(Suspect(asset=worst, quarantined=total[worst], samples=good.get(worst, 0)))
+        failures = [assets for assets in failures if worst not in assets]
 
 
 def exclusion(folder: Place, suspects: tuple[Suspect, ...]) -> str:

@@ -36,6 +36,15 @@ def test_what_only_quarantined_samples_have_in_common_is_named(dataset: Path) ->
     assert read_suspects(dataset) == (Suspect(asset="toys:vase", quarantined=2, samples=0),)
 
 
+def test_rooms_that_saw_several_causes_are_not_named(dataset: Path) -> None:
+    """Where much is poison a room stands behind as many failures; but they are explained without it."""
+    seen = ("vase hall", "vase hall", "vase yard", "vase yard", "cup hall", "cup attic", "cup yard")
+    for index, words in enumerate(seen):
+        mark(dataset, index, [f"toys:{word}" for word in words.split()])
+    found = [(one.asset, one.quarantined) for one in read_suspects(dataset)]
+    assert found == [("toys:vase", 4), ("toys:cup", 3)]
+
+
 def test_one_failure_accuses_nobody(dataset: Path) -> None:
     mark(dataset, 3, ["toys:vase", "planks:oak"])
     assert read_suspects(dataset) == ()
