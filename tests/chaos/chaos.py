@@ -149,7 +149,8 @@ class Run:
     def _be(self, arguments: Sequence[str], driver: Any, worker: Any) -> None:
         try:
             os.setpgid(0, 0)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            # Until simgen itself is begun a signal ends this process as it would any program.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             out = os.open(self.said, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
             os.dup2(out, 1)
             os.dup2(out, 2)
@@ -160,6 +161,7 @@ class Run:
             tempfile.tempdir = None
             if self.round.real:
                 os.execv(sys.executable, [sys.executable, "-m", "simgen.cli", *arguments])
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             pretend.simgen(arguments, folder=str(self.round.folder), driver=driver, worker=worker)
         except SystemExit as done:
             code = done.code
