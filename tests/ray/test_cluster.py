@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before Ray, which reads while it is imported whether the heads that it starts ask for the token that lies here.
+from simgen import cluster  # isort: split
+
 import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from simgen import cluster
 from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
 from simgen.dataset import open_dataset
 from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
@@ -152,9 +155,9 @@ def test_machines_that_go_away_are_not_what_they_were_at(plan, tmp_path, monkeyp
 
     with open_folder(tmp_path, plan, sample_bytes=0):
         away = driver()
-        for _ in range(20):
+        for _ in range(8):
             lose(away, ActorUnavailableError("Socket closed", b"0" * 16))
-        assert not away.holes and len(away.waiting) == 20
+        assert not away.holes and len(away.waiting) == 8
 
         sick = driver()
         for _ in range(2):
