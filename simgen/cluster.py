@@ -777,9 +777,9 @@ def _console_into(said: list[str]) -> Iterator[None]:
 
 
 def _start(address: str, options: Mapping[str, Any], said: list[str], tries: int = 3) -> None:
-    """Ray gives its own parts half a minute to start, and a head a few seconds to answer, which a machine with much
-    else to do may not keep. What its own library says while it tries, a line each second, goes into `said`."""
-    for left in reversed(range(tries)):
+    """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep. What its own
+    library says while it tries, a line each second, goes into `said`."""
+    for left in reversed(range(tries if address == "local" else 1)):
         try:
             with _console_into(said):
                 # Ray puts what it has sent in the place of what was given.
@@ -787,7 +787,7 @@ def _start(address: str, options: Mapping[str, Any], said: list[str], tries: int
             return
         except Exception:
             ray.shutdown()
-            if not left or _lacks_token(said):
+            if not left:
                 raise
 
 

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-# Before Ray, which reads while it is imported whether the heads that it starts ask for the token that lies here.
-from simgen import cluster  # isort: split
-
 import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
+from simgen import cluster
 from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
 from simgen.dataset import open_dataset
 from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
@@ -92,9 +89,12 @@ def once(accident: Callable[[], object], marker: Path) -> Callable[[], object]:
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
     """The address of a Ray that all tests of this file share: starting one takes seconds."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
-    yield cluster.address
-    cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # As this process was when it imported Ray; any local run may leave a token here, and heads then ask for it.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
+        yield started.address
+        started.shutdown()
 
 
 @pytest.fixture

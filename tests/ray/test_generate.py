@@ -130,9 +130,12 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
     """The address of a Ray that was there before."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
-    yield cluster.address
-    cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # Any local run may leave a token; the head does not ask for it, and who joins must not come with it.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+        yield cluster.address
+        cluster.shutdown()
 
 
 @pytest.mark.parametrize(
