@@ -55,7 +55,7 @@ def read_suspects(folder: Place) -> tuple[Suspect, ...]:
     if not any(count >= FEWEST for count in total.values()):
         return ()
     good = _good(folder)
-    found = []
+    found: list[Suspect] = []
     while True:
         left = Counter(asset for assets in failures for asset in assets)
         blamed = [asset for asset, count in left.items() if count >= max(FEWEST, good.get(asset, 0) + 1)]
