@@ -6,7 +6,6 @@ a fresh worker, and a sample that keeps killing workers is set aside with its lo
 """
 
 import contextlib
-import copy
 import faulthandler
 import json
 import logging
@@ -732,9 +731,11 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
         options["job_config"] = _ShippedCode()
     said: list[str] = []
     try:
-        _start(address, options, said)
+        # What Ray's own library says while it tries, a line each second.
+        with _console_into(said):
+            _start(address, options)
     except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
-        if _lacks_token(said):
+        if "InvalidAuthToken" in "".join(said):
             raise EnvironmentProblem(
                 f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "
                 "the machine of its head to ~/.ray here, or set RAY_AUTH_TOKEN to what stands in it"
@@ -776,23 +777,16 @@ def _console_into(said: list[str]) -> Iterator[None]:
             said.append(file.read().decode(errors="replace"))
 
 
-def _start(address: str, options: Mapping[str, Any], said: list[str], tries: int = 3) -> None:
-    """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep. What its own
-    library says while it tries, a line each second, goes into `said`."""
+def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
+    """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep."""
     for left in reversed(range(tries if address == "local" else 1)):
         try:
-            with _console_into(said):
-                # Ray puts what it has sent in the place of what was given.
-                ray.init(address=address, **copy.deepcopy(dict(options)))
+            ray.init(address=address, **options)
             return
         except Exception:
             ray.shutdown()
             if not left:
                 raise
-
-
-def _lacks_token(said: Sequence[str]) -> bool:
-    return "InvalidAuthToken" in "".join(said)
 
 
 def _check_address(address: str) -> None:
