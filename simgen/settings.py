@@ -30,12 +30,11 @@ def load_yaml(path: Place) -> Any:
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         text = data.decode("utf-8")
-    except (OSError, ValueError) as error:
-        # A name that is wrong is the user's; a disk or a store that fails is not.
-        named = isinstance(
-            error, (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-        )
-        raise (UsageError if named else OutputError)(f"{path}: cannot be read: {inline(error)}") from error
+    except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise UsageError(f"{path}: cannot be read: {inline(error)}") from error
+    except OSError as error:
+        # Not the user's, who has named it rightly: a disk or a store that fails.
+        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
     return parse_yaml(text, where=str(path))
 
 

@@ -302,6 +302,7 @@ def _bare(nodes: _Nodes, material: Material, picture: _Pictures, normal: Any) ->
             nodes.set(shader.inputs[name], value)
     if any(material.emission):
         _shine(nodes, shader, material)
+    # An object's own glass, too, which goes by another name.
     if clear or material.transmission > 0.5:
         return _pale_shadow(nodes, shader, material)
     if material.template == "leaf":

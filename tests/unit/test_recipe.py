@@ -1,13 +1,15 @@
 """A recipe is read strictly, and its mistakes are named with the nearest right word."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from simgen.errors import UnknownName, UsageError
+from simgen.errors import OutputError, UnknownName, UsageError
 from simgen.recipe import Recipe, load_recipe, parse_recipe, pins, recipe_names
+from simgen.settings import load_yaml
 
 HOP = '''
 from dataclasses import dataclass
@@ -241,3 +243,15 @@ def test_a_device_that_is_not_the_processor_makes_another_data_set() -> None:
     assert card.fingerprint != cpu.fingerprint
     # A recipe of before there was a choice, and one that says what is the default.
     assert load_recipe("drop", overrides=["render.device=cpu"]).fingerprint == cpu.fingerprint
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOENT, UsageError), (errno.EIO, OutputError)])
+def test_a_disk_that_fails_is_no_mistake_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+) -> None:
+    def refused(path: Path, mode: str) -> object:
+        raise OSError(number, "so it is")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(kind, match=r"cannot be read: .*so it is"):
+        load_yaml(tmp_path / "mine.yaml")
