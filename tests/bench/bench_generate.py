@@ -5,10 +5,10 @@
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json --quick --json figures.json
 
 The scenes stand by turns in the middle of an environment map, on a table top and in a room. simgen makes its samples as
-a worker does: attempts that are rejected, masks, instructions and PNG files are in its
-time. Stock Kubric (`stock_kubric.py`) is given what simgen found: poses of both frames, stage, lights and materials,
-so its time is loading, two frames with its default settings, and its reading of the results; what it would need for
-simulation is not counted. Each side runs in a process of its own, one after the other.
+a worker does: attempts that are rejected, masks, instructions and PNG files are in its time. Stock Kubric
+(`stock_kubric.py`) is given what simgen found: poses of both frames, stage, lights and materials, so its time is
+loading, two frames with its default settings, and its reading of the results; what it would need for simulation is not
+counted. Each side runs in a process of its own, one after the other.
 
 PSNR and SSIM are of start and end, against 2048 samples per pixel without denoising and with Blender's own limits of
 bounces; `--middle` and `--quick` compare the middle of the start frame alone, a quarter of its pixels. In a hall with
