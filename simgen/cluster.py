@@ -30,14 +30,20 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 # Every word that Ray would print about a dead worker; what happened to it is told here.
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
-# Started where a token lies, `ray start` asks for it; joining by an address, Ray would not even show it.
-if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ) or Path("~/.ray/auth_token").expanduser().is_file():
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
 # Half a minute for services that Ray could be serving, whenever it is told to end.
 os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
 
 import ray
-from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RaySystemError, RuntimeEnvSetupError
+from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
+from ray.exceptions import (
+    ActorUnavailableError,
+    AuthenticationError,
+    OutOfMemoryError,
+    RayActorError,
+    RaySystemError,
+    RpcError,
+    RuntimeEnvSetupError,
+)
 from ray.job_config import JobConfig
 
 from simgen import shipping
@@ -695,11 +701,11 @@ def _ray(
         with local_ray(workers):
             yield workers, {}, _parts_live
         return
-    _check_address(address)
+    address = _found(address)
     # Under a name by which the next run finds what a kill leaves.
     with tempfile.TemporaryDirectory(prefix=f"simgen-ray-{os.getpid()}-", dir=_clear_temporary()) as place:
         cargo = shipping.pack(recipe, Path(place))
-        with _joined(address=address, modules=[str(cargo.package)]):
+        with _token_for(address), _joined(address=address, modules=[str(cargo.package)]):
             yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved, lambda: True
 
 
@@ -729,17 +735,10 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
     if modules and not address.startswith("ray://"):
         options["job_config"] = _ShippedCode()
-    said: list[str] = []
     try:
-        # What Ray's own library says while it tries, a line each second.
-        with _console_into(said):
+        with _silence():
             _start(address, options)
     except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
-        if "InvalidAuthToken" in "".join(said):
-            raise EnvironmentProblem(
-                f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token from "
-                "the machine of its head to ~/.ray here, or set RAY_AUTH_TOKEN to what stands in it"
-            ) from error
         where = "on this machine" if address == "local" else f"at {address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
@@ -757,24 +756,68 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
 
 
 @contextlib.contextmanager
-def _console_into(said: list[str]) -> Iterator[None]:
-    """Keep what this process and its libraries write to stdout and stderr, below Python, too."""
+def _token_for(address: str) -> Iterator[None]:
+    """Come with the token that lies here to a head that asks for one, and without to one that does not: that head could
+    not ask this driver anything, and would take its workers for abandoned. Ray by itself takes no token to an address,
+    and any run on one machine leaves one."""
+    before = os.environ.get("RAY_AUTH_MODE")
+    if address.startswith("ray://") or before not in (None, "disabled", "token"):
+        yield
+        return
+    try:
+        _set_token_mode("disabled")
+        if _refuses(address):
+            here = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+            if here:
+                _set_token_mode("token")
+            if not here or _refuses(address):
+                raise EnvironmentProblem(
+                    f"Ray at {address} asks for a token, and there is none here, or another; copy ~/.ray/auth_token "
+                    "from the machine of its head to ~/.ray here, or set RAY_AUTH_TOKEN to what stands in it"
+                )
+        yield
+    finally:
+        _set_token_mode(before)
+
+
+def _refuses(head: str) -> bool:
+    """Whether a head lets nobody in who comes with what this process would come with now."""
+    with _silence():
+        try:
+            GcsClient(address=head).internal_kv_get(b"any", timeout=5)
+        except AuthenticationError:
+            return True
+        except RpcError:
+            pass  # joining says it better
+    return False
+
+
+def _set_token_mode(mode: str | None) -> None:
+    os.environ.pop("RAY_AUTH_MODE", None)
+    if mode is not None:
+        os.environ["RAY_AUTH_MODE"] = mode
+    Config.initialize("")  # what Ray read while it was imported
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Without what this process and its libraries write to stdout and stderr, below Python, too: while it tries, Ray's
+    own library says a line each second."""
     streams = {1: sys.stdout, 2: sys.stderr}
     for stream in streams.values():
         stream.flush()
     ours = {number: os.dup(number) for number in streams}
-    with tempfile.TemporaryFile() as file:
+    with Path(os.devnull).open("wb") as nowhere:
         for number in streams:
-            os.dup2(file.fileno(), number)
-        try:
-            yield
-        finally:
-            for number, stream in streams.items():
-                stream.flush()
-                os.dup2(ours[number], number)
-                os.close(ours[number])
-            file.seek(0)
-            said.append(file.read().decode(errors="replace"))
+            os.dup2(nowhere.fileno(), number)
+    try:
+        yield
+    finally:
+        for number, stream in streams.items():
+            stream.flush()
+            os.dup2(ours[number], number)
+            os.close(ours[number])
 
 
 def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
@@ -789,10 +832,16 @@ def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
                 raise
 
 
-def _check_address(address: str) -> None:
-    """Say at once that nobody answers, where Ray would try for long."""
+def _found(address: str) -> str:
+    """The address of the head, where one answers; Ray itself would try for long."""
     if address == "auto":
-        return
+        try:
+            return str(ray._private.services.canonicalize_bootstrap_address(address))
+        except ConnectionError:
+            raise EnvironmentProblem(
+                "--address auto joins the Ray that runs on this machine, and none does; start one with "
+                "`ray start --head`, or leave --address away"
+            ) from None
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise EnvironmentProblem(f"--address must be HOST:PORT of a Ray head, or auto; got {address!r}")
@@ -802,6 +851,7 @@ def _check_address(address: str) -> None:
         raise EnvironmentProblem(
             f"no Ray answers at {address} ({error}); start one with `ray start --head`, or leave --address away"
         ) from error
+    return address
 
 
 def _temporary_folder() -> Path:

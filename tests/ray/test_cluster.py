@@ -90,11 +90,10 @@ def once(accident: Callable[[], object], marker: Path) -> Callable[[], object]:
 def head() -> Iterator[str]:
     """The address of a Ray that all tests of this file share: starting one takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        # As this process was when it imported Ray; any local run may leave a token here, and heads then ask for it.
         patch.setenv("RAY_AUTH_MODE", "disabled")
         started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
-        yield started.address
-        started.shutdown()
+    yield started.address
+    started.shutdown()
 
 
 @pytest.fixture
@@ -326,6 +325,13 @@ def test_workers_that_never_come_end_the_run(plan, tmp_path) -> None:
     ):
         run(plan, tmp_path / "b", address=empty.address, workers=1, limits=Limits(hire_s=1.0))
     empty.shutdown()
+
+
+def test_a_token_is_no_hindrance_at_a_head_that_asks_for_none(generate, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
+    with cluster.local_ray(1):
+        assert ray.is_initialized()
+    assert generate(tmp_path, make_plan(RECIPE, n=2, seed=7), workers=1).status.samples == 2
 
 
 def test_a_ray_that_is_not_there_is_named(plan, tmp_path) -> None:

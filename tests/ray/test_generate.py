@@ -131,11 +131,10 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
 def head() -> Iterator[str]:
     """The address of a Ray that was there before."""
     with pytest.MonkeyPatch.context() as patch:
-        # Any local run may leave a token; the head does not ask for it, and who joins must not come with it.
         patch.setenv("RAY_AUTH_MODE", "disabled")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
-        yield cluster.address
-        cluster.shutdown()
+    yield cluster.address
+    cluster.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -143,10 +142,13 @@ def head() -> Iterator[str]:
     [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True)],
 )
 def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds_and_says_so(
-    started, tmp_path: Path, request: pytest.FixtureRequest, number: int, code: int, joined: bool
+    started, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch, number: int, code: int, joined: bool
 ) -> None:
     folder = tmp_path / "stopped"
     address = ["--address", request.getfixturevalue("head")] if joined else []
+    monkeypatch.setenv(
+        "RAY_AUTH_TOKEN", "a" * 64
+    )  # which that head does not ask for, as one that lies in a home folder
     run = started("generate", *SLOW, "--out", folder, "--workers", 1, *address)
     wait_for(lambda: at_the_render(folder) or run.poll() is not None)
     assert run.poll() is None, run.communicate()
