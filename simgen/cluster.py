@@ -92,6 +92,8 @@ class Limits:
     start_s: float = 900.0
     """For its first start, which may have to fetch or build assets."""
     sample_s: float = 600.0
+    write_s: float = 1800.0
+    """To put a sample into its shard, and a shard into the data set."""
     strikes: int = 3
     """A sample that has taken so many workers with it is set aside."""
     timeouts: int = 2
@@ -319,6 +321,7 @@ class Worker:
         self._maker: MakesSamples | None = None
         self._drawn: Sequence[str] = ()
         self._token, self._run = token, run
+        self._watched_s: float | None = None
         self._set_aside: set[str] = set()
         if sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, resource.RLIM_INFINITY))
@@ -331,14 +334,15 @@ class Worker:
             self._open_log()
             # One look for all samples of the shard: on a store each would be a request.
             self._set_aside = set(names(self._folder / QUARANTINE))
-            write_shard(
-                self._folder,
-                shard,
-                self._entries(shard, holes),
-                fingerprint=self._plan.fingerprint,
-                machine={"host": socket.gethostname(), "worker": self._name},
-                run=self._run,
-            )
+            with self._watchdog(self._limits.write_s):
+                write_shard(
+                    self._folder,
+                    shard,
+                    self._entries(shard, holes),
+                    fingerprint=self._plan.fingerprint,
+                    machine={"host": socket.gethostname(), "worker": self._name},
+                    run=self._run,
+                )
         except SimgenError as error:
             return Refused(kind=type(error).__name__, message=str(error))
         except OSError as error:
@@ -449,13 +453,22 @@ class Worker:
 
     @contextlib.contextmanager
     def _watchdog(self, seconds: float) -> Iterator[None]:
-        """End the process, stacks in its log, when the block takes longer; C code that never returns is no excuse."""
-        assert self._log is not None
-        faulthandler.dump_traceback_later(seconds, exit=True, file=self._log)
+        """End the process, stacks in its log, when the block takes longer; C code that never returns is no excuse. A
+        block in it has a time of its own, and the outer one's starts again after it."""
+        outer, self._watched_s = self._watched_s, seconds
+        self._watch()
         try:
             yield
         finally:
+            self._watched_s = outer
+            self._watch()
+
+    def _watch(self) -> None:
+        assert self._log is not None
+        if self._watched_s is None:
             faulthandler.cancel_dump_traceback_later()
+        else:
+            faulthandler.dump_traceback_later(self._watched_s, exit=True, file=self._log)
 
 
 def cores() -> int:
@@ -613,7 +626,7 @@ class _Driver:
             if self.failed_starts >= PARTS * self.limits.strikes:
                 last = log.strip().splitlines()[-1:] or [str(error).splitlines()[0]]
                 raise EnvironmentProblem(
-                    f"workers die before their first sample, the last with {failure}: {last[0]}; "
+                    f"workers die before their first sample or between two, the last with {failure}: {last[0]}; "
                     f"run `simgen doctor` to see what is wrong with this machine"
                 )
         else:

@@ -14,7 +14,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from simgen import cluster
+from simgen import cluster, shards
 from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
 from simgen.dataset import open_dataset
 from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
@@ -277,6 +277,27 @@ def test_a_machine_that_is_lost_changes_nothing(make_sample, plan, clean, tmp_pa
     assert len(two.list_all_nodes()) == 1
     two.shutdown()
     assert dataset_digest(folder) == dataset_digest(clean)
+
+
+def test_a_worker_that_hangs_over_what_it_has_made_is_replaced(
+    generate, make_sample, plan, clean, head, tmp_path
+) -> None:
+    hung = once(hang, tmp_path / "hung")
+
+    def maker(recipe: Recipe, seed: int) -> StandIn:
+        index = shards._index
+
+        def slow(*arguments: Any) -> Any:
+            hung()
+            return index(*arguments)
+
+        shards._index = slow
+        return StandIn(make_sample, {})
+
+    with open_folder(tmp_path / "b", plan, sample_bytes=0):
+        run(plan, tmp_path / "b", maker=maker, address=head, workers=1, limits=Limits(write_s=4.0))
+    assert (tmp_path / "hung").exists()
+    assert dataset_digest(tmp_path / "b") == dataset_digest(clean)
 
 
 def test_a_missing_library_ends_the_run_with_a_sentence(generate, plan, tmp_path) -> None:
