@@ -59,7 +59,7 @@ print(f"Blender {bpy.app.version_string} gives the colours, depths, normals and 
 """
 _RAY = """
 import time
-from simgen.cluster import local_ray
+from simgen.ray_session import local_ray
 import ray
 began = time.perf_counter()
 with local_ray(1):

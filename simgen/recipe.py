@@ -206,6 +206,7 @@ _LOOKS_ON = {
     "pack.py",
     "preview.py",
     "progress.py",
+    "ray_session.py",
     "report.py",
     "reproduce.py",
     "resources.py",

@@ -27,7 +27,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from simgen import cluster
+from simgen import cluster, ray_session
 from simgen.cluster import Done, Limits, open_folder, run
 from simgen.make import Outcome
 from simgen.plan import Plan, SampleId, make_plan
@@ -203,7 +203,7 @@ class Sleeper:
 
 def cost_of_ray(calls: int) -> None:
     """Processor time of this process, Ray's threads in it included, for each call with so many on their way."""
-    with cluster.local_ray(4):
+    with ray_session.local_ray(4):
         actors = [ray.remote(Sleeper).options(num_cpus=1).remote() for _ in range(2)]
         ray.get([actor.wait.remote(0) for actor in actors])
         waiting = [actors[k % 2].wait.remote(0.02) for k in range(calls)]

@@ -11,11 +11,12 @@ loading, two frames with its default settings, and its reading of the results; w
 counted. Each side runs in a process of its own, one after the other.
 
 PSNR and SSIM are of start and end, against 2048 samples per pixel without denoising and with Blender's own limits of
-bounces; `--middle` and `--quick` compare the middle of the start frame alone, a quarter of its pixels. In a hall with
-small windows 2048 samples have noise of their own, so the reference is made in two halves of 1024, each with its own
-seed: the product of a picture's differences from both has the mean that the square of its difference from infinitely
-many samples has. Both figures are told; references are kept in `--cache`, and `--part reference:512:fast --threads 1`
-makes those of an earlier run beside other work.
+bounces; `--start` compares the start frame alone, `--middle` and `--quick` the middle of it, a quarter of its pixels.
+In a hall with small windows 2048 samples have noise of their own, so the reference is made in two halves of 1024, each
+with its own seed: the product of a picture's differences from both has the mean that the square of its difference from
+infinitely many samples has. Both figures are told. The second needs no 2048: `--start --samples 512` compares whole
+frames in the time in which `--middle` compares quarters. References are kept in `--cache`, and `--part
+reference:512:fast --threads 1` makes those of an earlier run beside other work.
 """
 
 import argparse
@@ -36,6 +37,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from simgen.assets import open_catalog, ref
 from simgen.make import Maker
 from simgen.plan import SampleId, sample_id
 from simgen.recipe import SceneChoice, load_recipe
@@ -46,8 +48,7 @@ from simgen.types import Camera, Rollout
 Picture = NDArray[np.uint8]
 STAGES = ("dome", "table", "floor")
 """What the scenes stand on, in turn: in the middle of an environment map, on a table top, in a room."""
-SCENES = ("topple", "slide", "drop", "collide", "stack_collapse", "roll")
-REFERENCE_SAMPLES = 2048
+SCENES = ("topple", "drop", "collide")
 STOCK_SAMPLES = 64
 """Of Kubric's example scripts; its renderer's own default is 128."""
 
@@ -61,6 +62,8 @@ def main() -> None:
     parser.add_argument("--qualities", nargs="+", default=["fast", "standard"])
     parser.add_argument("--quick", action="store_true", help="three scenes, 256 pixels, fast, --middle")
     parser.add_argument("--middle", action="store_true", help="compare the middle of the start frame only")
+    parser.add_argument("--start", action="store_true", help="compare the start frame only")
+    parser.add_argument("--samples", type=int, default=2048, help="of the references")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="for the references")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "simgen" / "bench")
@@ -103,7 +106,8 @@ def _run(options: argparse.Namespace, part: str) -> None:
     given = [text for kind in ("assets", "hdri") for v in getattr(options, kind) for text in (f"--{kind}", v)]
     command = [sys.executable, __file__, "--part", part, "--scenes", str(options.scenes), "--work", str(options.work)]
     command += ["--cache", str(options.cache), *given, "--threads", str(options.threads)]
-    command += [f"--{name}" for name in ("quick", "middle") if getattr(options, name)]
+    command += ["--samples", str(options.samples)]
+    command += [f"--{name}" for name in ("quick", "middle", "start") if getattr(options, name)]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
@@ -177,9 +181,11 @@ def reference_side(options: argparse.Namespace, size: int, quality: str) -> None
     part = slice(size // 4, 3 * size // 4) if options.middle else slice(None)
     box = (part.start, part.start, part.stop, part.stop) if options.middle else None
     for planned, rollout, camera in _repeated(maker, folder):
-        frames = {"start": rollout.start_index} | ({} if options.middle else {"end": rollout.end_index})
+        frames = {"start": rollout.start_index}
+        if not options.middle and not options.start:
+            frames["end"] = rollout.end_index
         for when, index in frames.items():
-            name = _name(rollout, camera, size, when, options.middle)
+            name = _name(rollout, camera, size, when, options.middle, options.samples)
             places = [options.cache / f"{name}-{half}.png" for half in (0, 1)]
             if not all(place.exists() for place in places):
                 renderer.load(build_world(rollout.spec, maker.catalog, width=size, height=size), camera)
@@ -187,7 +193,7 @@ def reference_side(options: argparse.Namespace, size: int, quality: str) -> None
                 renderer._place(rollout, index)
                 for half, place in enumerate(places):
                     _set_seed(half)
-                    look = renderer._take(size, size, Sampling(REFERENCE_SAMPLES // 2, "NONE"), box)
+                    look = renderer._take(size, size, Sampling(options.samples // 2, "NONE"), box)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     cv2.imwrite(str(place), look.frame(camera.exposure_ev).rgb[..., ::-1])
             halves = [cv2.imread(str(place)).astype(float) for place in places]
@@ -269,9 +275,15 @@ def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
             recipe.assets,
             objects=tuple(str(Path(a).resolve()) for a in options.assets),
             environments=tuple(str(Path(a).resolve()) for a in options.hdri),
+            exclude=_own_objects() if options.assets else (),
         ),
     )
     return Maker(recipe, seed=0)
+
+
+def _own_objects() -> tuple[str, ...]:
+    """So that every object is a scanned one; what tables and floors are made of stays."""
+    return tuple(ref(asset) for asset in open_catalog().objects)
 
 
 def _repeated(maker: Maker, folder: Path) -> Iterator[tuple[SampleId, Rollout, Camera]]:
@@ -290,7 +302,7 @@ def _repeated(maker: Maker, folder: Path) -> Iterator[tuple[SampleId, Rollout, C
 def _on(planned: SampleId) -> Iterator[None]:
     """Whatever a scene asks for, it gets the stage whose turn it is."""
     stage = Draw.stage
-    Draw.stage = lambda draw, kinds=(): stage(draw, (STAGES[planned.index % len(STAGES)],))  # type: ignore[method-assign]
+    Draw.stage = lambda draw, kinds=(): stage(draw, (STAGES[planned.index // len(SCENES) % len(STAGES)],))  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -353,9 +365,9 @@ def _row(options: argparse.Namespace, name: str, size: int, quality: str, *, sto
     return row | {"text": text + (f"  {inside:.0%} in Cycles" if inside else "")}
 
 
-def _name(rollout: Rollout, camera: Camera, size: int, when: str, part: bool) -> str:
+def _name(rollout: Rollout, camera: Camera, size: int, when: str, part: bool, samples: int) -> str:
     """Of a reference: of all that decides the picture."""
-    facts = repr((rollout.spec, camera, size, when, part, REFERENCE_SAMPLES))
+    facts = repr((rollout.spec, camera, size, when, part, samples))
     index = rollout.start_index if when == "start" else rollout.end_index
     poses = b"".join(rollout.poses(b.id).position_m[index].tobytes() for b in rollout.spec.bodies)
     return hashlib.sha256(facts.encode() + poses).hexdigest()[:20]

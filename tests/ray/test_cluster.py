@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from simgen import cluster, shards
+from simgen import cluster, ray_session, shards
 from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
 from simgen.dataset import open_dataset
 from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
@@ -87,13 +88,10 @@ def once(accident: Callable[[], object], marker: Path) -> Callable[[], object]:
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
+def head(open_head: Callable[[int], AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a Ray that all tests of this file share: starting one takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
-    yield started.address
-    started.shutdown()
+    with open_head(2) as address:
+        yield address
 
 
 @pytest.fixture
@@ -350,7 +348,7 @@ def test_workers_that_never_come_end_the_run(plan, tmp_path) -> None:
 
 def test_a_token_is_no_hindrance_at_a_head_that_asks_for_none(generate, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
-    with cluster.local_ray(1):
+    with ray_session.local_ray(1):
         assert ray.is_initialized()
     assert generate(tmp_path, make_plan(RECIPE, n=2, seed=7), workers=1).status.samples == 2
 

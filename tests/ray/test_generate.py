@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 import pytest
-from ray.cluster_utils import Cluster
 
 from simgen.cluster import NOTES
 from simgen.dataset import open_dataset
@@ -128,13 +128,9 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    """The address of a Ray that was there before."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
-    yield cluster.address
-    cluster.shutdown()
+def head(open_head: Callable[[int], AbstractContextManager[str]]) -> Iterator[str]:
+    with open_head(1) as address:
+        yield address
 
 
 @pytest.mark.parametrize(
@@ -146,9 +142,8 @@ def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds
 ) -> None:
     folder = tmp_path / "stopped"
     address = ["--address", request.getfixturevalue("head")] if joined else []
-    monkeypatch.setenv(
-        "RAY_AUTH_TOKEN", "a" * 64
-    )  # which that head does not ask for, as one that lies in a home folder
+    # Which that head does not ask for, as one that lies in a home folder.
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
     run = started("generate", *SLOW, "--out", folder, "--workers", 1, *address)
     wait_for(lambda: at_the_render(folder) or run.poll() is not None)
     assert run.poll() is None, run.communicate()
