@@ -127,6 +127,7 @@ def simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], 
         cluster.ray.cloudpickle.register_pickle_by_value(module)
     run = cluster.run
     cluster.run = functools.partial(run, maker=maker(folder, worker))
+    cluster.Limits = functools.partial(cluster.Limits, write_s=60.0)
     if "disk" in driver:
         trip(folder, **driver["disk"])
     if "clock" in driver:
