@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--hdri", action="append", default=[])
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
-    parser.add_argument("--qualities", nargs="+", default=["fast", "standard"])
+    parser.add_argument("--qualities", nargs="+", default=["fast", "standard"], help="or a number of samples")
     parser.add_argument("--quick", action="store_true", help="three scenes, 256 pixels, fast, --middle")
     parser.add_argument("--middle", action="store_true", help="compare the middle of the start frame only")
     parser.add_argument("--start", action="store_true", help="compare the start frame only")
@@ -266,7 +266,12 @@ def _as_blender_bounces() -> None:
 
 
 def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
-    settings = [f"render.width={size}", f"render.height={size}", f"render.quality={quality}"]
+    from simgen.engine import cycles
+
+    if quality.isdigit():
+        cycles.QUALITIES["high"] = cycles.Sampling(int(quality), "HIGH")
+    named = "high" if quality.isdigit() else quality
+    settings = [f"render.width={size}", f"render.height={size}", f"render.quality={named}"]
     recipe = load_recipe("rigid", overrides=settings)
     recipe = replace(
         recipe,
