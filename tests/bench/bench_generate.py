@@ -16,11 +16,13 @@ In a hall with small windows 2048 samples have noise of their own, so the refere
 with its own seed: the product of a picture's differences from both has the mean that the square of its difference from
 infinitely many samples has. Both figures are told. The second needs no 2048: `--start --samples 512` compares whole
 frames in the time in which `--middle` compares quarters. References are kept in `--cache`, and `--part
-reference:512:fast --threads 1` makes those of an earlier run beside other work.
+reference:512:fast --threads 1` makes those of an earlier run beside other work. `--family 4` tells what simgen's pairs
+cost that share a start four by four.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import resource
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--qualities", nargs="+", default=["fast", "standard"], help="or a number of samples")
+    parser.add_argument("--family", type=int, default=1, help="so many pairs begin with the same picture; simgen only")
     parser.add_argument("--quick", action="store_true", help="three scenes, 256 pixels, fast, --middle")
     parser.add_argument("--middle", action="store_true", help="compare the middle of the start frame only")
     parser.add_argument("--start", action="store_true", help="compare the start frame only")
@@ -77,6 +80,11 @@ def main() -> None:
         {"simgen": simgen_side, "stock": stock_side, "reference": reference_side}[kind](options, int(size), quality)
         return
     rows = []
+    if options.family > 1:
+        for size, quality in itertools.product(options.sizes, options.qualities):
+            _run(options, f"simgen:{size}:{quality}")
+            print((_folder(options, size, quality) / "simgen.json").read_text().partition(',\n "made"')[0])
+        return
     for size in options.sizes:
         for quality in options.qualities:
             _run(options, f"simgen:{size}:{quality}")
@@ -106,7 +114,7 @@ def _run(options: argparse.Namespace, part: str) -> None:
     given = [text for kind in ("assets", "hdri") for v in getattr(options, kind) for text in (f"--{kind}", v)]
     command = [sys.executable, __file__, "--part", part, "--scenes", str(options.scenes), "--work", str(options.work)]
     command += ["--cache", str(options.cache), *given, "--threads", str(options.threads)]
-    command += ["--samples", str(options.samples)]
+    command += ["--samples", str(options.samples), "--family", str(options.family)]
     command += [f"--{name}" for name in ("quick", "middle", "start") if getattr(options, name)]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
@@ -123,7 +131,7 @@ def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
     maker = _maker(options, size, quality)
     assert maker.renderer._shoot is cycles._shoot_in_memory
     cpu, wall, stages, made, index = [], [], {}, [], 0
-    while len(made) < options.scenes:
+    while len(made) < options.scenes or index % options.family:
         planned = sample_id(maker.recipe, seed=maker.seed, index=index)
         index += 1
         with _on(planned), _cost() as cost:
@@ -275,6 +283,7 @@ def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
     recipe = load_recipe("rigid", overrides=settings)
     recipe = replace(
         recipe,
+        family=options.family,
         scenes=tuple(SceneChoice(name=name, weight=1.0, parameters={}) for name in SCENES),
         assets=replace(
             recipe.assets,
@@ -307,7 +316,7 @@ def _repeated(maker: Maker, folder: Path) -> Iterator[tuple[SampleId, Rollout, C
 def _on(planned: SampleId) -> Iterator[None]:
     """Whatever a scene asks for, it gets the stage whose turn it is."""
     stage = Draw.stage
-    Draw.stage = lambda draw, kinds=(): stage(draw, (STAGES[planned.index // len(SCENES) % len(STAGES)],))  # type: ignore[method-assign]
+    Draw.stage = lambda draw, kinds=(): stage(draw, (STAGES[planned.family // len(SCENES) % len(STAGES)],))  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -403,6 +412,8 @@ def _ssim(picture: Picture, truth: Picture) -> float:
 
 def _folder(options: argparse.Namespace, size: int, quality: str) -> Path:
     folder: Path = options.work / f"{size}_{quality}{'_quick' if options.quick else ''}"
+    if options.family > 1:
+        folder = folder.with_name(f"{folder.name}_family_of_{options.family}")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
