@@ -58,11 +58,12 @@ LAYERS = [
     {"engine", "train"},
     {"make"},
     {"shipping"},
+    {"ray_session"},
     {"reproduce", "cluster", "doctor"},
     {"assets_cli", "cli"},
 ]
 OWNERS = {
-    "ray": {"cluster"},
+    "ray": {"ray_session", "cluster"},
     "bpy": {"engine"},
     "mathutils": {"engine"},
     "kubric": {"engine"},
