@@ -18,6 +18,7 @@ import click
 
 from simgen import __version__
 from simgen.errors import DISK_TROUBLE, AssetError, SimgenError, UnknownName, UsageError, disk_trouble
+from simgen.machine import cores
 
 if TYPE_CHECKING:
     from simgen.cluster import Quarantined, Summary
@@ -278,7 +279,7 @@ def _forecast(plan: "Plan", folder: "Place", workers: int | None, most: int | No
 
     recipe = plan.recipe
     scenes, splits = mix(plan)
-    workers = workers or _cores()
+    workers = workers or cores()
     there = sum(len(committed(folder / split)) for split in ("train", "test"))
     probes, start_s = _probes(plan, most) if most != 0 else ([], START_SECONDS)
     told = forecast(plan, probes, workers=workers, start_s=start_s)
@@ -332,10 +333,6 @@ def _probes(plan: "Plan", most: int | None, *, seconds: float = 30.0) -> tuple[l
         core_s = (time.process_time() - cpu_began) / family
         found += [Probe(scene=planned.scene, core_s=core_s, bytes=tar_bytes(one) if one else 0) for one in made]
     return found, start_s
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _make(

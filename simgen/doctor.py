@@ -15,6 +15,7 @@ from pathlib import Path
 
 from simgen.archives import default_cache
 from simgen.errors import UnknownName
+from simgen.machine import cores
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
 _EXTRA = "pip install 'simgen[generate]'"
@@ -115,8 +116,7 @@ def _packages() -> Finding:
 
 
 def _cores() -> Finding:
-    number = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return Finding(name="cores", ok=True, detail=f"{number}: as many workers unless told otherwise")
+    return Finding(name="cores", ok=True, detail=f"{cores()}: as many workers unless told otherwise")
 
 
 def _memory() -> Finding:

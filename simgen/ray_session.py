@@ -28,6 +28,7 @@ from ray.job_config import JobConfig
 
 from simgen import shipping
 from simgen.errors import EnvironmentProblem
+from simgen.machine import cores
 from simgen.recipe import Recipe
 
 ONE_THREAD = {
@@ -35,11 +36,6 @@ ONE_THREAD = {
     # Ray's two dozen threads would each keep freed memory to themselves.
     "MALLOC_ARENA_MAX": "1",
 }
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -203,6 +203,7 @@ _LOOKS_ON = {
     "describe.py",
     "doctor.py",
     "forecast.py",
+    "machine.py",
     "pack.py",
     "preview.py",
     "progress.py",

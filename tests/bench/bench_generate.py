@@ -277,9 +277,8 @@ def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
     from simgen.engine import cycles
 
     if quality.isdigit():
-        cycles.QUALITIES["high"] = cycles.Sampling(int(quality), "HIGH")
-    named = "high" if quality.isdigit() else quality
-    settings = [f"render.width={size}", f"render.height={size}", f"render.quality={named}"]
+        quality, cycles.QUALITIES["high"] = "high", cycles.Sampling(int(quality), "HIGH")
+    settings = [f"render.width={size}", f"render.height={size}", f"render.quality={quality}"]
     recipe = load_recipe("rigid", overrides=settings)
     recipe = replace(
         recipe,

@@ -15,7 +15,7 @@ ROOT = PACKAGE.parent
 
 # From the bottom to the top: a module imports from its own line and from those above it.
 LAYERS = [
-    {"__init__", "types", "errors", "geometry", "substances", "resources", "taxonomy", "places"},
+    {"__init__", "types", "errors", "geometry", "substances", "resources", "taxonomy", "places", "machine"},
     {
         "scene",
         "archives",
