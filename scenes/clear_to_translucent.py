@@ -48,7 +48,7 @@ class ClearToTranslucent(Scene):
         bodies = _pane(draw, view, start, name) if pane else _vessel(draw, view, start, name)
         stage = draw.pale_stage(("sweep", "floor", "table")) if draw.chance(0.5) else draw.stage()
         # The sun behind frosted glass outshines everything else.
-        soft = tuple(light for light in draw.lights(view) if light.kind != "sun")
+        soft = tuple(light for light in draw.lights(view) if light.name != "sun")
         return draw.spec(
             self.name, bodies, lights=soft, stage=stage, camera=view, duration_s=0.05, end_state="steady",
             inputs=(("roughness_end", max(end, 0.0)),),

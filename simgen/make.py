@@ -307,13 +307,14 @@ class _Family:
             reason = judge.first_reject(gates)
             if reason is not None:
                 return reason
-            border = masks.changed_box(pair.mask, self.render.width, self.render.height)
+            size = (self.render.width, self.render.height)
+            borders = masks.changed_boxes(pair.mask, *size, margin_px=renderer.margin_px)
             look = pair.end
         with self.clock("render"):
             if self.start is None:
                 self.start = renderer.render(rollout, camera, rollout.start_index)
             start = self.start
-            end = renderer.render(rollout, camera, rollout.end_index, border=border, under=start)
+            end = renderer.render(rollout, camera, rollout.end_index, borders=borders, under=start)
         with self.clock("judge"):
             pair = masks.compose(start, end, **member.changing)
             gates = (*member.gates, *judge.judge_view(rollout, camera, self.shapes, (start.ids, end.ids), the_scene))

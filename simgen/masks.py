@@ -1,6 +1,6 @@
 """Two frames → what changed. Outside the mask the end picture is the start picture, bit for bit."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -33,6 +33,9 @@ PLACE_TEST = LightTest(2.0, 1.5, 1.0)
 """For a body that changes where it is: the parts of it that look the same are left alone."""
 FEATHER_PX = 3.0
 """The blend from start to end around what changed, at a picture width of 512 pixels."""
+
+BOX_COST = 0.01
+"""What a render of its own costs beside its pixels, as a share of the picture's."""
 
 Image = NDArray[np.uint8]
 
@@ -98,21 +101,55 @@ def compose(
     return Pair(start=start.rgb, end=picture, mask=mask)
 
 
-def changed_box(mask: Image, width: int, height: int) -> Box:
-    """The part of a picture of that size outside which nothing changes, by the mask [h, w] of a small one."""
+def changed_boxes(mask: Image, width: int, height: int, *, margin_px: int = 0) -> tuple[Box, ...]:
+    """The parts of a picture of that size outside which nothing changes, by the mask [h, w] of a small one.
+
+    One rectangle, or several where they with `margin_px` around each have fewer pixels: a body that falls changes where
+    it was and where it is. The whole picture where the mask is empty.
+    """
+    if not mask.any():
+        return ((0, 0, width, height),)
     small_height, small_width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return (0, 0, width, height)
-    # One small pixel more: what a coarse grid misses at an edge.
-    left, right = max(0, columns[0] - 1), min(small_width, columns[-1] + 2)
-    top, bottom = max(0, rows[0] - 1), min(small_height, rows[-1] + 2)
-    return (
-        left * width // small_width,
-        top * height // small_height,
-        -(-right * width // small_width),
-        -(-bottom * height // small_height),
-    )
+
+    def full(box: Box) -> Box:
+        # One small pixel more: what a coarse grid misses at an edge.
+        left, right = max(0, box[0] - 1), min(small_width, box[2] + 1)
+        top, bottom = max(0, box[1] - 1), min(small_height, box[3] + 1)
+        return (
+            left * width // small_width,
+            top * height // small_height,
+            -(-right * width // small_width),
+            -(-bottom * height // small_height),
+        )
+
+    def cost(box: Box) -> float:
+        left, top, right, bottom = full(box)
+        across = min(width, right + margin_px) - max(0, left - margin_px)
+        down = min(height, bottom + margin_px) - max(0, top - margin_px)
+        return across * down + BOX_COST * width * height
+
+    def halves(box: Box) -> Iterator[tuple[Box, Box]]:
+        left, top, right, bottom = box
+        for x in range(left + 1, right):
+            yield _bounds(mask, (left, top, x, bottom)), _bounds(mask, (x, top, right, bottom))
+        for y in range(top + 1, bottom):
+            yield _bounds(mask, (left, top, right, y)), _bounds(mask, (left, y, right, bottom))
+
+    def parts(box: Box) -> list[Box]:
+        best = min(halves(box), key=lambda pair: cost(pair[0]) + cost(pair[1]), default=None)
+        if best is None or cost(best[0]) + cost(best[1]) >= cost(box):
+            return [box]
+        return [*parts(best[0]), *parts(best[1])]
+
+    return tuple(full(box) for box in parts(_bounds(mask, (0, 0, small_width, small_height))))
+
+
+def _bounds(mask: Image, box: Box) -> Box:
+    """The smallest box in a box that holds all that changes there; there is something in it."""
+    left, top, right, bottom = box
+    part = mask[top:bottom, left:right]
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    return (left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1)
 
 
 def _light_changed(start: Image, end: Image, width: int, test: LightTest) -> NDArray[np.bool_]:

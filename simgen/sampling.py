@@ -385,54 +385,33 @@ class Draw:
         return Environment(asset=ref(self.choice(given or maps)), rotation_rad=self.angle(), strength=1.0)
 
     def lights(self, view: Framing, center_m: Vec3 = (0.0, 0.0, 0.1)) -> tuple[Light, ...]:
-        """Nothing but the environment, a key with a fill, or a sun; never from behind the subject.
+        """Nothing but the environment, a studio's large key with a fill, or a sun; never from behind the subject.
 
-        Powers are set against an environment of mean radiance 1, whose irradiance is π W/m².
+        All are far away, so that an environment map can hold them. Powers are set against an environment of mean
+        radiance 1, whose irradiance is π W/m².
         """
         style = self.choice(("environment", "studio", "studio", "sun"))
         side = self.choice((-1.0, 1.0))
         azimuth = view.azimuth_rad + side * self.uniform((0.35, 1.4))
         elevation = self.uniform((0.6, 1.1))
-        center = np.array(center_m)
         warm = self.uniform((0.0, 1.0))
         color = vec3(np.array([1.0, 0.93, 0.84]) * warm + np.array([0.9, 0.95, 1.0]) * (1 - warm))
+
+        def far(name: str, azimuth: float, elevation: float, power: float, angle: float, color: Vec3) -> Light:
+            place = vec3(np.array(center_m) + 5.0 * direction(azimuth, elevation))
+            return Light(
+                kind="sun", name=name, position_m=place, look_at_m=center_m, power=power, color=color, angle_rad=angle
+            )
+
         if style == "environment":
             return ()
         if style == "sun":
-            far = vec3(center + 5.0 * direction(azimuth, elevation))
-            power = self.uniform((2.0, 5.0))
-            return (
-                Light(
-                    kind="sun",
-                    name="sun",
-                    position_m=far,
-                    look_at_m=center_m,
-                    power=power,
-                    color=color,
-                    angle_rad=0.02,
-                ),
-            )
-        distance = self.uniform((1.6, 2.4))
-        key = self.uniform((3.0, 7.0)) * np.pi * distance**2
-        fill_azimuth = view.azimuth_rad - side * self.uniform((0.6, 1.4))
+            return (far("sun", azimuth, elevation, self.uniform((2.0, 5.0)), self.uniform((0.04, 0.08)), color),)
+        key, fill = self.uniform((2.4, 5.6)), self.uniform((0.15, 0.4))
+        beside = view.azimuth_rad - side * self.uniform((0.6, 1.4))
         return (
-            Light(
-                kind="area",
-                name="key",
-                position_m=vec3(center + distance * direction(azimuth, elevation)),
-                look_at_m=center_m,
-                power=key,
-                color=color,
-                size_m=self.uniform((0.5, 1.2)),
-            ),
-            Light(
-                kind="area",
-                name="fill",
-                position_m=vec3(center + distance * direction(fill_azimuth, self.uniform((0.4, 0.9)))),
-                look_at_m=center_m,
-                power=key * self.uniform((0.15, 0.4)),
-                size_m=1.2,
-            ),
+            far("key", azimuth, elevation, key, self.uniform((0.25, 0.6)), color),
+            far("fill", beside, self.uniform((0.4, 0.9)), key * fill, 0.6, (1.0, 1.0, 1.0)),
         )
 
     def view(

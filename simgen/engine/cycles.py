@@ -13,7 +13,7 @@ import gc
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import singledispatchmethod
@@ -36,6 +36,7 @@ from simgen.engine.stages import (
     add_mesh,
     build_environment,
     build_stage,
+    fits_map,
     new_mesh,
     read_probe,
     rounded_box,
@@ -71,6 +72,9 @@ QUALITIES: dict[str, Sampling] = {
 METER_WIDTH = 128
 """Pixels across the picture that light and sizes are measured in."""
 METER = Sampling(2, "FAST", "NONE")
+TUNE_WIDTH = 40
+TUNE = Sampling(4, "NONE")
+"""Small pictures that tell which way of lighting a world has less noise."""
 IDS_ONLY = Sampling(1, "FAST", "NONE")
 FEW_LIGHTS = 2
 """Up to so many lamps, choosing among them well takes longer than it saves: 8 % of a picture's time."""
@@ -334,6 +338,8 @@ def _sphere_mesh() -> Any:
 class Renderer:
     """Blender on a worker. One per process; load a world, take pictures of it, load the next."""
 
+    margin_px: ClassVar[int] = BORDER_MARGIN_PX
+
     def __init__(
         self,
         catalog: Catalog,
@@ -357,6 +363,10 @@ class Renderer:
         self._lamps: dict[str, Any] = {}
         self._wardrobe = Wardrobe(catalog)
         self._sky: WorldNodes | None = None
+        self._suns: tuple[Light, ...] = ()
+        """The lamps that shine from the environment map instead."""
+        self._suns_fit: bool | None = None
+        """Whether the loaded world has less noise that way."""
         self._loaded: Camera | None = None
         self._panes: dict[int, Any] = {}
         """Bodies that one looks through: what is behind them is what is there."""
@@ -386,13 +396,13 @@ class Renderer:
         for body in spec.bodies:
             self._wardrobe.dress(body, self._things[body.id])
         probe = self._probe(spec.environment.asset)
-        self._sky = build_environment(scene.world, spec, probe)
+        self._sky, self._suns = build_environment(scene.world, spec, probe), ()
         build_stage(spec, self.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
         _set_bounces(scene.cycles, clear=self._wardrobe.clear)
-        scene.cycles.use_light_tree = len(spec.lights) > FEW_LIGHTS
         scene.cycles.seed = spec.render_seed % 2**31
         self._panes = {body.id: self._things[body.id] for body in spec.bodies if _is_pane(body)}
         self._loaded = replace(camera, exposure_ev=0.0)
+        self._suns_fit = None
 
     def load_scene(self, scene: Any) -> None:
         """Show a Kubric scene as it stands, with nothing that a SceneSpec would add; see `snapshot`."""
@@ -414,27 +424,34 @@ class Renderer:
         return self._take(width, height, METER)
 
     def render(
-        self, rollout: Rollout, camera: Camera, index: int, *, border: Box | None = None, under: Frame | None = None
+        self,
+        rollout: Rollout,
+        camera: Camera,
+        index: int,
+        *,
+        borders: Sequence[Box] = (),
+        under: Frame | None = None,
     ) -> Frame:
         """The frame at one step of the rollout, at the camera's exposure.
 
-        With `border` only that rectangle is rendered (and a margin that blends) and all around it is that of the frame
-        `under`: for an end frame where nothing outside has changed.
+        With `borders` only those rectangles are rendered (and a margin that blends) and all around them is that of the
+        frame `under`: for an end frame where nothing outside has changed.
         """
         assert replace(camera, exposure_ev=0.0) == self._loaded, "load the world with this camera first"
         self._place(rollout, index)
-        if border is None or under is None:
+        if under is None:
             return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
-        left, top, right, bottom = border
-        margin = BORDER_MARGIN_PX
-        box = (
-            max(0, left - margin),
-            max(0, top - margin),
-            min(self.width, right + margin),
-            min(self.height, bottom + margin),
-        )
-        inside = self._take(self.width, self.height, self.sampling, box)
-        return _paste(inside.frame(camera.exposure_ev), under, box)
+        for left, top, right, bottom in borders:
+            margin = BORDER_MARGIN_PX
+            box = (
+                max(0, left - margin),
+                max(0, top - margin),
+                min(self.width, right + margin),
+                min(self.height, bottom + margin),
+            )
+            inside = self._take(self.width, self.height, self.sampling, box)
+            under = _paste(inside.frame(camera.exposure_ev), under, box)
+        return under
 
     def flow(self, start: Frame, rollout: Rollout, camera: Camera) -> Image:
         """Forward flow from the rollout's start to its end; see `passes.flow`."""
@@ -449,8 +466,39 @@ class Renderer:
             self._wardrobe.change(body, thing, rollout.mesh(body.id, index), rollout.materials(body.id, index))
         for light in rollout.spec.lights:
             _set_light(self._lamps[light.name], rollout.light(light.name, index))
+        suns = self._still_suns(rollout)
+        if suns and self._suns_fit is None:
+            self._suns_fit = self._noise(rollout, suns) < self._noise(rollout, ())
+        self._shine(rollout, suns if self._suns_fit else ())
         assert self._sky is not None
         shine(self._sky, rollout.environment(index))
+
+    def _shine(self, rollout: Rollout, suns: tuple[Light, ...]) -> None:
+        """Let these lamps shine from the environment map and all others by themselves."""
+        scene = bpy.context.scene
+        if suns != self._suns:
+            probe = self._probe(rollout.spec.environment.asset)
+            self._sky, self._suns = build_environment(scene.world, rollout.spec, probe, suns), suns
+        for light in rollout.spec.lights:
+            self._lamps[light.name].hide_render = light in suns
+        scene.cycles.use_light_tree = len(rollout.spec.lights) - len(suns) > FEW_LIGHTS
+
+    def _noise(self, rollout: Rollout, suns: tuple[Light, ...]) -> float:
+        """How much two small pictures with different seeds differ where these lamps shine from the map."""
+        self._shine(rollout, suns)
+        settings = bpy.context.scene.cycles
+        seed, seen = settings.seed, []
+        for settings.seed in (seed, seed ^ 1):
+            light = self._passes(TUNE_WIDTH, TUNE_WIDTH, TUNE)["Combined"][..., :3]
+            seen.append(light / (light + light.mean()))
+        settings.seed = seed
+        return float(np.square(seen[0] - seen[1]).mean())
+
+    def _still_suns(self, rollout: Rollout) -> tuple[Light, ...]:
+        """The lamps that can shine from the environment map, because there is one and nothing about either changes."""
+        if not rollout.spec.environment.asset or rollout.relights:
+            return ()
+        return tuple(light for light in rollout.spec.lights if fits_map(light))
 
     def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> Look:
         """One render of the picture, or of a box in it."""

@@ -18,7 +18,7 @@ from simgen.colour import LUMINANCE
 from simgen.engine.blender import bpy
 from simgen.engine.materials import build_material, emission
 from simgen.geometry import direction, vec3
-from simgen.types import STAGE_ID, Camera, Environment, Floats, Material, SceneSpec, Stage, Vec3
+from simgen.types import STAGE_ID, Camera, Environment, Floats, Light, Material, SceneSpec, Stage, Vec3
 
 TABLE_THICKNESS_M = 0.035
 TABLE_EDGE_M = 0.006
@@ -47,6 +47,11 @@ into the processor's cache takes 5 % off the time of a picture."""
 SAMPLING_WIDTH = 2 * LIGHT_WIDTH
 """Of the table by which directions are drawn from it. Finer than the map, it follows the map between its pixels: in a
 hall with small bright windows a picture takes half the samples that it takes with a table half as wide as the map."""
+SUN_PIXELS = 3.0
+"""A sun is drawn into the map where it is at least so many of its pixels wide: at 512, from 2.1 degrees."""
+SUN_MAP_WIDTHS = (LIGHT_WIDTH, 2 * LIGHT_WIDTH)
+SUN_GRID = 8
+"""Points across a pixel at which it is asked how much of it a sun fills."""
 
 WALL_PAINTS: tuple[Vec3, ...] = (
     (0.78, 0.76, 0.71),
@@ -178,11 +183,12 @@ def _sweep(stage: Stage, catalog: Catalog, camera: Camera, draw: np.random.Gener
 
 
 def _see_through(thing: Any) -> Any:
-    """Let light from behind pass as if the thing were not there; it is only seen, directly and in reflections.
+    """Let light from behind pass as if the thing were not there; only the camera sees it.
 
-    Its shadow alone would count light twice: once through it, once bounced off it.
+    Its shadow alone would count light twice: once through it, once bounced off it. So would its reflection, and how
+    much depends on the sampling: a polished floor before a wall got up to 10 % brighter with fewer lamps.
     """
-    thing.visible_shadow = thing.visible_diffuse = False
+    thing.visible_shadow = thing.visible_diffuse = thing.visible_glossy = False
     return thing
 
 
@@ -213,7 +219,7 @@ def _dome(probe: Probe, environment: Environment) -> None:
     sky.node_tree.links.new(picture, sky.node_tree.nodes["Emission"].inputs["Color"])
     wall = add_mesh("sky", _bowl(DOME_RADIUS_M, 64), sky)
     _see_through(wall)
-    wall.visible_glossy = wall.visible_transmission = False
+    wall.visible_transmission = False
 
 
 def _projected(tree: Any, name: str, pixels: NDArray[np.float32], rotation_rad: float) -> Any:
@@ -269,13 +275,18 @@ def _out_of_focus(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.minimum(blurred[:, reach : reach + width], BACKGROUND_LIMIT))
 
 
-def build_environment(world: Any, spec: SceneSpec, probe: Probe | None) -> "WorldNodes":
-    """Kubric's two backgrounds: one lights the scene, the other is what the camera sees."""
+def build_environment(world: Any, spec: SceneSpec, probe: Probe | None, suns: Sequence[Light] = ()) -> "WorldNodes":
+    """Kubric's two backgrounds: one lights the scene, the other is what the camera sees.
+
+    `suns` shine from the map; see `fits_map`. At every point Cycles asks one light, chosen blindly among map and
+    lamps: with two lamps, pictures had up to twenty times the variance of the three lights' own pictures together.
+    """
     nodes = world_nodes(world)
     environment = spec.environment
     seen: tuple[NDArray[np.float32] | None, ...] = (None, None)
     if probe is not None:
-        seen = (probe.light if spec.stage.kind == "table" else _above(probe.light), probe.background)
+        lit = probe.light if spec.stage.kind == "table" else _above(probe.light)
+        seen = (with_suns(lit, suns, environment), probe.background)
     shine(nodes, environment)
     for node, pixels in zip((nodes.ambient, nodes.background), seen, strict=True):
         if pixels is None:
@@ -298,6 +309,35 @@ def _above(light: NDArray[np.float32]) -> NDArray[np.float32]:
     above = light.copy()
     above[round(len(light) * (0.5 + FLOOR_DIP_RAD / np.pi)) :] = 0.0
     return above
+
+
+def fits_map(light: Light) -> bool:
+    """Whether a lamp can as well shine from the environment map: it is far away, and no smaller than its pixels."""
+    return light.kind == "sun" and light.angle_rad >= SUN_PIXELS * 2 * np.pi / SUN_MAP_WIDTHS[-1]
+
+
+def with_suns(light: NDArray[np.float32], suns: Sequence[Light], environment: Environment) -> NDArray[np.float32]:
+    """An environment map [H, W, 3] with suns in it: discs of even radiance that give `power` to what faces them."""
+    if not suns:
+        return light
+    least = min(sun.angle_rad for sun in suns)
+    width = next(w for w in SUN_MAP_WIDTHS if least >= SUN_PIXELS * 2 * np.pi / w)
+    size = (max(width, light.shape[1]), max(width, light.shape[1]) // 2)
+    drawn = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR) if size[0] != light.shape[1] else light.copy()
+    across, down = (np.arange(SUN_GRID * n) + 0.5 for n in size)
+    azimuth, height = np.pi - 2 * np.pi * across / (SUN_GRID * size[0]), np.pi / 2 - np.pi * down / (SUN_GRID * size[1])
+    for sun in suns:
+        toward = np.array(sun.position_m) - sun.look_at_m
+        toward /= np.linalg.norm(toward)
+        turned = np.arctan2(toward[1], toward[0]) - environment.rotation_rad
+        facing = np.outer(np.cos(height), np.cos(azimuth - turned)) * np.hypot(*toward[:2])
+        facing += np.sin(height)[:, None] * toward[2]
+        inside = facing >= np.cos(sun.angle_rad / 2)
+        solid_sr = np.cos(height)[:, None] * (2 * np.pi / (SUN_GRID * size[0])) * (np.pi / (SUN_GRID * size[1]))
+        given = float((inside * facing * solid_sr).sum())
+        share = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        drawn += share[..., None] * np.array(sun.color, np.float32) * (sun.power / given / environment.strength)
+    return drawn
 
 
 def shine(nodes: "WorldNodes", environment: Environment) -> None:

@@ -44,8 +44,33 @@ from simgen.engine.world import build_world  # noqa: E402
 
 SIZE = 96
 CAMERA = Camera(position_m=(0.0, -1.2, 0.6), look_at_m=(0.0, 0.0, 0.05), focal_length_mm=45.0)
+LAMPS = (
+    Light(kind="sun", name="key", position_m=(2.0, -2.0, 4.0), power=4.0, color=(1.0, 0.9, 0.7), angle_rad=0.3),
+    Light(kind="sun", name="fill", position_m=(-3.0, -1.0, 2.0), power=1.0, angle_rad=0.05),
+)
 SKY = Environment(color=(0.9, 0.95, 1.0))
 KEY = Light(kind="area", name="key", position_m=(0.8, -0.8, 1.4), power=30.0)
+
+
+class OneMap:
+    """A catalogue with one environment map."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def environment_path(self, ref: str) -> Path:
+        return self.path
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> OneMap:
+    """Bright windows, one of them behind the wall that the camera looks at, which is where the map shows +y."""
+    cv2 = pytest.importorskip("cv2")
+    picture = np.full((64, 128, 3), 0.2, np.float32)
+    picture[22:30, 26:38] = picture[14:20, 90:96] = 40.0
+    path = tmp_path_factory.mktemp("hall") / "map.hdr"
+    assert cv2.imwrite(str(path), picture)
+    return OneMap(path)
 
 
 @pytest.fixture(scope="module")
@@ -299,15 +324,16 @@ def test_a_border_changes_its_rectangle_only(renderer: Renderer) -> None:
     show(renderer, rollout)
     start = renderer.render(rollout, CAMERA, 0)
     whole = renderer.render(rollout, CAMERA, 1)
-    left, top, right, bottom = box = (24, 40, 72, 72)
-    part = renderer.render(rollout, CAMERA, 1, border=box, under=start)
-    assert (part.ids == whole.ids).all()
-    assert np.abs(part.rgb.astype(int) - whole.rgb.astype(int))[top:bottom, left:right].max() <= 25
     margin = module.BORDER_MARGIN_PX
-    outside = np.ones((SIZE, SIZE), bool)
-    outside[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = False
-    assert outside.any()
-    assert (part.rgb == start.rgb)[outside].all()
+    for boxes in (((24, 40, 72, 72),), ((24, 40, 48, 72), (48, 40, 72, 72))):
+        part = renderer.render(rollout, CAMERA, 1, borders=boxes, under=start)
+        assert (part.ids == whole.ids).all()
+        outside = np.ones((SIZE, SIZE), bool)
+        for left, top, right, bottom in boxes:
+            assert np.abs(part.rgb.astype(int) - whole.rgb.astype(int))[top:bottom, left:right].max() <= 25
+            outside[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = False
+        assert outside.any()
+        assert (part.rgb == start.rgb)[outside].all()
 
 
 def test_a_worker_does_not_grow_from_scene_to_scene() -> None:
@@ -348,11 +374,7 @@ def test_the_environment_map_turns_from_x_towards_y(tmp_path: Path) -> None:
     path = tmp_path / "map.hdr"
     assert cv2.imwrite(str(path), picture)
 
-    class OneMap:
-        def environment_path(self, ref: str) -> Path:
-            return path
-
-    renderer = Renderer(OneMap(), width=32, height=32, quality="preview")  # type: ignore[arg-type]
+    renderer = Renderer(OneMap(path), width=32, height=32, quality="preview")  # type: ignore[arg-type]
     for rotation_rad, toward in ((0.0, (1.0, 0.0)), (np.pi / 2, (0.0, 1.0))):
         camera = Camera(position_m=(0.0, 0.0, 0.3), look_at_m=(*toward, 0.5))
         spec = spec_of([], camera=camera, environment=Environment(asset="a:map", rotation_rad=rotation_rad))
@@ -407,10 +429,6 @@ def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
     path = tmp_path / "map.hdr"
     assert cv2.imwrite(str(path), picture)
 
-    class OneMap:
-        def environment_path(self, ref: str) -> Path:
-            return path
-
     def shots(kind: str, samples: int) -> Any:
         spec = spec_of(
             [body(1, (0.0, 0.0, 0.06))],
@@ -421,7 +439,7 @@ def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
         show(renderer, rollout_of(spec))
         return renderer._passes(48, 48, module.Sampling(samples, "NONE"))["Combined"][..., :3]
 
-    renderer = Renderer(OneMap(), width=48, height=48, quality="preview")  # type: ignore[arg-type]
+    renderer = Renderer(OneMap(path), width=48, height=48, quality="preview")  # type: ignore[arg-type]
     floor, many, table = shots("floor", 4), shots("floor", 256), shots("table", 256)
     monkeypatch.setattr(stages, "_above", lambda light: light)
     floor_all, many_all, table_all = shots("floor", 4), shots("floor", 256), shots("table", 256)
@@ -429,6 +447,65 @@ def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
     assert many.mean() == pytest.approx(many_all.mean(), rel=0.01)
     assert np.abs(many - many_all).mean() < 0.03 * many.mean()
     assert np.std(floor - many) < 0.75 * np.std(floor_all - many_all)
+
+
+@pytest.mark.parametrize("rotation_rad", [0.0, 2.1])
+def test_lamps_in_the_environment_map_give_the_same_picture(
+    hall: OneMap, monkeypatch: pytest.MonkeyPatch, rotation_rad: float
+) -> None:
+    renderer = Renderer(hall, width=48, height=48, quality="preview")  # type: ignore[arg-type]
+    rollout = rollout_of(
+        spec_of(
+            [body(1, (0.0, 0.0, 0.06))],
+            lights=LAMPS,
+            environment=Environment(asset="a:map", rotation_rad=rotation_rad, strength=0.7),
+        )
+    )
+
+    def shot(inside: bool) -> Any:
+        monkeypatch.setattr(Renderer, "_noise", lambda self, rollout, suns: float(bool(suns) is not inside))
+        show(renderer, rollout)
+        renderer._place(rollout, 0)
+        assert renderer._suns == (LAMPS if inside else ())
+        return renderer._passes(48, 48, module.Sampling(400, "NONE"))["Combined"][..., :3]
+
+    lamps, drawn = shot(False), shot(True)
+    assert drawn.mean(axis=(0, 1)) == pytest.approx(lamps.mean(axis=(0, 1)), rel=0.01)
+    assert np.abs(drawn - lamps).mean() < 0.02 * lamps.mean()
+
+
+def test_a_world_is_lit_the_way_that_has_less_noise(hall: OneMap, monkeypatch: pytest.MonkeyPatch) -> None:
+    renderer = Renderer(hall, width=48, height=48, quality="preview")  # type: ignore[arg-type]
+    rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], lights=LAMPS, environment=Environment(asset="a:map")))
+    show(renderer, rollout)
+    noise = {suns: renderer._noise(rollout, suns) for suns in (LAMPS, ())}
+    renderer._place(rollout, 0)
+    assert renderer._suns == min(noise, key=lambda suns: noise[suns])
+    show(renderer, rollout)
+    renderer._place(rollout.relit(replace(LAMPS[0], power=1.0)), 0)
+    assert renderer._suns == ()
+    assert not any(lamp.hide_render for lamp in renderer._lamps.values())
+
+
+def test_walls_add_the_same_to_a_polished_floor_however_many_lamps_there_are(hall: OneMap) -> None:
+    """Reflected by the floor and let through at once, light was counted twice, and less so with more lamps."""
+    camera = Camera(position_m=(0.0, -1.2, 0.25), look_at_m=(0.0, 0.5, 0.1), focal_length_mm=45.0)
+    renderer = Renderer(hall, width=48, height=48, quality="preview")  # type: ignore[arg-type]
+    seen = []
+    for lamps in (0, 6):
+        dark = tuple(Light(kind="point", name=f"n{k}", position_m=(3.0, 3.0, 2.0), power=1e-6) for k in range(lamps))
+        rollout = rollout_of(
+            spec_of([], stage=Stage(kind="floor"), lights=dark, environment=Environment(asset="a:map"), camera=camera)
+        )
+        show(renderer, rollout, camera)
+        renderer._place(rollout, 0)
+        for thing in bpy.context.scene.objects:
+            if thing.name.startswith("floor"):
+                shader = thing.data.materials[0].node_tree.nodes["Principled BSDF"]
+                shader.inputs["Roughness"].default_value, shader.inputs["Metallic"].default_value = 0.3, 1.0
+        bpy.context.scene.cycles.use_light_tree = False
+        seen.append(renderer._passes(48, 48, module.Sampling(160, "NONE"))["Combined"][24:, :, :3].mean())
+    assert seen[1] == pytest.approx(seen[0], rel=0.02)
 
 
 def test_every_stage_fills_the_picture_below_the_horizon(renderer: Renderer) -> None:

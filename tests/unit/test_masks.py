@@ -1,10 +1,11 @@
 """What the mask promises, on pictures that are drawn by hand."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, SURVEY_LIGHT_TEST, changed_box, compose
+from simgen.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, SURVEY_LIGHT_TEST, changed_boxes, compose
 from simgen.types import Frame
 
 SIZE = 96
@@ -108,11 +109,40 @@ def test_a_survey_sees_a_pale_shadow_under_much_noise_and_no_shadow_where_there_
 def test_the_changed_box_of_a_small_mask_holds_all_that_changes_in_the_picture() -> None:
     mask = np.zeros((32, 64), np.uint8)
     mask[10:12, 20:30] = ACTOR
-    assert changed_box(mask, 256, 128) == (76, 36, 124, 52)
+    assert changed_boxes(mask, 256, 128) == ((76, 36, 124, 52),)
     mask[0, 0] = mask[-1, -1] = LIGHT
-    assert changed_box(mask, 256, 128) == (0, 0, 256, 128)
-    assert changed_box(mask, 250, 130) == (0, 0, 250, 130)
+    whole = (0, 0, 256, 128)
+    assert changed_boxes(mask, 256, 128, margin_px=256) == (whole,)
+    assert changed_boxes(np.full((32, 64), LIGHT, np.uint8), 250, 130) == ((0, 0, 250, 130),)
+
+
+def test_two_places_are_two_boxes_where_that_is_less() -> None:
+    mask = np.zeros((32, 64), np.uint8)
+    mask[4:8, 4:8], mask[24:28, 50:60] = ACTOR, LIGHT
+    assert changed_boxes(mask, 256, 128) == ((12, 12, 36, 36), (196, 92, 244, 116))
+    assert changed_boxes(mask, 256, 128, margin_px=24) == ((12, 12, 36, 36), (196, 92, 244, 116))
+    # Beside each other, two with their margins would be more than one.
+    mask[:] = 0
+    mask[4:28, 10:20] = mask[4:20, 22:30] = LIGHT
+    assert len(changed_boxes(mask, 256, 128, margin_px=24)) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_boxes_hold_all_that_changes_and_are_no_more_than_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((48, 48), np.uint8)
+    for _ in range(rng.integers(1, 6)):
+        left, top = rng.integers(0, 40, 2)
+        mask[top : top + rng.integers(1, 8), left : left + rng.integers(1, 8)] = LIGHT
+    covered = np.zeros((480, 480), bool)
+    boxes = changed_boxes(mask, 480, 480, margin_px=24)
+    for left, top, right, bottom in boxes:
+        covered[top:bottom, left:right] = True
+    assert covered[np.kron(mask, np.ones((10, 10), np.uint8)) > 0].all()
+    rows, columns = np.nonzero(mask)
+    outline = (np.ptp(rows) + 3) * (np.ptp(columns) + 3) * 100
+    assert covered.sum() <= outline
 
 
 def test_where_nothing_is_seen_to_change_the_box_is_the_picture() -> None:
-    assert changed_box(np.zeros((8, 8), np.uint8), 64, 64) == (0, 0, 64, 64)
+    assert changed_boxes(np.zeros((8, 8), np.uint8), 64, 64) == ((0, 0, 64, 64),)
