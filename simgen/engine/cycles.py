@@ -20,6 +20,7 @@ from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,6 +81,11 @@ FEW_LIGHTS = 2
 """Up to so many lamps, choosing among them well takes longer than it saves: 8 % of a picture's time."""
 BORDER_MARGIN_PX = 24
 """Around the rectangle that is asked for: context for the denoiser, and room to blend into."""
+RIM_PX = 9
+RIM_LIMIT = 4.0
+RIM_SHARE = 0.05
+"""Something goes on beyond a rectangle if, further than so many pixels from it, more than this share of its margin
+differs by more than so many of 255 from the start, smoothed."""
 SMOOTH_BELOW_RAD = np.radians(40.0)
 """Edges of a mesh without normals are smooth up to this angle between their faces."""
 PASSES = ("Combined", "Depth", "Normal", "IndexOB")
@@ -435,13 +441,13 @@ class Renderer:
         """The frame at one step of the rollout, at the camera's exposure.
 
         With `borders` only those rectangles are rendered (and a margin that blends) and all around them is that of the
-        frame `under`: for an end frame where nothing outside has changed.
+        frame `under`: for an end frame where nothing outside has changed. Where a margin shows that something has, the
+        whole frame is rendered.
         """
         assert replace(camera, exposure_ev=0.0) == self._loaded, "load the world with this camera first"
         self._place(rollout, index)
-        if under is None:
-            return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
-        for left, top, right, bottom in borders:
+        start = under
+        for left, top, right, bottom in borders if under is not None else ():
             margin = BORDER_MARGIN_PX
             box = (
                 max(0, left - margin),
@@ -449,9 +455,14 @@ class Renderer:
                 min(self.width, right + margin),
                 min(self.height, bottom + margin),
             )
-            inside = self._take(self.width, self.height, self.sampling, box)
-            under = _paste(inside.frame(camera.exposure_ev), under, box)
-        return under
+            inside = self._take(self.width, self.height, self.sampling, box).frame(camera.exposure_ev)
+            assert start is not None
+            assert under is not None
+            if _goes_on(inside, start, box, borders):
+                under = None
+                break
+            under = _paste(inside, under, box)
+        return under or self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
 
     def flow(self, start: Frame, rollout: Rollout, camera: Camera) -> Image:
         """Forward flow from the rollout's start to its end; see `passes.flow`."""
@@ -702,6 +713,22 @@ def _register_engine() -> None:
     bpy.utils.register_class(PassReader)
     # Blender hangs at the end of the process where a render engine written in Python is still registered.
     atexit.register(bpy.utils.unregister_class, PassReader)
+
+
+def _goes_on(inside: Frame, start: Frame, box: Box, borders: Sequence[Box]) -> bool:
+    """Whether what changed goes on in the margin of a box, where no other box takes it up."""
+    left, top, right, bottom = box
+    there = np.s_[top:bottom, left:right]
+    margin = np.ones(start.ids.shape, bool)
+    for x, y, beyond_x, beyond_y in borders:
+        # A shadow's soft end and what the smoothing spreads are no news.
+        margin[max(0, y - RIM_PX) : beyond_y + RIM_PX, max(0, x - RIM_PX) : beyond_x + RIM_PX] = False
+    margin = margin[there]
+    if not margin.any():
+        return False
+    changed = cv2.GaussianBlur(inside.rgb.astype(np.float32) - start.rgb[there], (0, 0), RIM_PX / 3)
+    new = (np.abs(changed).max(axis=-1) > RIM_LIMIT) | (inside.ids != start.ids[there])
+    return bool(new[margin].mean() > RIM_SHARE)
 
 
 def _paste(inside: Frame, under: Frame, box: Box) -> Frame:

@@ -323,7 +323,7 @@ def with_suns(light: NDArray[np.float32], suns: Sequence[Light], environment: En
     least = min(sun.angle_rad for sun in suns)
     width = next(w for w in SUN_MAP_WIDTHS if least >= SUN_PIXELS * 2 * np.pi / w)
     size = (max(width, light.shape[1]), max(width, light.shape[1]) // 2)
-    drawn = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR) if size[0] != light.shape[1] else light.copy()
+    drawn = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32).copy()
     across, down = (np.arange(SUN_GRID * n) + 0.5 for n in size)
     azimuth, height = np.pi - 2 * np.pi * across / (SUN_GRID * size[0]), np.pi / 2 - np.pi * down / (SUN_GRID * size[1])
     for sun in suns:
@@ -336,7 +336,7 @@ def with_suns(light: NDArray[np.float32], suns: Sequence[Light], environment: En
         solid_sr = np.cos(height)[:, None] * (2 * np.pi / (SUN_GRID * size[0])) * (np.pi / (SUN_GRID * size[1]))
         given = float((inside * facing * solid_sr).sum())
         share = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        drawn += share[..., None] * np.array(sun.color, np.float32) * (sun.power / given / environment.strength)
+        drawn += np.multiply.outer(share, sun.color).astype(np.float32) * (sun.power / given / environment.strength)
     return drawn
 
 

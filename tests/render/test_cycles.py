@@ -334,6 +334,8 @@ def test_a_border_changes_its_rectangle_only(renderer: Renderer) -> None:
             outside[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = False
         assert outside.any()
         assert (part.rgb == start.rgb)[outside].all()
+    small = renderer.render(rollout, CAMERA, 1, borders=((50, 50, 56, 56),), under=start)
+    assert (small.rgb == whole.rgb).all()
 
 
 def test_a_worker_does_not_grow_from_scene_to_scene() -> None:
