@@ -204,7 +204,7 @@ def _found(address: str) -> str:
     """The address of the head, where one answers; Ray itself would try for long."""
     if address == "auto":
         try:
-            return str(ray._private.services.canonicalize_bootstrap_address(address))
+            address = str(ray._private.services.canonicalize_bootstrap_address(address))
         except ConnectionError:
             raise EnvironmentProblem(
                 "--address auto joins the Ray that runs on this machine, and none does; start one with "

@@ -353,11 +353,15 @@ def test_a_token_is_no_hindrance_at_a_head_that_asks_for_none(generate, tmp_path
     assert generate(tmp_path, make_plan(RECIPE, n=2, seed=7), workers=1).status.samples == 2
 
 
-def test_a_ray_that_is_not_there_is_named(plan, tmp_path) -> None:
+def test_a_ray_that_is_not_there_is_named(plan, tmp_path, monkeypatch) -> None:
     with open_folder(tmp_path, plan, sample_bytes=0), pytest.raises(EnvironmentProblem, match=r"127\.0\.0\.1:1 "):
         run(plan, tmp_path, address="127.0.0.1:1")
     with pytest.raises(EnvironmentProblem, match="must be HOST:PORT"):
         run(plan, tmp_path, address="somewhere")
+    # Ray itself would wait for it for half a minute.
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(EnvironmentProblem, match=r"no Ray answers at .*:1 "):
+        run(plan, tmp_path, address="auto")
 
 
 def test_a_folder_is_only_opened_when_it_can_be_used(plan, tmp_path) -> None:
