@@ -48,7 +48,7 @@ from simgen.engine.world import Generated, World
 from simgen.errors import AssetError, EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
 from simgen.recipe import Device
-from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout
+from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout, SceneSpec
 
 Quality = Literal["preview", "fast", "standard", "high"]
 Image = NDArray[np.float32]
@@ -404,6 +404,7 @@ class Renderer:
         probe = self._probe(spec.environment.asset)
         self._sky, self._suns = build_environment(scene.world, spec, probe), ()
         build_stage(spec, self.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
+        self._shine(spec, ())
         _set_bounces(scene.cycles, clear=self._wardrobe.clear)
         scene.cycles.seed = spec.render_seed % 2**31
         self._panes = {body.id: self._things[body.id] for body in spec.bodies if _is_pane(body)}
@@ -446,9 +447,10 @@ class Renderer:
         """
         assert replace(camera, exposure_ev=0.0) == self._loaded, "load the world with this camera first"
         self._place(rollout, index)
-        start = under
-        for left, top, right, bottom in borders if under is not None else ():
-            margin = BORDER_MARGIN_PX
+        if under is None or not borders:
+            return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
+        end, margin = under, BORDER_MARGIN_PX
+        for left, top, right, bottom in borders:
             box = (
                 max(0, left - margin),
                 max(0, top - margin),
@@ -456,13 +458,10 @@ class Renderer:
                 min(self.height, bottom + margin),
             )
             inside = self._take(self.width, self.height, self.sampling, box).frame(camera.exposure_ev)
-            assert start is not None
-            assert under is not None
-            if _goes_on(inside, start, box, borders):
-                under = None
-                break
-            under = _paste(inside, under, box)
-        return under or self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
+            if _goes_on(inside, under, box, borders):
+                return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
+            end = _paste(inside, end, box)
+        return end
 
     def flow(self, start: Frame, rollout: Rollout, camera: Camera) -> Image:
         """Forward flow from the rollout's start to its end; see `passes.flow`."""
@@ -479,24 +478,24 @@ class Renderer:
             _set_light(self._lamps[light.name], rollout.light(light.name, index))
         suns = self._still_suns(rollout)
         if suns and self._suns_fit is None:
-            self._suns_fit = self._noise(rollout, suns) < self._noise(rollout, ())
-        self._shine(rollout, suns if self._suns_fit else ())
+            self._suns_fit = self._noise(rollout.spec, suns) < self._noise(rollout.spec, ())
+        self._shine(rollout.spec, suns if self._suns_fit else ())
         assert self._sky is not None
         shine(self._sky, rollout.environment(index))
 
-    def _shine(self, rollout: Rollout, suns: tuple[Light, ...]) -> None:
+    def _shine(self, spec: SceneSpec, suns: tuple[Light, ...]) -> None:
         """Let these lamps shine from the environment map and all others by themselves."""
         scene = bpy.context.scene
         if suns != self._suns:
-            probe = self._probe(rollout.spec.environment.asset)
-            self._sky, self._suns = build_environment(scene.world, rollout.spec, probe, suns), suns
-        for light in rollout.spec.lights:
+            probe = self._probe(spec.environment.asset)
+            self._sky, self._suns = build_environment(scene.world, spec, probe, suns), suns
+        for light in spec.lights:
             self._lamps[light.name].hide_render = light in suns
-        scene.cycles.use_light_tree = len(rollout.spec.lights) - len(suns) > FEW_LIGHTS
+        scene.cycles.use_light_tree = len(spec.lights) - len(suns) > FEW_LIGHTS
 
-    def _noise(self, rollout: Rollout, suns: tuple[Light, ...]) -> float:
+    def _noise(self, spec: SceneSpec, suns: tuple[Light, ...]) -> float:
         """How much two small pictures with different seeds differ where these lamps shine from the map."""
-        self._shine(rollout, suns)
+        self._shine(spec, suns)
         settings = bpy.context.scene.cycles
         seed, seen = settings.seed, []
         for settings.seed in (seed, seed ^ 1):
@@ -507,7 +506,8 @@ class Renderer:
 
     def _still_suns(self, rollout: Rollout) -> tuple[Light, ...]:
         """The lamps that can shine from the environment map, because there is one and nothing about either changes."""
-        if not rollout.spec.environment.asset or rollout.relights:
+        environment = rollout.spec.environment
+        if not environment.asset or not environment.strength or rollout.relights:
             return ()
         return tuple(light for light in rollout.spec.lights if fits_map(light))
 
