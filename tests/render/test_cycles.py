@@ -469,7 +469,7 @@ def test_lamps_in_the_environment_map_give_the_same_picture(
         show(renderer, rollout)
         renderer._place(rollout, 0)
         assert renderer._suns == (LAMPS if inside else ())
-        return renderer._passes(48, 48, module.Sampling(400, "NONE"))["Combined"][..., :3]
+        return renderer._passes(24, 24, module.Sampling(400, "NONE"))["Combined"][..., :3]
 
     lamps, drawn = shot(False), shot(True)
     assert drawn.mean(axis=(0, 1)) == pytest.approx(lamps.mean(axis=(0, 1)), rel=0.01)
@@ -506,7 +506,7 @@ def test_walls_add_the_same_to_a_polished_floor_however_many_lamps_there_are(hal
                 shader = thing.data.materials[0].node_tree.nodes["Principled BSDF"]
                 shader.inputs["Roughness"].default_value, shader.inputs["Metallic"].default_value = 0.3, 1.0
         bpy.context.scene.cycles.use_light_tree = False
-        seen.append(renderer._passes(48, 48, module.Sampling(160, "NONE"))["Combined"][24:, :, :3].mean())
+        seen.append(renderer._passes(24, 24, module.Sampling(160, "NONE"))["Combined"][12:, :, :3].mean())
     assert seen[1] == pytest.approx(seen[0], rel=0.02)
 
 
