@@ -185,6 +185,8 @@ def reference_side(options: argparse.Namespace, size: int, quality: str) -> None
     maker = _maker(options, size, quality)
     renderer = maker.renderer
     renderer.threads = options.threads
+    # Lamps by themselves, as stock Kubric has them.
+    renderer._still_suns = lambda rollout: ()  # type: ignore[method-assign]
     figures: dict[str, list[float]] = {}
     part = slice(size // 4, 3 * size // 4) if options.middle else slice(None)
     box = (part.start, part.start, part.stop, part.stop) if options.middle else None
