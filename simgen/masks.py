@@ -1,6 +1,6 @@
 """Two frames → what changed. Outside the mask the end picture is the start picture, bit for bit."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -36,6 +36,12 @@ FEATHER_PX = 3.0
 
 BOX_COST = 0.01
 """What a render of its own costs beside its pixels, as a share of the picture's."""
+
+RIM_PX = 9
+RIM_LIMIT = 4.0
+RIM_SHARE = 0.05
+"""Something goes on beyond a rectangle if, further than so many pixels from it, more than this share of its margin
+differs by more than so many of 255 from the start, smoothed."""
 
 Image = NDArray[np.uint8]
 
@@ -113,8 +119,7 @@ def changed_boxes(mask: Image, width: int, height: int, *, margin_px: int = 0) -
 
     def full(box: Box) -> Box:
         # One small pixel more: what a coarse grid misses at an edge.
-        left, right = max(0, box[0] - 1), min(small_width, box[2] + 1)
-        top, bottom = max(0, box[1] - 1), min(small_height, box[3] + 1)
+        left, top, right, bottom = grown(box, 1, small_width, small_height)
         return (
             left * width // small_width,
             top * height // small_height,
@@ -123,10 +128,8 @@ def changed_boxes(mask: Image, width: int, height: int, *, margin_px: int = 0) -
         )
 
     def cost(box: Box) -> float:
-        left, top, right, bottom = full(box)
-        across = min(width, right + margin_px) - max(0, left - margin_px)
-        down = min(height, bottom + margin_px) - max(0, top - margin_px)
-        return across * down + BOX_COST * width * height
+        left, top, right, bottom = grown(full(box), margin_px, width, height)
+        return (right - left) * (bottom - top) + BOX_COST * width * height
 
     def halves(box: Box) -> Iterator[tuple[Box, Box]]:
         left, top, right, bottom = box
@@ -144,6 +147,35 @@ def changed_boxes(mask: Image, width: int, height: int, *, margin_px: int = 0) -
     return tuple(full(box) for box in parts(_bounds(mask, (0, 0, small_width, small_height))))
 
 
+def grown(box: Box, margin_px: int, width: int, height: int) -> Box:
+    """A box with a margin all around it, as far as the picture goes."""
+    left, top, right, bottom = box
+    return (
+        max(0, left - margin_px),
+        max(0, top - margin_px),
+        min(width, right + margin_px),
+        min(height, bottom + margin_px),
+    )
+
+
+def goes_on(inside: Frame, start: Frame, box: Box, borders: Sequence[Box]) -> bool:
+    """Whether a box of the end frame shows that what changed goes on in its margin, where no border takes it up."""
+    left, top, right, bottom = box
+    height, width = start.ids.shape
+    there = np.s_[top:bottom, left:right]
+    margin = np.ones((height, width), bool)
+    for border in borders:
+        # A shadow's soft end and what the smoothing spreads are no news.
+        near_left, near_top, near_right, near_bottom = grown(border, RIM_PX, width, height)
+        margin[near_top:near_bottom, near_left:near_right] = False
+    margin = margin[there]
+    if not margin.any():
+        return False
+    new = _difference(start.rgb[there], inside.rgb, RIM_PX / 3) > RIM_LIMIT
+    new |= inside.ids != start.ids[there]
+    return bool(new[margin].mean() > RIM_SHARE)
+
+
 def _bounds(mask: Image, box: Box) -> Box:
     """The smallest box in a box that holds all that changes there; there is something in it."""
     left, top, right, bottom = box
@@ -157,11 +189,16 @@ def _light_changed(start: Image, end: Image, width: int, test: LightTest) -> NDA
     scale = width / 512
     # Noise is as coarse as a pixel whatever the size of the picture, so the smoothing never gets finer than that.
     sigma = max(test.smooth_px * scale, 1.5)
-    difference = cv2.GaussianBlur(end.astype(np.float32) - start.astype(np.float32), (0, 0), sigma)
-    changed = (np.abs(difference).max(axis=-1) > test.threshold).astype(np.uint8)
-    changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _disc(max(1, round(test.speck_px * scale))))
-    changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _disc(max(1, round(4 * scale))))
-    return changed.astype(bool)
+    changed = (_difference(start, end, sigma) > test.threshold).astype(np.uint8)
+    opened = cv2.morphologyEx(changed, cv2.MORPH_OPEN, _disc(max(1, round(test.speck_px * scale))))
+    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(max(1, round(4 * scale))))
+    return closed.astype(bool)
+
+
+def _difference(start: Image, end: Image, sigma_px: float) -> NDArray[np.float32]:
+    """How far the smoothed pictures are apart, of 255, in the channel where they are farthest [h, w]."""
+    difference = cv2.GaussianBlur(end.astype(np.float32) - start.astype(np.float32), (0, 0), sigma_px)
+    return np.asarray(np.abs(difference).max(axis=-1))
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:

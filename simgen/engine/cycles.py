@@ -20,7 +20,6 @@ from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +46,7 @@ from simgen.engine.stages import (
 from simgen.engine.world import Generated, World
 from simgen.errors import AssetError, EnvironmentProblem, UnknownName, UsageError
 from simgen.geometry import look_at, quat, quat_from_matrix
+from simgen.masks import goes_on, grown
 from simgen.recipe import Device
 from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout, SceneSpec
 
@@ -81,11 +81,6 @@ FEW_LIGHTS = 2
 """Up to so many lamps, choosing among them well takes longer than it saves: 8 % of a picture's time."""
 BORDER_MARGIN_PX = 24
 """Around the rectangle that is asked for: context for the denoiser, and room to blend into."""
-RIM_PX = 9
-RIM_LIMIT = 4.0
-RIM_SHARE = 0.05
-"""Something goes on beyond a rectangle if, further than so many pixels from it, more than this share of its margin
-differs by more than so many of 255 from the start, smoothed."""
 SMOOTH_BELOW_RAD = np.radians(40.0)
 """Edges of a mesh without normals are smooth up to this angle between their faces."""
 PASSES = ("Combined", "Depth", "Normal", "IndexOB")
@@ -449,16 +444,11 @@ class Renderer:
         self._place(rollout, index)
         if under is None or not borders:
             return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
-        end, margin = under, BORDER_MARGIN_PX
-        for left, top, right, bottom in borders:
-            box = (
-                max(0, left - margin),
-                max(0, top - margin),
-                min(self.width, right + margin),
-                min(self.height, bottom + margin),
-            )
+        end = under
+        for border in borders:
+            box = grown(border, BORDER_MARGIN_PX, self.width, self.height)
             inside = self._take(self.width, self.height, self.sampling, box).frame(camera.exposure_ev)
-            if _goes_on(inside, under, box, borders):
+            if goes_on(inside, under, box, borders):
                 return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
             end = _paste(inside, end, box)
         return end
@@ -713,22 +703,6 @@ def _register_engine() -> None:
     bpy.utils.register_class(PassReader)
     # Blender hangs at the end of the process where a render engine written in Python is still registered.
     atexit.register(bpy.utils.unregister_class, PassReader)
-
-
-def _goes_on(inside: Frame, start: Frame, box: Box, borders: Sequence[Box]) -> bool:
-    """Whether what changed goes on in the margin of a box, where no other box takes it up."""
-    left, top, right, bottom = box
-    there = np.s_[top:bottom, left:right]
-    margin = np.ones(start.ids.shape, bool)
-    for x, y, beyond_x, beyond_y in borders:
-        # A shadow's soft end and what the smoothing spreads are no news.
-        margin[max(0, y - RIM_PX) : beyond_y + RIM_PX, max(0, x - RIM_PX) : beyond_x + RIM_PX] = False
-    margin = margin[there]
-    if not margin.any():
-        return False
-    changed = cv2.GaussianBlur(inside.rgb.astype(np.float32) - start.rgb[there], (0, 0), RIM_PX / 3)
-    new = (np.abs(changed).max(axis=-1) > RIM_LIMIT) | (inside.ids != start.ids[there])
-    return bool(new[margin].mean() > RIM_SHARE)
 
 
 def _paste(inside: Frame, under: Frame, box: Box) -> Frame:

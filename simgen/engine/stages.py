@@ -49,7 +49,7 @@ SAMPLING_WIDTH = 2 * LIGHT_WIDTH
 hall with small bright windows a picture takes half the samples that it takes with a table half as wide as the map."""
 SUN_PIXELS = 3.0
 """A sun is drawn into the map where it is at least so many of its pixels wide: at 512, from 2.1 degrees."""
-SUN_MAP_WIDTHS = (LIGHT_WIDTH, 2 * LIGHT_WIDTH)
+SUN_MAP_WIDTHS = (LIGHT_WIDTH, SAMPLING_WIDTH)
 SUN_GRID = 8
 """Points across a pixel at which it is asked how much of it a sun fills."""
 
@@ -321,22 +321,27 @@ def with_suns(light: NDArray[np.float32], suns: Sequence[Light], environment: En
     if not suns:
         return light
     least = min(sun.angle_rad for sun in suns)
-    width = next(w for w in SUN_MAP_WIDTHS if least >= SUN_PIXELS * 2 * np.pi / w)
-    size = (max(width, light.shape[1]), max(width, light.shape[1]) // 2)
-    drawn = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32).copy()
-    across, down = (np.arange(SUN_GRID * n) + 0.5 for n in size)
-    azimuth, height = np.pi - 2 * np.pi * across / (SUN_GRID * size[0]), np.pi / 2 - np.pi * down / (SUN_GRID * size[1])
+    width = max(light.shape[1], next(w for w in SUN_MAP_WIDTHS if least >= SUN_PIXELS * 2 * np.pi / w))
+    rows = width // 2
+    drawn = np.asarray(cv2.resize(light, (width, rows), interpolation=cv2.INTER_LINEAR), np.float32).copy()
+    step_rad = 2 * np.pi / (SUN_GRID * width)
+    azimuth = np.pi - step_rad * (np.arange(SUN_GRID * width) + 0.5)
     for sun in suns:
         toward = np.array(sun.position_m) - sun.look_at_m
         toward /= np.linalg.norm(toward)
         turned = np.arctan2(toward[1], toward[0]) - environment.rotation_rad
+        # Only the rows that it reaches: the grid of a whole map takes half a second.
+        middle = (0.5 - np.arcsin(toward[2]) / np.pi) * rows
+        reach = sun.angle_rad / 2 / np.pi * rows
+        top, bottom = max(0, int(middle - reach)), min(rows, int(middle + reach) + 1)
+        height = np.pi / 2 - step_rad * (np.arange(SUN_GRID * top, SUN_GRID * bottom) + 0.5)
         facing = np.outer(np.cos(height), np.cos(azimuth - turned)) * np.hypot(*toward[:2])
         facing += np.sin(height)[:, None] * toward[2]
         inside = facing >= np.cos(sun.angle_rad / 2)
-        solid_sr = np.cos(height)[:, None] * (2 * np.pi / (SUN_GRID * size[0])) * (np.pi / (SUN_GRID * size[1]))
-        given = float((inside * facing * solid_sr).sum())
-        share = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        drawn += np.multiply.outer(share, sun.color).astype(np.float32) * (sun.power / given / environment.strength)
+        given = float((inside * facing * np.cos(height)[:, None]).sum()) * step_rad**2
+        share = cv2.resize(inside.astype(np.float32), (width, bottom - top), interpolation=cv2.INTER_AREA)
+        lit = np.multiply.outer(share, sun.color).astype(np.float32)
+        drawn[top:bottom] += lit * (sun.power / given / environment.strength)
     return drawn
 
 
