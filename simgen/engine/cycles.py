@@ -399,7 +399,7 @@ class Renderer:
         probe = self._probe(spec.environment.asset)
         self._sky, self._suns = build_environment(scene.world, spec, probe), ()
         build_stage(spec, self.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
-        self._shine(spec, ())
+        self._shine(spec, spec.lights, ())
         _set_bounces(scene.cycles, clear=self._wardrobe.clear)
         scene.cycles.seed = spec.render_seed % 2**31
         self._panes = {body.id: self._things[body.id] for body in spec.bodies if _is_pane(body)}
@@ -464,28 +464,31 @@ class Renderer:
             thing.rotation_quaternion = track.quaternion[index]
             thing.hide_render = not rollout.visible(body.id, index)
             self._wardrobe.change(body, thing, rollout.mesh(body.id, index), rollout.materials(body.id, index))
-        for light in rollout.spec.lights:
-            _set_light(self._lamps[light.name], rollout.light(light.name, index))
         suns = self._still_suns(rollout)
+        lights = [rollout.light(light.name, index) for light in rollout.spec.lights]
         if suns and self._suns_fit is None:
-            self._suns_fit = self._noise(rollout.spec, suns) < self._noise(rollout.spec, ())
-        self._shine(rollout.spec, suns if self._suns_fit else ())
+            self._suns_fit = self._noise(rollout.spec, lights, suns) < self._noise(rollout.spec, lights, ())
+        self._shine(rollout.spec, lights, suns if self._suns_fit else ())
         assert self._sky is not None
         shine(self._sky, rollout.environment(index))
 
-    def _shine(self, spec: SceneSpec, suns: tuple[Light, ...]) -> None:
-        """Let these lamps shine from the environment map and all others by themselves."""
+    def _shine(self, spec: SceneSpec, lights: Sequence[Light], suns: tuple[Light, ...]) -> None:
+        """Let these lamps shine from the environment map and all others by themselves.
+
+        A lamp that shines from the map is dark, which Cycles leaves out of its sampling. It is not hidden: a lamp that
+        has been hidden comes back at another place in Cycles' list, not always the same one, and takes its noise along.
+        """
         scene = bpy.context.scene
         if suns != self._suns:
             probe = self._probe(spec.environment.asset)
             self._sky, self._suns = build_environment(scene.world, spec, probe, suns), suns
-        for light in spec.lights:
-            self._lamps[light.name].hide_render = light in suns
-        scene.cycles.use_light_tree = len(spec.lights) - len(suns) > FEW_LIGHTS
+        for light in lights:
+            _set_light(self._lamps[light.name], replace(light, power=0.0) if light in suns else light)
+        scene.cycles.use_light_tree = len(lights) - len(suns) > FEW_LIGHTS
 
-    def _noise(self, spec: SceneSpec, suns: tuple[Light, ...]) -> float:
+    def _noise(self, spec: SceneSpec, lights: Sequence[Light], suns: tuple[Light, ...]) -> float:
         """How much two small pictures with different seeds differ where these lamps shine from the map."""
-        self._shine(spec, suns)
+        self._shine(spec, lights, suns)
         settings = bpy.context.scene.cycles
         seed, seen = settings.seed, []
         for settings.seed in (seed, seed ^ 1):

@@ -465,7 +465,7 @@ def test_lamps_in_the_environment_map_give_the_same_picture(
     )
 
     def shot(inside: bool) -> Any:
-        monkeypatch.setattr(Renderer, "_noise", lambda self, spec, suns: float(bool(suns) is not inside))
+        monkeypatch.setattr(Renderer, "_noise", lambda self, spec, lights, suns: float(bool(suns) is not inside))
         show(renderer, rollout)
         renderer._place(rollout, 0)
         assert renderer._suns == (LAMPS if inside else ())
@@ -480,13 +480,13 @@ def test_a_world_is_lit_the_way_that_has_less_noise(hall: OneMap, monkeypatch: p
     renderer = Renderer(hall, width=48, height=48, quality="preview")  # type: ignore[arg-type]
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], lights=LAMPS, environment=Environment(asset="a:map")))
     show(renderer, rollout)
-    noise = {suns: renderer._noise(rollout.spec, suns) for suns in (LAMPS, ())}
+    noise = {suns: renderer._noise(rollout.spec, LAMPS, suns) for suns in (LAMPS, ())}
     renderer._place(rollout, 0)
     assert renderer._suns == min(noise, key=lambda suns: noise[suns])
     show(renderer, rollout)
     renderer._place(rollout.relit(replace(LAMPS[0], power=1.0)), 0)
     assert renderer._suns == ()
-    assert not any(lamp.hide_render for lamp in renderer._lamps.values())
+    assert [lamp.data.energy for lamp in renderer._lamps.values()] == [4.0, 1.0]
 
 
 def test_walls_add_the_same_to_a_polished_floor_however_many_lamps_there_are(hall: OneMap) -> None:
