@@ -37,8 +37,8 @@ from simgen.progress import Notebook
 from simgen.recipe import Recipe
 from simgen.shards import Entry, Failure, write_shard
 from simgen.status import Status, read_stats, read_status
+from simgen.store import DRAFT, SPLITS, committed, names, notes, own, part_path, put, read_json, remove, seal, sweep
 from simgen.store import NOTES as NOTES
-from simgen.store import SPLITS, committed, names, notes, own, part_path, put, read_json, remove, seal, sweep
 from simgen.types import Split
 
 QUARANTINE = "quarantine"
@@ -179,7 +179,7 @@ def open_folder(folder: Place, plan: Plan, *, sample_bytes: int) -> Iterator[Non
         _check_disk(folder, lambda: sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder)))
     if (folder / RESOLVED).is_file():
         check_same(folder, plan)
-    elif found := [name for name in names(folder) if name not in (NOTES, QUARANTINE)]:
+    elif found := [n for n in names(folder) if n not in (NOTES, QUARANTINE) and not DRAFT.fullmatch(n)]:
         raise OutputError(
             f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
         )

@@ -17,7 +17,10 @@ import importlib.metadata
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -164,9 +167,31 @@ def load_recipe(
 
 def load_scenes(folders: Sequence[str] = ()) -> None:
     """Make the scenes that come with simgen known, and those of further folders."""
-    scene.load_folder(resources.folder("scenes"))
+    with _signals_wait():
+        scene.load_folder(resources.folder("scenes"))
     for folder in folders:
         scene.load_folder(Path(folder))
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM once the block is over: an exception amid manifold3d's import, which makes enums of Python's
+    in C++, aborts the process."""
+    if threading.current_thread() is not threading.main_thread():  # only there do they raise
+        yield
+        return
+    came: list[int] = []
+    # One that was not set by Python is None and cannot be put back.
+    handlers = {n: handler for n in (signal.SIGINT, signal.SIGTERM) if (handler := signal.getsignal(n)) is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def recipe_names() -> list[str]:

@@ -364,6 +364,13 @@ def test_a_ray_that_is_not_there_is_named(plan, tmp_path, monkeypatch) -> None:
         run(plan, tmp_path, address="auto")
 
 
+def test_a_run_that_was_killed_over_its_first_file_goes_on(plan, tmp_path) -> None:
+    draft = tmp_path / ".config.resolved.yaml.c8f61212.tmp"
+    draft.write_text("name:")
+    with open_folder(tmp_path, plan, sample_bytes=0):
+        assert not draft.exists()
+
+
 def test_a_folder_is_only_opened_when_it_can_be_used(plan, tmp_path) -> None:
     def opened(folder: Path, other: Plan = plan, sample_bytes: int = 0) -> None:
         with open_folder(folder, other, sample_bytes=sample_bytes):

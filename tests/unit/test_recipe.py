@@ -1,14 +1,16 @@
 """A recipe is read strictly, and its mistakes are named with the nearest right word."""
 
 import errno
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from simgen import scene
 from simgen.errors import OutputError, UnknownName, UsageError
-from simgen.recipe import Recipe, load_recipe, parse_recipe, pins, recipe_names
+from simgen.recipe import Recipe, load_recipe, load_scenes, parse_recipe, pins, recipe_names
 from simgen.settings import load_yaml
 
 HOP = '''
@@ -255,3 +257,18 @@ def test_a_disk_that_fails_is_no_mistake_of_the_user(
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(kind, match=r"cannot be read: .*so it is"):
         load_yaml(tmp_path / "mine.yaml")
+
+
+def test_ctrl_c_waits_until_the_scenes_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised inside manifold3d's import it ended the process by SIGABRT, with a Python traceback."""
+    imported = []
+
+    def load_folder(folder: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+        imported.append(folder)
+
+    monkeypatch.setattr(scene, "load_folder", load_folder)
+    with pytest.raises(KeyboardInterrupt):
+        load_scenes()
+    assert len(imported) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
