@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,24 +104,39 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
     if modules and not address.startswith("ray://"):
         options["job_config"] = _ShippedCode()
-    try:
-        with _silence():
-            _start(address, options)
-    except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
-        where = "on this machine" if address == "local" else f"at {address}"
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
-    except KeyboardInterrupt:
-        ray.shutdown()
-        raise
-    finally:
-        utils.set_sigterm_handler = theirs
-    try:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        yield
-    finally:
-        ray.shutdown()
+    where = "on this machine" if address == "local" else f"at {address}"
+    with _last_word(where):
+        try:
+            with _silence():
+                _start(address, options)
+        except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
+        except KeyboardInterrupt:
+            ray.shutdown()
+            raise
+        finally:
+            utils.set_sigterm_handler = theirs
+        try:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _last_word(where: str) -> Iterator[None]:
+    """Ray's library ends the process that does not find its head again within a minute, by `_exit` and without a word:
+    another process, which sees it go, has to say it."""
+    words = f"simgen: error: Ray {where} went away and ended this run, or it was killed; the same command goes on"
+    command = ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r ended || echo "$0" >&2', words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as witness:
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                witness.communicate(b"well\n")
 
 
 @contextlib.contextmanager

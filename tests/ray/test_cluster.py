@@ -364,6 +364,17 @@ def test_a_ray_that_is_not_there_is_named(plan, tmp_path, monkeypatch) -> None:
         run(plan, tmp_path, address="auto")
 
 
+def test_a_run_that_ray_ends_does_not_end_without_a_word() -> None:
+    def said(then: str) -> str:
+        code = f"import os; from simgen import ray_session\nwith ray_session.local_ray(1): {then}"
+        return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True).stderr
+
+    assert said("pass") == ""
+    # As Ray's library does once it has not found its head for a minute.
+    assert "Ray on this machine went away and ended this run, or it was killed" in said("os._exit(1)")
+    ray_session.clear_temporary()
+
+
 def test_a_run_that_was_killed_over_its_first_file_goes_on(plan, tmp_path) -> None:
     draft = tmp_path / ".config.resolved.yaml.c8f61212.tmp"
     draft.write_text("name:")
