@@ -53,6 +53,8 @@ def local_ray(num_cpus: int) -> Iterator[None]:
             object_store_memory=100 << 20,
             _temp_dir=str(place),
         ):
+            # It looks at all logs for a driver that would print them: a hundredth of a core, and 80 MB.
+            ray._private.worker._global_node.kill_log_monitor(check_alive=False)
             yield
     finally:
         _end_processes(place)
