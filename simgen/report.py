@@ -446,10 +446,22 @@ def _lost(facts: Facts) -> Html | None:
             f"Samples that the data set does without, by class: {said}. No other took their place.{more}",
             class_="lead",
         ),
-        *(el("p", f"{suspect}.") for suspect in facts.suspects),
-        el("p", "Without them: ", el("code", facts.without)) if facts.suspects else None,
+        _suspects(facts),
         el("div", [lost_card(lost, facts.rejects.get(lost.key, ())) for lost in shown], class_="gallery"),
         id="quarantine",
+    )
+
+
+def _suspects(facts: Facts) -> Html | None:
+    """The assets that may be to blame, and the command that does without them."""
+    if not facts.suspects:
+        return None
+    return el(
+        "div",
+        [el("p", f"{suspect}.") for suspect in facts.suspects],
+        el("p", "To make it without:", class_="small"),
+        el("pre", facts.without, class_="command"),
+        class_="suspects",
     )
 
 
