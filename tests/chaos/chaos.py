@@ -301,8 +301,15 @@ class Round:
             self.wrong(f"ended with {code}, not with one of {codes}: {text[-600:]}")
         if re.search(r"Traceback|error: unexpected|\(raylet\)|\*\*\* SIG|StackTrace", text):
             self.wrong(f"told a bug: {text[-1500:]}")
-        complaints = [line for line in text.splitlines() if line.startswith("simgen: error")]
-        if (code in (1, 2, 4, 130, 143)) != (len(complaints) == 1):
+        said = code in (1, 2, 4, 130, 143)
+        complaints = _complaints(text)
+        if said and not complaints:
+            # Who says it where the run was ended in the middle is a process of its own.
+            time.sleep(1.0)
+            complaints = _complaints(run.text)
+        if code < 0:
+            complaints = [line for line in complaints if "or it was killed" not in line]
+        if said != (len(complaints) == 1):
             self.wrong(f"ended with {code} and said {complaints}")
         self.say(f"ended with {code}{': ' + complaints[0] if complaints else ''}")
         return code
@@ -632,6 +639,10 @@ def _name(process: psutil.Process) -> str:
         return str(process.name())
     except psutil.NoSuchProcess:
         return ""
+
+
+def _complaints(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("simgen: error")]
 
 
 def _below(pid: int) -> list[psutil.Process]:
