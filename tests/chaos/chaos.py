@@ -307,7 +307,7 @@ class Round:
             # Who says it where the run was ended in the middle is a process of its own.
             time.sleep(1.0)
             complaints = _complaints(run.text)
-        if code < 0:
+        if code == -signal.SIGKILL:
             complaints = [line for line in complaints if "or it was killed" not in line]
         if said != (len(complaints) == 1):
             self.wrong(f"ended with {code} and said {complaints}")
