@@ -59,7 +59,7 @@ endif
 docs: install
 	rm -rf out/docs  # made by other code, it would be refused
 	$(BIN)/simgen generate catalogue --n 141 --out out/docs
-	$(BIN)/python -m simgen.catalogue out/docs docs assets
+	$(BIN)/python -m simgen.dataset.gallery out/docs docs assets
 
 lint: install
 	$(BIN)/ruff check .

@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.models.strips import bent_line
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import Material
+from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.strips import bent_line
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import beams
-from simgen.types import Body, Material, Quantity, Rollout, SceneSpec, Truth
 
 YOUNG_PA = {"wooden": 11e9, "steel": 200e9, "plastic": 3.1e9, "aluminium": 69e9}
 """Beech along the grain (Wood Handbook, 2021), spring steel, acrylic, 6061."""

@@ -4,14 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import direction, quat, quat_conjugate, quat_multiply, quat_rotate, vec3
-from simgen.models import fragments
-from simgen.models.vessels import clothing, wall_mm
-from simgen.sampling import GAP_M, Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.substances import SUBSTANCES
-from simgen.types import IDENTITY, Body, Break, Event, Floats, Push, Quantity, Release, Rollout, SceneSpec
+from simgen.core.geometry import direction, quat, quat_conjugate, quat_multiply, quat_rotate, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, Break, Event, Push, Release, SceneSpec
+from simgen.core.substances import SUBSTANCES
+from simgen.core.vectors import IDENTITY, Floats
+from simgen.procedural import models, palette
+from simgen.procedural.models import fragments
+from simgen.procedural.models.vessels import clothing, wall_mm
+from simgen.scene.draw import GAP_M, Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 LYING = ("plate", "tile", "cookie", "chocolate", "bowl")
 STANDING = ("tile", "tile", "vase", "urn", "flask", "pitcher", "jar", "mug", "tumbler", "pot")

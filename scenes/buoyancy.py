@@ -4,15 +4,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.framing import framed
-from simgen.geometry import direction, quat, quat_from_matrix, quat_multiply, quat_rotate, vec3
-from simgen.models.tank import areas
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import Material
+from simgen.core.geometry import direction, quat, quat_from_matrix, quat_multiply, quat_rotate, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.core.substances import SUBSTANCES
+from simgen.core.vectors import Floats
+from simgen.procedural import models, palette
+from simgen.procedural.models.tank import areas
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import hydrostatics
-from simgen.substances import SUBSTANCES
-from simgen.types import Body, Floats, Material, Quantity, Rollout, SceneSpec
 
 SOLID = ("ball", "block", "cylinder", "candle", "soap", "die", "spool", "toy", "puck", "figure")
 """Kinds of the catalogue that hold no water."""

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.framing import framed
-from simgen.geometry import direction, vec3
-from simgen.models.glassware import inner_radius_m
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Framing, Material, Model, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Material
+from simgen.core.geometry import direction, vec3
+from simgen.core.mesh import Model
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec, ViewRequest
+from simgen.procedural import models, palette
+from simgen.procedural.models.glassware import inner_radius_m
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 TINTS = (("#f7fbfa", "", 5), ("#bfe0ea", "blue ", 1), ("#c9e6cf", "green ", 1), ("#f3dcc0", "amber ", 1))
 MARBLES = ("#c8322b", "#e0b020", "#1f6f8b", "#2f7d4f", "#d9662b", "#7a4a93", "#f0efe8")
@@ -104,7 +107,7 @@ class ClearToTranslucent(Scene):
     )
 
 
-def _pane(draw: Draw, view: Framing, glass: Material, tint: str) -> list[Body]:
+def _pane(draw: Draw, view: ViewRequest, glass: Material, tint: str) -> list[Body]:
     """A pane across the line of sight with a few things close behind it."""
     toward = direction(view.azimuth_rad)
     variant = draw.choice(("framed", "framed", "feet"))
@@ -121,7 +124,7 @@ def _pane(draw: Draw, view: Framing, glass: Material, tint: str) -> list[Body]:
     return [sheet, *things]
 
 
-def _vessel(draw: Draw, view: Framing, glass: Material, tint: str) -> list[Body]:
+def _vessel(draw: Draw, view: ViewRequest, glass: Material, tint: str) -> list[Body]:
     """A vessel with coloured balls in it and something behind it."""
     variant = draw.choice(("tumbler", "bowl", "vase"))
     height = draw.uniform({"tumbler": (0.12, 0.16), "bowl": (0.11, 0.15), "vase": (0.18, 0.26)}[variant])

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Material, Pattern, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Material, Pattern
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models, palette
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 PAINTS = {
     "white": "#e6e2d6", "red": "#a5332b", "green": "#4d7d57", "blue": "#3d6a9b", "turquoise": "#5fa8a3",

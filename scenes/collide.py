@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import direction, quat_angle, vec3
-from simgen.sampling import Draw, ref
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Push, Rollout, SceneSpec
+from simgen.core.geometry import direction, quat_angle, vec3
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Push, SceneSpec
+from simgen.scene.draw import Draw, ref
+from simgen.scene.registry import Phrases, Range, Scene, register
 
 
 @register("collide")

@@ -5,14 +5,18 @@ from dataclasses import replace as but
 
 import numpy as np
 
-from simgen import palette
-from simgen.models import make
-from simgen.models.coldware import hollow
-from simgen.models.ice import WATER_KGPM3
-from simgen.models.scatter import apart, cap_m3, drops, sown
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Field, Floats, Layer, Material, Mesh, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Layer, Material
+from simgen.core.mesh import Field, Mesh
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.core.vectors import Floats
+from simgen.procedural import palette
+from simgen.procedural.models import make
+from simgen.procedural.models.coldware import hollow
+from simgen.procedural.models.ice import WATER_KGPM3
+from simgen.procedural.models.scatter import apart, cap_m3, drops, sown
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 GLASSES = (
     ("tumbler", (0.034, 0.04), (2.3, 3.0)),

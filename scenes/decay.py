@@ -4,11 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.models import fruit, plant
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Layer, Mesh, Model, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Layer
+from simgen.core.mesh import Mesh, Model
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models import fruit, plant
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 LEAF_SHARE = 0.2
 LEAVES = ("rubber plant", "sunflower", "basil", "peace lily", "primrose")

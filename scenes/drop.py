@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import random_quat
-from simgen.motion import thrown
-from simgen.sampling import Draw, ref, tilted, top_m
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Event, Release, Rollout, SceneSpec
+from simgen.core.geometry import random_quat
+from simgen.core.motion import thrown
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Event, Release, SceneSpec
+from simgen.scene.draw import Draw, ref, tilted, top_m
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 
 @register("drop")

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from dataclasses import replace as but
 
-from simgen import palette
-from simgen.models import make
-from simgen.models.coldware import hollow
-from simgen.models.ice import WATER_KGPM3
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Material, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Material
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import palette
+from simgen.procedural.models import make
+from simgen.procedural.models.coldware import hollow
+from simgen.procedural.models.ice import WATER_KGPM3
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 VESSELS = (
     ("tumbler", "drinking glass", (0.034, 0.04), (2.2, 2.8), 0.0024, "glass"),

@@ -4,14 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models
-from simgen.geometry import direction, quat_conjugate, quat_rotate, vec3
-from simgen.models import fragments
-from simgen.models.vessels import KINDS, clothing, wall_mm
-from simgen.motion import thrown
-from simgen.sampling import Draw, tilted
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Break, Floats, Quantity, Release, Rollout, SceneSpec
+from simgen.core.geometry import direction, quat_conjugate, quat_rotate, vec3
+from simgen.core.motion import thrown
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, Break, Release, SceneSpec
+from simgen.core.vectors import Floats
+from simgen.procedural import models
+from simgen.procedural.models import fragments
+from simgen.procedural.models.vessels import KINDS, clothing, wall_mm
+from simgen.scene.draw import Draw, tilted
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 CRISP = ("cookie", "chocolate", "tile")
 COUNTS = ((9.0, "a few"), (16.0, "a dozen or so"), (28.0, "about two dozen"), (99.0, "dozens of"))

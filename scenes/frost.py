@@ -5,13 +5,17 @@ from dataclasses import replace as but
 
 import numpy as np
 
-from simgen import palette
-from simgen.fields import covered_m2, field_values
-from simgen.models import make
-from simgen.models.scatter import needles, sown
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Field, Floats, Layer, Material, Mesh, Quantity, Rollout, SceneSpec, Surface
+from simgen.core.assets import Layer, Material
+from simgen.core.mesh import Field, Mesh, MeshSurface
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.core.vectors import Floats
+from simgen.procedural import palette
+from simgen.procedural.fields import covered_m2, field_values
+from simgen.procedural.models import make
+from simgen.procedural.models.scatter import needles, sown
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 
 @register("frost")
@@ -93,7 +97,7 @@ class Frost(Scene):
 
     def _fur(
         self, skin: Mesh, rime: Field, scale: float, grown: float, longest_m: float, rng: np.random.Generator
-    ) -> Surface:
+    ) -> MeshSurface:
         """Needles where there is frost, the longer the earlier it came."""
         corners = scale * skin.vertices_m[skin.triangles]
         area = float(

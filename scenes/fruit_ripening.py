@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.models.fruit import SORTS, dressing
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Layer, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Layer
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.fruit import SORTS, dressing
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SPOTTED = {"banana": (0.1, 0.4), "mango": (0.03, 0.1), "pear": (0.02, 0.07)}
 """Share of the skin that brown spots cover on over-ripe fruit of a sort."""

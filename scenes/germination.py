@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from simgen import models, palette
-from simgen.models.plant import POT_COLORS, dressing
-from simgen.models.sprout import SEEDS, height_m
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Quantity, Rollout, SceneSpec
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.plant import POT_COLORS, dressing
+from simgen.procedural.models.sprout import SEEDS, height_m
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 LEAVES = ((0.62, "folded"), (0.82, "opening"), (2.0, "open"))
 """How far the seed leaves have opened by a growth."""

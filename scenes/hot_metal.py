@@ -4,15 +4,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import palette
-from simgen.builtin.noise import space_noise
-from simgen.colour import glow
-from simgen.models import make
-from simgen.models.hotware import piece
-from simgen.sampling import Draw, ref
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.colour import glow
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.core.vectors import Floats
+from simgen.procedural import palette
+from simgen.procedural.builtin.noise import space_noise
+from simgen.procedural.models import make
+from simgen.procedural.models.hotware import piece
+from simgen.scene.draw import Draw, ref
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import heat
-from simgen.types import Body, Floats, Mesh, Quantity, Rollout, SceneSpec
 
 PIECES = (
     ("rod", "steel rod", (0.15, 0.22), (0.015, 0.021)),

@@ -4,12 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.models import make
-from simgen.models.ice import ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
-from simgen.sampling import Draw, ref
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Floats, Mesh, Model, Quantity, Rollout, SceneSpec, Vec3
+from simgen.core.mesh import Mesh, Model
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.core.vectors import Floats, Vec3
+from simgen.procedural import models, palette
+from simgen.procedural.models import make
+from simgen.procedural.models.ice import ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
+from simgen.scene.draw import Draw, ref
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 PIECES = (
     ("cube", "ice cube", (0.03, 0.042), (0.85, 1.05)),

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.colour import hue_rgb
-from simgen.framing import framed
-from simgen.geometry import direction, vec3
-from simgen.lamps import dim_room, draw_lamp, lit
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Light, Quantity, Rollout, SceneSpec
+from simgen.core.colour import hue_rgb
+from simgen.core.geometry import direction, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Light, SceneSpec
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.lamps import dim_room, draw_lamp, lit
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 HUES = ((20.0, "red"), (45.0, "orange"), (75.0, "yellow"), (165.0, "green"), (200.0, "cyan"), (260.0, "blue"),
         (290.0, "purple"), (340.0, "pink"), (361.0, "red"))  # fmt: skip

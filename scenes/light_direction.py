@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.framing import framed
-from simgen.geometry import direction, vec3
-from simgen.lamps import dim_room
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.geometry import direction, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Light, SceneSpec, ViewRequest
+from simgen.core.vectors import Vec3
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.lamps import dim_room
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import shadow_length
-from simgen.types import Framing, Light, Quantity, Rollout, SceneSpec, Vec3
 
 SIDES = ((-157.5, "towards the back"), (-112.5, "to the left and to the back"), (-67.5, "to the left"),
          (-22.5, "to the left and to the front"), (22.5, "towards the front"), (67.5, "to the right and to the front"),
@@ -64,7 +66,7 @@ class LightDirection(Scene):
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
-        assert isinstance(spec.camera, Framing)
+        assert isinstance(spec.camera, ViewRequest)
         azimuth, elevation = (
             [spec.input(f"{what}_{w}") for w in ("start", "end")] for what in ("azimuth", "elevation")
         )
@@ -109,7 +111,7 @@ class LightDirection(Scene):
     )
 
 
-def _place(view: Framing, azimuth_deg: float, elevation_deg: float) -> Vec3:
+def _place(view: ViewRequest, azimuth_deg: float, elevation_deg: float) -> Vec3:
     """Where the light stands: `azimuth_deg` to the right of the camera as seen from it."""
     toward = direction(view.azimuth_rad + np.radians(azimuth_deg), np.radians(elevation_deg))
     return vec3(5.0 * toward + np.array(AIM_M))

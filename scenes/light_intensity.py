@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.colour import blackbody_rgb
-from simgen.framing import framed
-from simgen.geometry import direction, vec3
-from simgen.lamps import dim_room, draw_lamp, lit
-from simgen.models.lamps import FLAME_M
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.colour import blackbody_rgb
+from simgen.core.geometry import direction, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Light, SceneSpec
+from simgen.procedural.models.lamps import FLAME_M
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.lamps import dim_room, draw_lamp, lit
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import irradiance_wpm2
-from simgen.types import Light, Quantity, Rollout, SceneSpec
 
 LEVELS = ((1.2, "very dim"), (2.6, "rather dim"), (5.5, "fairly bright"), (np.inf, "bright"))
 """How bright a lamp in the picture is, by its power in W."""

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.framing import framed
-from simgen.geometry import direction, quat, quat_from_axis_angle, quat_rotate
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_rotate
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, Camera, SceneSpec, ViewRequest
+from simgen.procedural import models, palette
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import mirror_image_m, mirror_normal, seen_in_mirror
-from simgen.types import Body, Camera, Framing, Quantity, Rollout, SceneSpec
 
 METALS = (("#b9bcc0", "steel"), ("#c9a24d", "brass"), ("#b8714c", "copper"), ("#c9cbcd", "silver"))
 FRAMES = ("#26282b", "#ece9e2", "#7a2f2a", "#31506b", "#6b4426", "#b08d57")
@@ -146,7 +147,7 @@ class LightReflection(Scene):
 
 
 def _before_mirror(
-    draw: Draw, view: Framing, turn_deg: float, off_deg: float, appears: bool
+    draw: Draw, view: ViewRequest, turn_deg: float, off_deg: float, appears: bool
 ) -> tuple[list[Body], dict[str, float]]:
     """A standing mirror that faces the camera more or less, and a thing or two before it and to one side."""
     toward = direction(view.azimuth_rad)
@@ -175,7 +176,7 @@ def _before_mirror(
     return [mirror, *things], {"yaw_end": end, "turn_deg": float(np.degrees(abs(end - start)))}
 
 
-def _with_metal(draw: Draw, view: Framing, roughness: float) -> list[Body]:
+def _with_metal(draw: Draw, view: ViewRequest, roughness: float) -> list[Body]:
     """A piece of metal with things on it or around it."""
     variant = draw.choice(("slab", "slab", "disc", "ball", "vase"))
     paint, metal = draw.choice(METALS)

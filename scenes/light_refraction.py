@@ -4,14 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.framing import framed
-from simgen.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
-from simgen.models.glassware import content_m3, leaning
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import Material
+from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
+from simgen.core.mesh import Model
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec, ViewRequest
+from simgen.procedural import models, palette
+from simgen.procedural.models.glassware import content_m3, leaning
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import magnification, round_focus_m, snell_rad
-from simgen.types import Body, Framing, Material, Model, Quantity, Rollout, SceneSpec
 
 PAINTS = (("#e0b020", "yellow"), ("#b3261e", "red"), ("#1f6f8b", "blue"), ("#2f7d4f", "green"), ("#d9662b", "orange"))
 PRINTS = (("arrow", "an arrow"), ("letter", "a letter F"), ("halves", "two coloured fields"))
@@ -162,7 +165,7 @@ def _liquid(kind: float) -> Material:
     return palette.liquid(LIQUIDS[int(kind)][1])
 
 
-def _stick(draw: Draw, made: Model, view: Framing) -> Body:
+def _stick(draw: Draw, made: Model, view: ViewRequest) -> Body:
     """Something that stands in the glass and leans on its rim, across the line of sight."""
     kind = draw.choice(("pencil", "pencil", "straw", "spoon", "brush"))
     thick = {"pencil": 0.0038, "straw": 0.0036, "spoon": 0.0034, "brush": 0.0042}[kind]
@@ -192,7 +195,7 @@ def _stick(draw: Draw, made: Model, view: Framing) -> Body:
     )  # fmt: skip
 
 
-def _card(draw: Draw, made: Model, view: Framing, gap_m: float) -> Body:
+def _card(draw: Draw, made: Model, view: ViewRequest, gap_m: float) -> Body:
     """A printed card behind the glass, its print where the line of sight through the glass meets it."""
     variant, name = draw.choice(PRINTS)
     lift = max(0.52 * made.number("height_m") - gap_m * float(np.tan(view.elevation_rad)), 0.045)

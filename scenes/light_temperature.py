@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.colour import blackbody_rgb
-from simgen.framing import framed
-from simgen.geometry import direction, vec3
-from simgen.lamps import dim_room, draw_lamp, lit
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import EnvironmentTrack, Light, Quantity, Rollout, SceneSpec
+from simgen.core.colour import blackbody_rgb
+from simgen.core.geometry import direction, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Light, SceneSpec
+from simgen.core.tracks import EnvironmentTrack
+from simgen.scene.cameras import framed
+from simgen.scene.draw import Draw
+from simgen.scene.lamps import dim_room, draw_lamp, lit
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 WARM = ((2200.0, "candle-light"), (2750.0, "warm lamplight"), (3600.0, "warm white light"),
         (5400.0, "neutral white light"), (9500.0, "cool bluish daylight"), (20000.0, "cold bluish light"))  # fmt: skip

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from simgen import models
-from simgen.greenhouse import SPECIES, in_a_row, potted
-from simgen.models.plant import measure
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Quantity, Rollout, SceneSpec
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models
+from simgen.procedural.models.plant import measure
+from simgen.scene.draw import Draw
+from simgen.scene.plants import SPECIES, in_a_row, potted
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 
 @register("mature_to_flower")

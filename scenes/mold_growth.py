@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.models.overgrown import MOLD_WORDS, covered_m2, dressing, host_area_m2
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Quantity, Rollout, SceneSpec
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.overgrown import MOLD_WORDS, covered_m2, dressing, host_area_m2
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SIZE_M = {"bread": 0.115, "toast": 0.105, "cheese": 0.11, "orange": 0.076, "lemon": 0.06, "tomato": 0.075,
           "pear": 0.074, "strawberry": 0.04}  # fmt: skip

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from simgen import models
-from simgen.models.overgrown import GROUNDS, covered_m2, dressing, host_area_m2
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Quantity, Rollout, SceneSpec
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models
+from simgen.procedural.models.overgrown import GROUNDS, covered_m2, dressing, host_area_m2
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SIZE_M = {"stone": (0.12, 0.18), "boulder": (0.25, 0.4), "brick": (0.2, 0.24), "clay pot": (0.13, 0.2),
           "log": (0.22, 0.34), "roof tile": (0.28, 0.36)}  # fmt: skip

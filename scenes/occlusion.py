@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.framing import camera_around
-from simgen.geometry import Shape, convex_hull_2d, direction, project, quat_rotate, vec3
-from simgen.sampling import Draw, NothingFits, ref
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import ObjectAsset
+from simgen.core.geometry import Shape, convex_hull_2d, direction, project, quat_rotate, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, Camera, SceneSpec
+from simgen.core.vectors import Floats
+from simgen.scene.cameras import camera_around
+from simgen.scene.draw import Draw, NothingFits, ref
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import hidden_share
-from simgen.types import Body, Camera, Floats, ObjectAsset, Quantity, Rollout, SceneSpec
 
 PIXELS, COARSE = 400, 160
 

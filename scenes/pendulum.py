@@ -4,13 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.models.rigs import stand_bases, stand_materials
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import Material
+from simgen.core.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.spec import SceneSpec
+from simgen.core.vectors import Floats
+from simgen.procedural import models, palette
+from simgen.procedural.models.rigs import stand_bases, stand_materials
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
-from simgen.types import Floats, Material, Quantity, Rollout, SceneSpec, Truth
 
 SIDES = (
     (-9.0, "on the other side"),

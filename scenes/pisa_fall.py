@@ -10,11 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from simgen.framing import inside_share
-from simgen.geometry import Shape, project, quat_rotate, random_quat, vec3
-from simgen.sampling import Draw, NothingFits, ref
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Camera, Floats, Light, Release, Rollout, SceneSpec, Vec3
+from simgen.core.geometry import Shape, project, quat_rotate, random_quat, vec3
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Body, Camera, Light, Release, SceneSpec
+from simgen.core.vectors import Floats, Vec3
+from simgen.scene.cameras import inside_share
+from simgen.scene.draw import Draw, NothingFits, ref
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 ROLLING = 0.08
 """Coefficient of rolling resistance: that of soft ground. On PISA's, which has none, balls leave the picture."""

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from simgen import palette
-from simgen.greenhouse import in_a_row, potted
-from simgen.models.plant import measure
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Layer, Material, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Layer, Material
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import palette
+from simgen.procedural.models.plant import measure
+from simgen.scene.draw import Draw
+from simgen.scene.plants import in_a_row, potted
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 DISEASES = ("brown spots", "white mildew patches", "orange rust spots")
 

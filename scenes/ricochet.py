@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import palette
-from simgen.geometry import direction, quat, quat_from_axis_angle, vec3
-from simgen.models import build, make, volume_m3
-from simgen.models.forms import moved
-from simgen.models.trail import dab, wet_line
-from simgen.sampling import Draw, ref
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Contact, Mesh, Push, Quantity, Rollout, SceneSpec
+from simgen.core.geometry import direction, quat, quat_from_axis_angle, vec3
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Contact, Quantity, Rollout
+from simgen.core.spec import Body, Push, SceneSpec
+from simgen.procedural import palette
+from simgen.procedural.models import build, make, volume_m3
+from simgen.procedural.models.forms import moved
+from simgen.procedural.models.trail import dab, wet_line
+from simgen.scene.draw import Draw, ref
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 WALL_ID, PAINT_ID = 2, 3
 PAINTS = {

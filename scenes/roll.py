@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import Shape, direction, quat, quat_from_axis_angle, vec3
-from simgen.sampling import Draw
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import IDENTITY, Push, Quat, SceneSpec
+from simgen.core.geometry import Shape, direction, quat, quat_from_axis_angle, vec3
+from simgen.core.spec import Push, SceneSpec
+from simgen.core.vectors import IDENTITY, Quat
+from simgen.scene.draw import Draw
+from simgen.scene.registry import Phrases, Range, Scene, register
 
 
 @register("roll")

@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.models.scratched import groove_m2
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Scene, register
-from simgen.types import Material, Pattern, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Material, Pattern
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.scratched import groove_m2
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Scene, register
 
 LACQUERS = {
     "black": "#17181a", "red": "#8e1b1e", "blue": "#1d3d78", "green": "#1f4a37", "white": "#dcdad3", "grey": "#5b6065",

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import direction, vec3
-from simgen.sampling import Draw, tilted
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Body, Event, ObjectAsset, Push, Release, SceneSpec, Stage
+from simgen.core.assets import ObjectAsset
+from simgen.core.geometry import direction, vec3
+from simgen.core.spec import Body, Event, Push, Release, SceneSpec, Stage
+from simgen.scene.draw import Draw, tilted
+from simgen.scene.registry import Phrases, Range, Scene, register
 
 
 @register("slide")

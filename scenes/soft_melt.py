@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from dataclasses import replace as but
 
-from simgen import models, palette
-from simgen.models import make
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Material, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Material
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models import make
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 STUFFS = (
     ("butter", "piece of butter", (0.055, 0.075), ("#f3d774", "#f0cf66", "#f6e08e"), 911.0, 32.0),

@@ -4,12 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import quat, quat_from_axis_angle
-from simgen.models import soft
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Floats, Material, Mesh, Quantity, Rollout, SceneSpec, Truth
+from simgen.core.assets import Material
+from simgen.core.geometry import quat, quat_from_axis_angle
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.spec import SceneSpec
+from simgen.core.vectors import Floats
+from simgen.procedural import models, palette
+from simgen.procedural.models import soft
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 PARTICLES = 5200
 GRAVITY_MPS2 = 9.81

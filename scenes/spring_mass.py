@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import quat, quat_from_axis_angle
-from simgen.models.rigs import stand_bases, stand_materials
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.geometry import quat, quat_from_axis_angle
+from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.rigs import stand_bases, stand_materials
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
-from simgen.types import Quantity, Rollout, SceneSpec, Truth
 
 EYE_M = 0.02
 SHEAR_PA = 79e9

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.geometry import Shape, direction
-from simgen.sampling import GAP_M, Draw, ref, tilted
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Body, ObjectAsset, Remove, SceneSpec
+from simgen.core.assets import ObjectAsset
+from simgen.core.geometry import Shape, direction
+from simgen.core.spec import Body, Remove, SceneSpec
+from simgen.scene.draw import GAP_M, Draw, ref, tilted
+from simgen.scene.registry import Phrases, Range, Scene, register
 
 
 @register("stack_collapse")

@@ -4,13 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.models.strips import drawn_profile
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import Material
+from simgen.core.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.core.mesh import Mesh, Model
+from simgen.core.rollout import Provenance, Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.strips import drawn_profile
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
-from simgen.types import Body, Material, Mesh, Model, Provenance, Quantity, Rollout, SceneSpec
 
 RUBBER_SHEAR_PA = 0.45e6
 """Of a soft natural rubber."""

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import Shape, direction, vec3
-from simgen.sampling import Draw
-from simgen.scene import Phrases, Range, Scene, register
-from simgen.types import Push, SceneSpec
+from simgen.core.geometry import Shape, direction, vec3
+from simgen.core.spec import Push, SceneSpec
+from simgen.scene.draw import Draw
+from simgen.scene.registry import Phrases, Range, Scene, register
 
 
 @register("topple")

@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.models.strips import bar_section, section_m2
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
+from simgen.core.assets import Material
+from simgen.core.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
+from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.spec import SceneSpec
+from simgen.procedural import models, palette
+from simgen.procedural.models.strips import bar_section, section_m2
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import beams
-from simgen.types import Material, Quantity, Rollout, SceneSpec, Truth
 
 SHEAR_PA = {"rubber": 0.7e6, "foam": 0.12e6, "plastic": 0.45e9}
 """Natural rubber of 45 Shore A; polyethylene foam of 30 kg/m³; polypropylene."""

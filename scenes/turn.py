@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import Shape, quat, quat_from_axis_angle, quat_multiply, vec3
-from simgen.sampling import Draw
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import ObjectAsset, Quantity, Rollout, SceneSpec
+from simgen.core.assets import ObjectAsset
+from simgen.core.geometry import Shape, quat, quat_from_axis_angle, quat_multiply, vec3
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import SceneSpec
+from simgen.scene.draw import Draw
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SENSES = ((0.0, "clockwise"), (360.0, "counter-clockwise"))
 """As seen from above."""

@@ -4,10 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen import models, palette
-from simgen.sampling import Draw, NothingFits
-from simgen.scene import MeshOf, Phrases, Range, Scene, register
-from simgen.types import Body, Field, Layer, Material, Pattern, Quantity, Rollout, SceneSpec
+from simgen.core.assets import Layer, Material, Pattern
+from simgen.core.mesh import Field
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Body, SceneSpec
+from simgen.procedural import models, palette
+from simgen.scene.draw import Draw, NothingFits
+from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 IRON = {
     "key": ("old {} key", (0.10, 0.14)), "chain": ("chain", (0.2, 0.3)), "pipe": ("pipe", (0.25, 0.4)),

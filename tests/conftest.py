@@ -13,40 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen.places import Address, place
-from simgen.plan import RESOLVED, Plan, SampleId, make_plan
-from simgen.recipe import Recipe, Render, SceneChoice
-from simgen.record import Identity, make_record
-from simgen.scene import Phrases, Range, Scene
-from simgen.shards import Entry, write_shard
-from simgen.store import put, seal
-from simgen.types import (
-    Body,
-    Camera,
-    Contact,
-    Credit,
-    Environment,
-    EnvironmentAsset,
-    Event,
-    Gate,
-    Instructions,
-    Light,
-    Material,
-    ObjectAsset,
-    PoseTrack,
-    Push,
-    Reject,
-    Release,
-    Remove,
-    Rollout,
-    Sample,
-    SceneSpec,
-    Split,
-    Stage,
-    SurfaceAsset,
-    Truth,
-    VisibilityTrack,
-)
+from simgen.core.assets import Credit, EnvironmentAsset, Material, ObjectAsset, Split, SurfaceAsset
+from simgen.core.rollout import Contact, Rollout, Truth
+from simgen.core.sample import Gate, Instructions, Reject, Sample
+from simgen.core.spec import Body, Camera, Environment, Event, Light, Push, Release, Remove, SceneSpec, Stage
+from simgen.core.tracks import PoseTrack, VisibilityTrack
+from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.store import put, seal
+from simgen.plan.plan import RESOLVED, Plan, SampleId, make_plan
+from simgen.plan.recipe import Recipe, Render, SceneChoice
+from simgen.record.record import Identity, make_record
+from simgen.scene.registry import Phrases, Range, Scene
+from simgen.storage.paths import Address, place
 
 WIDTH, HEIGHT = 64, 48
 
@@ -419,9 +397,9 @@ class StoreServer:
 
 PLOP = '''
 from dataclasses import dataclass
-from simgen.sampling import Draw
-from simgen.scene import Phrases, Scene, register
-from simgen.types import Release, SceneSpec
+from simgen.scene.draw import Draw
+from simgen.scene.registry import Phrases, Scene, register
+from simgen.core.spec import Release, SceneSpec
 
 @register("plop")
 @dataclass(frozen=True, kw_only=True)

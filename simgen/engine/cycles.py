@@ -23,10 +23,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.assets import Catalog
+from simgen.catalog.catalog import Catalog
+from simgen.core.errors import AssetError, EnvironmentProblem, UnknownName, UsageError
+from simgen.core.geometry import look_at, quat, quat_from_matrix
+from simgen.core.masks import goes_on, grown
+from simgen.core.rollout import Rollout
+from simgen.core.sample import Box, Frame
+from simgen.core.spec import STAGE_ID, Body, Camera, Light, SceneSpec
 from simgen.engine import devices, passes
+from simgen.engine.appearance import Wardrobe, blender_mesh, set_materials
 from simgen.engine.blender import bmesh, bpy, cycles
-from simgen.engine.dress import Wardrobe, blender_mesh, set_materials
 from simgen.engine.kubric_import import kb
 from simgen.engine.materials import CLEAR, emission
 from simgen.engine.stages import (
@@ -44,11 +50,7 @@ from simgen.engine.stages import (
     world_nodes,
 )
 from simgen.engine.world import Generated, World
-from simgen.errors import AssetError, EnvironmentProblem, UnknownName, UsageError
-from simgen.geometry import look_at, quat, quat_from_matrix
-from simgen.masks import goes_on, grown
-from simgen.recipe import Device
-from simgen.types import STAGE_ID, Body, Box, Camera, Frame, Light, Rollout, SceneSpec
+from simgen.plan.recipe import Device
 
 Quality = Literal["preview", "fast", "standard", "high"]
 Image = NDArray[np.float32]

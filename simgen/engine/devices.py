@@ -6,9 +6,9 @@ Another device gives other bytes, so it stands in the recipe (`render.device`), 
 import os
 from typing import Any
 
+from simgen.core.errors import EnvironmentProblem
 from simgen.engine.blender import bpy
-from simgen.errors import EnvironmentProblem
-from simgen.recipe import Device
+from simgen.plan.recipe import Device
 
 _BY_PREFERENCE: tuple[Device, ...] = ("optix", "cuda")
 """What `auto` takes, before it takes the processor: OptiX traces on the cores that a card has for it."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from simgen.core.assets import Layer, Material, Pattern
+from simgen.core.errors import UnknownName
+from simgen.core.vectors import Vec3
 from simgen.engine.blender import bpy
-from simgen.errors import UnknownName
-from simgen.types import Layer, Material, Pattern, Vec3
 
 Coordinates = Literal["uv", "metres", "solid"]
 """`uv`: the mesh's own, 0 to 1. `metres`: the mesh's, in metres, repeated every `tile_m`. `solid`: from three sides of

@@ -7,9 +7,11 @@ start and end get exactly the same treatment.
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.colour import LUMINANCE
-from simgen.geometry import camera_matrix, intrinsics, project, quat_conjugate, quat_rotate
-from simgen.types import STAGE_ID, Camera, Floats, Rollout
+from simgen.core.colour import LUMINANCE
+from simgen.core.geometry import camera_matrix, intrinsics, project, quat_conjugate, quat_rotate
+from simgen.core.rollout import Rollout
+from simgen.core.spec import STAGE_ID, Camera
+from simgen.core.vectors import Floats
 
 KNEE = 0.55
 """Linear light below this is shown as it is; above it a shoulder bends towards white, which nothing quite reaches."""

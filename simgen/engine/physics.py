@@ -13,28 +13,18 @@ from typing import Any
 import numpy as np
 import pybullet
 
-from simgen import models
-from simgen.assets import Catalog
+from simgen.catalog.catalog import Catalog
+from simgen.catalog.mesh_files import parse_urdf
+from simgen.core.geometry import quat_conjugate, quat_multiply, quat_rotate, vec3
+from simgen.core.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
+from simgen.core.rollout import Contact, Rollout
+from simgen.core.spec import Body, Break, Event, Release, Remove, SceneSpec
+from simgen.core.substances import SUBSTANCES
+from simgen.core.tracks import PoseTrack, Track, VisibilityTrack
+from simgen.core.vectors import Floats
 from simgen.engine.kubric_import import KubricPyBullet, register_physical_object_setters
 from simgen.engine.world import Generated, World, build_world, convex_parts
-from simgen.geometry import quat_conjugate, quat_multiply, quat_rotate, vec3
-from simgen.meshes import parse_urdf
-from simgen.motion import REST_SPEED_MPS, REST_WINDOW_S, mean_speed
-from simgen.substances import SUBSTANCES
-from simgen.types import (
-    Body,
-    Break,
-    Contact,
-    Event,
-    Floats,
-    PoseTrack,
-    Release,
-    Remove,
-    Rollout,
-    SceneSpec,
-    Track,
-    VisibilityTrack,
-)
+from simgen.procedural import models
 
 SLOWEST_BOUNCE_MPS = 0.05
 """Contacts slower than this do not bounce."""

@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.assets import Catalog
-from simgen.colour import LUMINANCE
+from simgen.catalog.catalog import Catalog
+from simgen.core.assets import Material
+from simgen.core.colour import LUMINANCE
+from simgen.core.geometry import direction, vec3
+from simgen.core.spec import STAGE_ID, Camera, Environment, Light, SceneSpec, Stage
+from simgen.core.vectors import Floats, Vec3
 from simgen.engine.blender import bpy
 from simgen.engine.materials import build_material, emission
-from simgen.geometry import direction, vec3
-from simgen.types import STAGE_ID, Camera, Environment, Floats, Light, Material, SceneSpec, Stage, Vec3
 
 TABLE_THICKNESS_M = 0.035
 TABLE_EDGE_M = 0.006

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from simgen import models
-from simgen.assets import Catalog
+from simgen.catalog.catalog import Catalog
+from simgen.core.errors import UsageError
+from simgen.core.geometry import box_corners, fibonacci_sphere
+from simgen.core.mesh import Mesh
+from simgen.core.spec import STAGE_ID, Body, Camera, Light, SceneSpec
+from simgen.core.vectors import Floats
 from simgen.engine.kubric_import import kb
-from simgen.errors import UsageError
-from simgen.geometry import box_corners, fibonacci_sphere
-from simgen.types import STAGE_ID, Body, Camera, Floats, Light, Mesh, SceneSpec
+from simgen.procedural import models
 
 STAGE_THICKNESS_M = 0.5
 """Of the collision box under z = 0: thick enough that nothing tunnels through it."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from simgen.types import Floats
+from simgen.core.vectors import Floats
 
 
 def cantilever(load_ratio: float, *, num: int = 120) -> tuple[Floats, Floats, Floats]:

@@ -12,7 +12,7 @@ import numpy as np
 from manifold3d import CrossSection, FillRule, JoinType, Manifold, Mesh64, OpType
 from numpy.typing import NDArray
 
-from simgen.types import Floats
+from simgen.core.vectors import Floats
 
 Ints = NDArray[np.int64]
 Warp = Callable[[Floats], Floats]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.colour import STEFAN_BOLTZMANN
-from simgen.types import Floats
+from simgen.core.colour import STEFAN_BOLTZMANN
+from simgen.core.vectors import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

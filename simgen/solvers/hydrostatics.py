@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.types import Floats
+from simgen.core.vectors import Floats
 
 Triangles = NDArray[np.int64]
 

@@ -14,8 +14,8 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from simgen.core.vectors import Floats
 from simgen.solvers.mpm_kernels import from_grid, on_grid, to_grid
-from simgen.types import Floats
 
 
 def _begin() -> None:

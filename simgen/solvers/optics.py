@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from simgen.types import Floats
+from simgen.core.vectors import Floats
 
 
 def snell_rad(incidence_rad: ArrayLike, n_from: float, n_into: float) -> Floats:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from simgen.types import Floats
+from simgen.core.vectors import Floats
 
 GRAVITY_MPS2 = 9.81
 

@@ -17,7 +17,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors import SafetensorError
 from torch import Tensor
 
-from simgen.errors import OutputError, UsageError
+from simgen.core.errors import OutputError, UsageError
 from simgen.train.families import Family
 
 

@@ -26,7 +26,7 @@ from transformers import AutoTokenizer, Qwen2TokenizerFast
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.utils import is_torchvision_available
 
-from simgen.errors import EnvironmentProblem, SimgenError, UsageError
+from simgen.core.errors import EnvironmentProblem, SimgenError, UsageError
 from simgen.train import tiny
 from simgen.train.families import Family, Pipeline, family_of
 from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor, TextOnlyPixtralProcessor

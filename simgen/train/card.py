@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from simgen import __version__
-from simgen.store import put
+from simgen.dataset.store import put
 from simgen.train.base import Base
 from simgen.train.checkpoint import CARD, WEIGHTS
 from simgen.train.config import TrainConfig

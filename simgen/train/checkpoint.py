@@ -25,9 +25,9 @@ from diffusers.training_utils import _collate_lora_metadata
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from simgen.errors import ConflictError, OutputError
-from simgen.settings import write_yaml
-from simgen.store import DRAFT, put, read_json
+from simgen.core.errors import ConflictError, OutputError
+from simgen.dataset.store import DRAFT, put, read_json
+from simgen.storage.settings import write_yaml
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig

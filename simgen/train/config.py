@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from simgen import resources
-from simgen.errors import UnknownName, UsageError
-from simgen.settings import known_keys, override, read_yaml, write_yaml
+from simgen.core.errors import UnknownName, UsageError
+from simgen.storage import resources
+from simgen.storage.settings import known_keys, override, read_yaml, write_yaml
 
 PREFIX = "train_"
 """What the names of training recipes in `pipelines/` begin with."""

@@ -36,11 +36,11 @@ import webdataset
 from numpy.typing import NDArray
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from simgen.errors import EnvironmentProblem, OutputError, UnknownName, UsageError, inline, shown
-from simgen.record import LARGEST_PX, decode_record, png_size
-from simgen.store import SPLITS, names, parse_name, part_path, put, read_json
-from simgen.tars import DAMAGED, Header
-from simgen.types import Split
+from simgen.core.assets import Split
+from simgen.core.errors import EnvironmentProblem, OutputError, UnknownName, UsageError, inline, shown
+from simgen.dataset.store import SPLITS, names, parse_name, part_path, put, read_json
+from simgen.record.record import LARGEST_PX, decode_record, png_size
+from simgen.storage.tars import DAMAGED, Header
 
 Image: TypeAlias = NDArray[np.uint8]
 Index: TypeAlias = dict[str, dict[str, tuple[int, int]]]

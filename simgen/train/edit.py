@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 
-from simgen.errors import EnvironmentProblem, OutputError, UsageError
-from simgen.store import names, put, read_json
+from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
+from simgen.dataset.store import names, put, read_json
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, load_base
 from simgen.train.checkpoint import RUN, WEIGHTS

@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
-from simgen.errors import OutputError
+from simgen.core.errors import OutputError
 from simgen.train.base import Base
 from simgen.train.data import Example
 from simgen.train.families import Grid

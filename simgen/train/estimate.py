@@ -7,8 +7,8 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
-from simgen.errors import UsageError
-from simgen.progress import duration
+from simgen.core.errors import UsageError
+from simgen.dataset.progress import duration
 from simgen.train import speed, tiny
 from simgen.train.adapter import Adapter
 from simgen.train.base import device_of, license_of, read_index

@@ -17,7 +17,7 @@ from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_p
 from PIL import Image
 from torch import Tensor
 
-from simgen.errors import UsageError
+from simgen.core.errors import UsageError
 
 Pipeline: TypeAlias = Any
 """A diffusers pipeline; they share no type that would name their parts."""

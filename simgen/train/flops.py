@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from simgen.errors import UnknownName, UsageError
+from simgen.core.errors import UnknownName, UsageError
 
 # Queries times keys, then weights times values; going back, flash attention computes the weights again and then
 # the gradients of weights, values, queries and keys: five multiplications for two.

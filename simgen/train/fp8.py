@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simgen.errors import EnvironmentProblem, UsageError
+from simgen.core.errors import EnvironmentProblem, UsageError
 
 _E4M3 = torch.float8_e4m3fn
 _LARGEST = torch.finfo(_E4M3).max

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from rich.console import Console
 
-from simgen.errors import SimgenError, UsageError
+from simgen.core.errors import SimgenError, UsageError
 from simgen.train import checkpoint, speed
 from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import device_of, load_base

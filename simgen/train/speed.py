@@ -9,7 +9,7 @@ import torch
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from torch.utils.checkpoint import checkpoint
 
-from simgen.errors import UsageError
+from simgen.core.errors import UsageError
 
 ATTENTION = ("_flash_3", "_native_cudnn", "native")
 """Kernels in the order of their speed on Hopper cards; the first that trains on the machine is taken."""

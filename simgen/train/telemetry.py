@@ -18,9 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from simgen.errors import EnvironmentProblem, OutputError
-from simgen.progress import duration
-from simgen.store import put
+from simgen.core.errors import EnvironmentProblem, OutputError
+from simgen.dataset.progress import duration
+from simgen.dataset.store import put
 from simgen.train.checkpoint import LOG
 from simgen.train.validate import finite_mean
 

@@ -46,7 +46,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from simgen.errors import UnknownName
+from simgen.core.errors import UnknownName
 from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor, TextOnlyPixtralProcessor
 
 PREFIX = "tiny:"

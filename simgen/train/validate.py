@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simgen.store import put
+from simgen.dataset.store import put
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
 from simgen.train.data import Example, Framing, Pairs, Slot, frame

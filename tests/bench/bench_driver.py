@@ -28,16 +28,16 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from simgen import cluster, ray_session
-from simgen.cluster import Done, Limits, open_folder, run
-from simgen.make import Outcome
-from simgen.plan import Plan, SampleId, make_plan
-from simgen.progress import Notebook, Progress
-from simgen.recipe import Recipe, Render, SceneChoice
-from simgen.shards import Entry, write_shard
-from simgen.status import read_stats, read_status, verify
-from simgen.store import SPLITS, committed
-from simgen.types import Sample
+from simgen.core.sample import Sample
+from simgen.dataset.progress import Notebook, Progress
+from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.status import read_stats, read_status, verify
+from simgen.dataset.store import SPLITS, committed
+from simgen.make.maker import Outcome
+from simgen.plan.plan import Plan, SampleId, make_plan
+from simgen.plan.recipe import Recipe, Render, SceneChoice
+from simgen.run import cluster, ray_session
+from simgen.run.cluster import Done, Limits, open_folder, run
 
 RECIPE = Recipe(
     name="pretended",

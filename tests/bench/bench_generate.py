@@ -39,13 +39,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.assets import open_catalog, ref
-from simgen.make import Maker
-from simgen.plan import SampleId, sample_id
-from simgen.recipe import SceneChoice, load_recipe
-from simgen.record import encode, spec_from_json
-from simgen.sampling import Draw
-from simgen.types import Camera, Rollout
+from simgen.catalog.catalog import open_catalog, ref
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Camera
+from simgen.make.maker import Maker
+from simgen.plan.plan import SampleId, sample_id
+from simgen.plan.recipe import SceneChoice, load_recipe
+from simgen.record.record import encode, spec_from_json
+from simgen.scene.draw import Draw
 
 Picture = NDArray[np.uint8]
 STAGES = ("dome", "table", "floor")
@@ -222,11 +223,11 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
     """Kubric's renderer with the world of a rollout, poses set for frames 0 (start) and 1 (end)."""
     import bpy
 
+    from simgen.core.spec import STAGE_ID
+    from simgen.engine.appearance import Wardrobe
     from simgen.engine.cycles import _aim, _lamps, _set_light
-    from simgen.engine.dress import Wardrobe
     from simgen.engine.stages import build_environment, build_stage, read_probe
     from simgen.engine.world import build_world
-    from simgen.types import STAGE_ID
 
     spec = rollout.spec
     world = build_world(spec, maker.catalog, width=size, height=size)

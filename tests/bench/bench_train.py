@@ -36,7 +36,7 @@ from diffusers import QwenImageTransformer2DModel
 from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 
-from simgen.errors import SimgenError
+from simgen.core.errors import SimgenError
 from simgen.train import speed, tiny
 from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import Base

@@ -15,13 +15,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simgen.assets import Catalog, open_catalog
+from simgen.catalog.catalog import Catalog, open_catalog
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Body, Camera, ViewRequest
+from simgen.core.tracks import PoseTrack
 from simgen.engine.cycles import Renderer, Sampling
 from simgen.engine.world import build_world
-from simgen.framing import body_shape, frame_camera
-from simgen.judge import exposure_ev
-from simgen.sampling import Draw
-from simgen.types import Body, Camera, Framing, PoseTrack, Rollout
+from simgen.make.judge import exposure_ev
+from simgen.scene.cameras import body_shape, frame_camera
+from simgen.scene.draw import Draw
 
 SETTINGS = (
     Sampling(4, "BALANCED", "NONE"),
@@ -92,7 +94,7 @@ def still_life(catalog: Catalog, number: int, size: int) -> tuple[Rollout, Camer
     spec = draw.spec(
         "bench", bodies, camera=view, stage=draw.stage(("table", "floor", "sweep")[number % 3 : number % 3 + 1])
     )
-    assert isinstance(view, Framing)
+    assert isinstance(view, ViewRequest)
     tracks = tuple(
         PoseTrack(
             body=body.id,

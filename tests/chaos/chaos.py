@@ -37,14 +37,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pretend
 import rich.live  # noqa: F401 - as what follows: here once, and not in every run
 
-import simgen.card
 import simgen.cli
-import simgen.cluster  # noqa: F401
-from simgen.errors import SimgenError
-from simgen.progress import NOTES
-from simgen.shards import dataset_digest
-from simgen.status import verify
-from simgen.store import DRAFT, SUMS, parse_name
+import simgen.dataset.card
+import simgen.run.cluster  # noqa: F401
+from simgen.core.errors import SimgenError
+from simgen.dataset.progress import NOTES
+from simgen.dataset.shards import dataset_digest
+from simgen.dataset.status import verify
+from simgen.dataset.store import DRAFT, SUMS, parse_name
 
 HERE = Path(__file__).resolve().parent
 LONGEST_S = float(os.environ.get("CHAOS_PATIENCE_S", "240"))

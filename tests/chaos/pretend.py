@@ -17,10 +17,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import conftest as hand_made
 
-from simgen.make import Outcome
-from simgen.plan import SampleId
-from simgen.recipe import Recipe
-from simgen.types import Reject
+from simgen.core.sample import Reject
+from simgen.make.maker import Outcome
+from simgen.plan.plan import SampleId
+from simgen.plan.recipe import Recipe
 
 DULL = 5
 """This sample is rejected at every attempt, in every run."""
@@ -119,7 +119,8 @@ def maker(folder: str, told: Mapping[str, Any]) -> Callable[[Recipe, int], Prete
 def simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], worker: Mapping[str, Any]) -> None:
     """`simgen ARGUMENTS`, the whole command, with a maker that pretends; does not return."""
     # Which tells Ray to be quiet before it is imported.
-    from simgen import cli, cluster
+    from simgen.cli import app
+    from simgen.run import cluster
 
     for module in {hand_made, sys.modules[__name__]}:
         # pytest takes it away again from where it has imported it.
@@ -132,4 +133,4 @@ def simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], 
         trip(folder, **driver["disk"])
     if "clock" in driver:
         turn_clock(driver["clock"])
-    cli.main(list(arguments))
+    app.main(list(arguments))

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from simgen.cluster import read_quarantine
-from simgen.dataset import open_dataset
-from simgen.status import verify
-from simgen.suspects import read_suspects
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.status import verify
+from simgen.dataset.suspects import read_suspects
+from simgen.run.cluster import read_quarantine
 
 sys.path.insert(0, str(Path(__file__).parent))
 import poison
@@ -22,9 +22,9 @@ pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.render, pytest.mar
 # As it is, but for the patience: three workers for a crash and two for a hang are seen elsewhere.
 IMPATIENT = """
 import functools, sys
-from simgen import cluster
+from simgen.run import cluster
 cluster.Limits = functools.partial(cluster.Limits, strikes=1, timeouts=1)
-from simgen.cli import main
+from simgen.cli.app import main
 main(sys.argv[1:])
 """
 SMALL = [f"--set=render.{name}={value}" for name, value in (("width", 64), ("height", 64), ("quality", "fast"))]

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simgen.card import write_card
-from simgen.errors import SimgenError
-from simgen.report import write_report
-from simgen.status import verify
+from simgen.core.errors import SimgenError
+from simgen.dataset.card import write_card
+from simgen.dataset.report import write_report
+from simgen.dataset.status import verify
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_readers import hand_made

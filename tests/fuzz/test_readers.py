@@ -29,19 +29,19 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from simgen import archives
-from simgen.archives import extract
-from simgen.assets import open_catalog, ref
-from simgen.card import write_card
-from simgen.dataset import open_dataset
-from simgen.errors import SimgenError
-from simgen.meshes import check_environment, read_obj, read_parts, read_urdf
-from simgen.plan import RESOLVED, SampleId, make_plan, read_plan
-from simgen.recipe import load_recipe, parse_recipe
-from simgen.record import check_record, decode, encode, spec_from_json
-from simgen.report import write_report
-from simgen.status import read_status, verify
-from simgen.store import told_sha256
+from simgen.catalog.catalog import open_catalog, ref
+from simgen.catalog.mesh_files import check_environment, read_obj, read_parts, read_urdf
+from simgen.core.errors import SimgenError
+from simgen.dataset.card import write_card
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.report import write_report
+from simgen.dataset.status import read_status, verify
+from simgen.dataset.store import told_sha256
+from simgen.plan.plan import RESOLVED, SampleId, make_plan, read_plan
+from simgen.plan.recipe import load_recipe, parse_recipe
+from simgen.record.record import check_record, decode, encode, spec_from_json
+from simgen.storage import archives
+from simgen.storage.archives import extract
 
 TESTS = Path(__file__).parents[1]
 LONGEST_S = 5.0

@@ -7,12 +7,13 @@ import numpy as np
 import pybullet
 import pytest
 
-from simgen.assets import open_catalog
+from simgen.catalog.catalog import open_catalog
+from simgen.core.geometry import quat, quat_from_axis_angle, vec3
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Body, Camera, Environment, Push, Release, Remove, SceneSpec, Stage
 from simgen.engine.physics import simulate
-from simgen.geometry import quat, quat_from_axis_angle, vec3
-from simgen.judge import changed_bodies, judge_physics
-from simgen.models import make
-from simgen.types import Body, Camera, Environment, Push, Release, Remove, Rollout, SceneSpec, Stage
+from simgen.make.judge import changed_bodies, judge_physics
+from simgen.procedural.models import make
 
 G = 9.81
 STEPS = 240

@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 
-from simgen.errors import UsageError
-from simgen.make import Clock, Maker, _Family
-from simgen.plan import make_plan, sample_id
-from simgen.recipe import load_recipe, load_scenes
-from simgen.scene import scenes
+from simgen.core.errors import UsageError
+from simgen.make.maker import Clock, Maker, _Family
+from simgen.plan.plan import make_plan, sample_id
+from simgen.plan.recipe import load_recipe, load_scenes
+from simgen.scene.registry import scenes
 
 load_scenes()
 SIZE = 3

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from simgen import models
-from simgen.assets import open_catalog
+from simgen.catalog.catalog import open_catalog
+from simgen.core.assets import Material
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Body, Break, Environment, Release, SceneSpec, Stage, ViewRequest
 from simgen.engine.physics import simulate
-from simgen.models import fragments
-from simgen.models.vessels import KINDS, wall_mm
+from simgen.procedural import models
+from simgen.procedural.models import fragments
+from simgen.procedural.models.vessels import KINDS, wall_mm
 from simgen.solvers.fracture import Solid, cell_corners, convex_parts, extrusion, fracture, halfspace_corners, moments
-from simgen.types import Body, Break, Environment, Framing, Material, Release, Rollout, SceneSpec, Stage
 
 BOX = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 SIDES = np.array(
@@ -96,7 +98,7 @@ def test_the_pieces_of_every_vessel_add_up(kind: str) -> None:
 
 def test_a_fragment_is_the_same_mesh_in_every_process() -> None:
     code = (
-        "import hashlib; from simgen import models; from simgen.models import fragments;"
+        "import hashlib; from simgen import models; from simgen.procedural.models import fragments;"
         "w = models.make('vessel', variant='mug', seed=2, wall_mm=4.0);"
         "c = fragments.cracked(w, cells=9, seed=5, blow_m=(0.0, 0.0, -0.04), rough_m=0.003);"
         "m = models.build(c.but(index=4));"
@@ -119,7 +121,7 @@ def thrown() -> SceneSpec:
     pieces = fragments.bodies(body, crack, first_id=2, restitution=0.2, rolling_resistance_m=0.003)
     return SceneSpec(
         scene="test", bodies=(body, *pieces), stage=Stage(kind="dome"), lights=(), environment=Environment(),
-        camera=Framing(azimuth_rad=0.0, elevation_rad=0.5), settle_s=0.0, duration_s=0.5, end_state="moving",
+        camera=ViewRequest(azimuth_rad=0.0, elevation_rad=0.5), settle_s=0.0, duration_s=0.5, end_state="moving",
         events=(
             Release(time_s=0.0, body=1),
             Break(time_s=0.0, body=1, into=tuple(p.id for p in pieces), min_impulse_ns=0.1),

@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen import models
-from simgen.assets import open_catalog
+from simgen.catalog.catalog import open_catalog
+from simgen.core.mesh import Mesh
+from simgen.core.spec import Body, Environment, SceneSpec, Stage, ViewRequest
 from simgen.engine.physics import simulate
 from simgen.engine.world import convex_parts
-from simgen.models import forms
-from simgen.types import Body, Environment, Framing, Mesh, SceneSpec, Stage
+from simgen.procedural import models
+from simgen.procedural.models import forms
 
 CATALOG = open_catalog()
 
@@ -47,7 +48,7 @@ def test_a_ball_falls_between_the_parts_of_a_model_and_rests_on_its_hull_where_i
         stage=Stage(kind="table"),
         lights=(),
         environment=Environment(),
-        camera=Framing(azimuth_rad=0.0, elevation_rad=0.4),
+        camera=ViewRequest(azimuth_rad=0.0, elevation_rad=0.4),
     )
     rollout = simulate(spec, CATALOG)
     assert rollout.poses(2).position_m[-1, 2] == pytest.approx(rests_m, abs=0.0015)

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simgen import models
-from simgen.geometry import vertex_areas
-from simgen.models import fruit, overgrown, plant, sprout
-from simgen.models.growth import ramp, rings_faces, rings_flat, sheet, spread
-from simgen.types import Mesh
+from simgen.core.geometry import vertex_areas
+from simgen.core.mesh import Mesh
+from simgen.procedural import models
+from simgen.procedural.models import fruit, overgrown, plant, sprout
+from simgen.procedural.models.growth import ramp, rings_faces, rings_flat, sheet, spread
 
 STEPS = np.linspace(0.0, 1.0, 9)
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from simgen import models
-from simgen.assets import open_catalog
+from simgen.catalog.catalog import open_catalog
+from simgen.core.rollout import Rollout
 from simgen.engine.physics import simulate
-from simgen.models import forms, strips, tank
-from simgen.recipe import load_scenes
-from simgen.sampling import Draw
-from simgen.scene import build
+from simgen.plan.recipe import load_scenes
+from simgen.procedural import models
+from simgen.procedural.models import forms, strips, tank
+from simgen.scene.draw import Draw
+from simgen.scene.registry import build
 from simgen.solvers import beams, hydrostatics, mpm, oscillators
-from simgen.types import Rollout
 
 load_scenes()
 CATALOG = open_catalog()
@@ -80,7 +80,7 @@ def test_the_water_rises_by_what_is_displaced_and_the_body_lies_as_deep_as_archi
 
 
 def _world(done: Rollout, points: np.ndarray) -> np.ndarray:
-    from simgen.geometry import quat_rotate
+    from simgen.core.geometry import quat_rotate
 
     track = done.poses(done.spec.actor.id)
     return np.asarray(track.position_m[done.end_index] + quat_rotate(track.quaternion[done.end_index], points))

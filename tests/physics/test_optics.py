@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from simgen import colour, models
-from simgen.models.glassware import content_m3
+from simgen.core import colour
+from simgen.procedural import models
+from simgen.procedural.models.glassware import content_m3
 from simgen.solvers import optics
 
 

@@ -5,17 +5,20 @@ from functools import cache
 import numpy as np
 import pytest
 
-from simgen import judge, language
-from simgen.assets import open_catalog
-from simgen.claims import TIERS
+from simgen.catalog.catalog import open_catalog
+from simgen.core.assets import Split
+from simgen.core.geometry import Shape
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Camera, ViewRequest
 from simgen.engine.physics import simulate
-from simgen.framing import body_shape, frame_camera, inside_share, points_at, subject_ids
-from simgen.geometry import Shape
-from simgen.recipe import load_scenes
-from simgen.record import spec_from_json, spec_to_json
-from simgen.sampling import Draw, NothingFits
-from simgen.scene import build, scenes
-from simgen.types import Camera, Framing, Rollout, Split
+from simgen.language import sentences
+from simgen.language.claims import TIERS
+from simgen.make import judge
+from simgen.plan.recipe import load_scenes
+from simgen.record.record import spec_from_json, spec_to_json
+from simgen.scene.cameras import body_shape, frame_camera, inside_share, points_at, subject_ids
+from simgen.scene.draw import Draw, NothingFits
+from simgen.scene.registry import build, scenes
 
 load_scenes()
 NAMES = list(scenes())
@@ -63,12 +66,12 @@ def test_at_least_half_of_the_attempts_pass_the_certificate_and_can_be_told(name
         if judge.first_reject(judge.judge_physics(rollout)) is not None:
             continue
         camera = camera_of(rollout)
-        told = language.compile_instructions(build(name), rollout, camera, np.random.default_rng(0))
-        if isinstance(told, language.Compiled):
+        told = sentences.compile_instructions(build(name), rollout, camera, np.random.default_rng(0))
+        if isinstance(told, sentences.Compiled):
             kept += 1
-            assert language.check_claims(told.claims, rollout, camera) == []
+            assert sentences.check_claims(told.claims, rollout, camera) == []
             for tier in TIERS:
-                assert language.check_sentence(getattr(told.instructions, tier)) == []
+                assert sentences.check_sentence(getattr(told.instructions, tier)) == []
     assert kept >= ATTEMPTS / 2
 
 
@@ -84,7 +87,9 @@ def test_attempts_differ_in_objects_light_and_view(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_camera_holds_what_the_event_is_about(name: str) -> None:
     for rollout in rollouts(name):
-        if judge.first_reject(judge.judge_physics(rollout)) is not None or not isinstance(rollout.spec.camera, Framing):
+        if judge.first_reject(judge.judge_physics(rollout)) is not None or not isinstance(
+            rollout.spec.camera, ViewRequest
+        ):
             continue
         camera = camera_of(rollout)
         for body_id in subject_ids(rollout):
@@ -101,6 +106,6 @@ def shapes_of(rollout: Rollout) -> dict[int, Shape]:
 
 def camera_of(rollout: Rollout) -> Camera:
     camera = rollout.spec.camera
-    if isinstance(camera, Framing):
+    if isinstance(camera, ViewRequest):
         return frame_camera(camera, shapes_of(rollout), rollout, width=512, height=512)
     return camera

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from simgen import models
-from simgen.fields import covered_m2
-from simgen.geometry import vertex_areas
-from simgen.models import ironware
-from simgen.models.forms import box
-from simgen.models.scratched import groove_m2
-from simgen.models.surfaces import area_m2, plane
-from simgen.models.trail import wet_line
-from simgen.types import Field, Mesh, Surface
+from simgen.core.geometry import vertex_areas
+from simgen.core.mesh import Field, Mesh, MeshSurface
+from simgen.procedural import models
+from simgen.procedural.fields import covered_m2
+from simgen.procedural.models import ironware
+from simgen.procedural.models.forms import box
+from simgen.procedural.models.scratched import groove_m2
+from simgen.procedural.models.surfaces import area_m2, plane
+from simgen.procedural.models.trail import wet_line
 
 
 def painted(level: float, curl: float = 0.0) -> Mesh:
@@ -112,7 +112,7 @@ def test_ironware_stands_on_the_ground_and_is_as_large_as_asked_for(variant: str
 
 
 def test_a_surface_of_quads_may_be_made_finer_too() -> None:
-    square = Surface(
+    square = MeshSurface(
         vertices_m=np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=float), faces=np.array([[0, 1, 2, 3]])
     )
     fine = ironware.finer(square, 0.6)

@@ -5,15 +5,15 @@ from math import erfc, exp, pi, sqrt
 import numpy as np
 import pytest
 
-from simgen import models
-from simgen.colour import STEFAN_BOLTZMANN
-from simgen.models import make
-from simgen.models.coldware import hollow
-from simgen.models.hotware import piece
-from simgen.models.ice import CAPILLARY_M, ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
-from simgen.models.scatter import apart, cap_m3, drops
+from simgen.core.colour import STEFAN_BOLTZMANN
+from simgen.core.vectors import Floats
+from simgen.procedural import models
+from simgen.procedural.models import make
+from simgen.procedural.models.coldware import hollow
+from simgen.procedural.models.hotware import piece
+from simgen.procedural.models.ice import CAPILLARY_M, ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
+from simgen.procedural.models.scatter import apart, cap_m3, drops
 from simgen.solvers import heat
-from simgen.types import Floats
 
 DIFFUSIVITY = heat.STEEL.conductivity_wpmk / (heat.STEEL.density_kgpm3 * heat.STEEL.heat_jpkgk)
 SEALED: tuple[tuple[heat.Air, Floats], ...] = ()

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-import simgen.ray_session  # noqa: F401
+import simgen.run.ray_session  # noqa: F401
 
 # isort: split
 # After what makes its settings.

@@ -15,17 +15,18 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from simgen import cluster, ray_session, shards
-from simgen.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
-from simgen.dataset import open_dataset
-from simgen.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
-from simgen.make import Outcome
-from simgen.plan import Plan, SampleId, make_plan
-from simgen.progress import Notebook
-from simgen.recipe import Recipe, Render, SceneChoice, load_recipe, pins
-from simgen.shards import dataset_digest
-from simgen.status import read_stats, verify
-from simgen.types import Reject
+from simgen.core.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
+from simgen.core.sample import Reject
+from simgen.dataset import shards
+from simgen.dataset.progress import Notebook
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.shards import dataset_digest
+from simgen.dataset.status import read_stats, verify
+from simgen.make.maker import Outcome
+from simgen.plan.plan import Plan, SampleId, make_plan
+from simgen.plan.recipe import Recipe, Render, SceneChoice, load_recipe, pins
+from simgen.run import cluster, ray_session
+from simgen.run.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 

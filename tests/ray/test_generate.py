@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simgen.cluster import NOTES
-from simgen.dataset import open_dataset
-from simgen.shards import dataset_digest
-from simgen.status import verify
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.shards import dataset_digest
+from simgen.dataset.status import verify
+from simgen.run.cluster import NOTES
 
 pytestmark = [pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(540)]
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simgen.cluster import NOTES
-from simgen.dataset import open_dataset
-from simgen.shards import dataset_digest
-from simgen.status import verify
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.shards import dataset_digest
+from simgen.dataset.status import verify
+from simgen.run.cluster import NOTES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(1800)]
 
@@ -67,7 +67,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (there,) = folder.glob("lib/python3*/site-packages")
     # Named in a file, a folder's own files of that kind, an editable simgen among them, are not read.
     (there / "libraries.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    code = "import ray, bpy; from importlib.util import find_spec; print(find_spec('simgen.types'))"
+    code = "import ray, bpy; from importlib.util import find_spec; print(find_spec('simgen.core'))"
     found = subprocess.run([folder / "bin/python", "-c", code], capture_output=True, text=True, cwd=folder)
     if found.stdout.strip() != "None" and "No module named 'simgen'" not in found.stderr:
         pytest.skip("simgen itself is installed where its libraries are")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from simgen.places import Address
-from simgen.plan import Plan, make_plan
-from simgen.recipe import Recipe, Render, SceneChoice
-from simgen.shards import dataset_digest, write_shard
-from simgen.status import read_stats, verify
-from simgen.store import SPLITS, committed, listed, names, notes
+from simgen.dataset.shards import dataset_digest, write_shard
+from simgen.dataset.status import read_stats, verify
+from simgen.dataset.store import SPLITS, committed, listed, names, notes
+from simgen.plan.plan import Plan, make_plan
+from simgen.plan.recipe import Recipe, Render, SceneChoice
+from simgen.storage.paths import Address
 
 # Minutes: a store that is gone is asked again and again before a run gives up.
 pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.network, pytest.mark.timeout(540)]
@@ -33,11 +33,11 @@ RUN = """
 import importlib.util, os, sys, time
 from pathlib import Path
 import ray
-from simgen.card import write_card
-from simgen.cluster import Limits, open_folder, run
-from simgen.errors import SimgenError
-from simgen.make import Outcome
-from simgen.places import place
+from simgen.dataset.card import write_card
+from simgen.run.cluster import Limits, open_folder, run
+from simgen.core.errors import SimgenError
+from simgen.make.maker import Outcome
+from simgen.storage.paths import place
 
 def load(name, path):
     spec = importlib.util.spec_from_file_location(name, path)

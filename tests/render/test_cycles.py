@@ -15,22 +15,14 @@ import numpy as np
 import psutil
 import pytest
 
-from simgen.assets import open_catalog
-from simgen.errors import EnvironmentProblem, UnknownName
-from simgen.geometry import camera_matrix, intrinsics, project, quat_from_axis_angle, quat_multiply
-from simgen.types import (
-    IDENTITY,
-    Body,
-    Camera,
-    Environment,
-    Light,
-    Material,
-    PoseTrack,
-    Rollout,
-    SceneSpec,
-    Stage,
-    VisibilityTrack,
-)
+from simgen.catalog.catalog import open_catalog
+from simgen.core.assets import Material
+from simgen.core.errors import EnvironmentProblem, UnknownName
+from simgen.core.geometry import camera_matrix, intrinsics, project, quat_from_axis_angle, quat_multiply
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Body, Camera, Environment, Light, SceneSpec, Stage
+from simgen.core.tracks import PoseTrack, VisibilityTrack
+from simgen.core.vectors import IDENTITY
 
 pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
@@ -389,9 +381,9 @@ def test_the_environment_map_turns_from_x_towards_y(tmp_path: Path) -> None:
 def test_a_killed_worker_leaves_no_folder_of_blenders(tmp_path: Path) -> None:
     code = """
 import os, signal
-from simgen.recipe import load_recipe
-from simgen.make import Maker
-from simgen.plan import sample_id
+from simgen.plan.recipe import load_recipe
+from simgen.make.maker import Maker
+from simgen.plan.plan import sample_id
 recipe = load_recipe("smoke", overrides=["render.width=64", "render.height=64", "render.quality=fast"])
 print(Maker(recipe, seed=0).make(sample_id(recipe, seed=0, index=0)), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

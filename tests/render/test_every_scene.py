@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from simgen.recipe import load_scenes
-from simgen.scene import scenes
+from simgen.plan.recipe import load_scenes
+from simgen.scene.registry import scenes
 
 pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
@@ -20,10 +20,10 @@ NAMES = list(scenes())
 SCRIPT = """
 import hashlib, json, sys
 import numpy as np
-from simgen.make import Maker
-from simgen.plan import SampleId
-from simgen.record import encode
-from simgen.recipe import load_recipe
+from simgen.make.maker import Maker
+from simgen.plan.plan import SampleId
+from simgen.record.record import encode
+from simgen.plan.recipe import load_recipe
 
 names = json.load(sys.stdin)
 for name in names:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from simgen import judge
-from simgen.make import Clock, Maker, _Family
-from simgen.plan import SampleId
-from simgen.recipe import load_recipe
+from simgen.make import judge
+from simgen.make.maker import Clock, Maker, _Family
+from simgen.plan.plan import SampleId
+from simgen.plan.recipe import load_recipe
 
 pytestmark = pytest.mark.render
 

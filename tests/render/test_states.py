@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen import models, palette
-from simgen.assets import open_catalog
-from simgen.colour import blackbody_rgb
-from simgen.geometry import quat_from_axis_angle
-from simgen.models import forms
-from simgen.types import Body, Camera, Environment, Field, Layer, Light, Material, Mesh, Rollout, SceneSpec, Stage
+from simgen.catalog.catalog import open_catalog
+from simgen.core.assets import Layer, Material
+from simgen.core.colour import blackbody_rgb
+from simgen.core.geometry import quat_from_axis_angle
+from simgen.core.mesh import Field, Mesh
+from simgen.core.rollout import Rollout
+from simgen.core.spec import Body, Camera, Environment, Light, SceneSpec, Stage
+from simgen.procedural import models, palette
+from simgen.procedural.models import forms
 
 pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from huggingface_hub import constants
 
-from simgen.errors import EnvironmentProblem, OutputError, SimgenError, UnknownName, UsageError
+from simgen.core.errors import EnvironmentProblem, OutputError, SimgenError, UnknownName, UsageError
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, license_of, load_base
 from simgen.train.data import Example

@@ -22,8 +22,8 @@ import pytest
 import webdataset
 
 import simgen
-from simgen.errors import OutputError, UnknownName, UsageError
-from simgen.store import told_sha256
+from simgen.core.errors import OutputError, UnknownName, UsageError
+from simgen.dataset.store import told_sha256
 from simgen.train.data import Example, Framing, Order, Pairs, Slot, Source, default_cache, frame, full_size, open_pairs
 
 FRAMING = Framing(crop_px=32, crop_share=0.5, largest_px=96, grain_px=16, tiers=(0.2, 0.5, 0.3))

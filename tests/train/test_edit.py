@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from simgen.cli import main
-from simgen.errors import OutputError, UsageError
+from simgen.cli.app import main
+from simgen.core.errors import OutputError, UsageError
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base, load_base
 from simgen.train.checkpoint import RUN, WEIGHTS, write_weights

@@ -16,7 +16,7 @@ from diffusers import (
 from peft import LoraConfig
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from simgen.errors import UsageError
+from simgen.core.errors import UsageError
 from simgen.train.flops import Tokens, step_flops
 
 torch.set_num_threads(1)

@@ -9,7 +9,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import nn
 
-from simgen.errors import UsageError
+from simgen.core.errors import UsageError
 from simgen.train.flops import Tokens, step_flops
 from simgen.train.fp8 import Fp8Linear, quantise_base, quantise_rows
 

@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from simgen.errors import ConflictError, OutputError, SimgenError, UsageError
+from simgen.core.errors import ConflictError, OutputError, SimgenError, UsageError
 from simgen.train import checkpoint, loop, speed, tiny
 from simgen.train.base import Base, load_base
 from simgen.train.config import TrainConfig, parse_config

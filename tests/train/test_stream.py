@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import webdataset
 
-from simgen.errors import EnvironmentProblem, OutputError, UsageError
+from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
 from simgen.train.data import Example, Framing, open_pairs, stream
 
 FRAMING = Framing(crop_px=16, crop_share=0.5, largest_px=96, grain_px=16, tiers=(0.2, 0.5, 0.3))

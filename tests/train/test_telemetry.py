@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from simgen.errors import EnvironmentProblem
+from simgen.core.errors import EnvironmentProblem
 from simgen.train import loop
 from simgen.train.config import parse_config
 from simgen.train.telemetry import Telemetry

@@ -6,19 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen.geometry import quat_conjugate, quat_from_axis_angle, quat_multiply
-from simgen.types import (
-    IDENTITY,
-    Body,
-    Camera,
-    Contact,
-    Environment,
-    PoseTrack,
-    Rollout,
-    SceneSpec,
-    Stage,
-    VisibilityTrack,
-)
+from simgen.core.geometry import quat_conjugate, quat_from_axis_angle, quat_multiply
+from simgen.core.rollout import Contact, Rollout
+from simgen.core.spec import Body, Camera, Environment, SceneSpec, Stage
+from simgen.core.tracks import PoseTrack, VisibilityTrack
+from simgen.core.vectors import IDENTITY
 
 RATE_HZ = 240
 Motion = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen.archives import Cache
-from simgen.assets import Catalog, open_catalog, ref
-from simgen.errors import AssetError, UnknownName
-from simgen.manifests import Entry, parse_manifest
+from simgen.catalog.catalog import Catalog, open_catalog, ref
+from simgen.catalog.manifests import Entry, parse_manifest
+from simgen.core.errors import AssetError, UnknownName
+from simgen.storage.archives import Cache
 
 CORNERS = [(x, y, z) for x in (-0.05, 0.05) for y in (-0.04, 0.04) for z in (-0.03, 0.03)]
 SIDES = ["1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4"]
@@ -672,7 +672,7 @@ def server(things: Path) -> Iterator[Server]:
 USE = """
 import sys
 from pathlib import Path
-from simgen.assets import open_catalog
+from simgen.catalog.catalog import open_catalog
 catalog = open_catalog(objects=[sys.argv[1]], builtin=False, cache=Path(sys.argv[2]), offline="offline" in sys.argv)
 for asset in catalog.objects:
     print(catalog.mesh_path(f"{asset.source}:{asset.id}"), catalog.object(f"{asset.source}:{asset.id}").sha256)

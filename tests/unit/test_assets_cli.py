@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from simgen.assets_cli import assets
-from simgen.errors import AssetError, UnknownName
+from simgen.cli.assets import assets
+from simgen.core.errors import AssetError, UnknownName
 
 TRIANGLES = "v -0.05 -0.05 -0.05\nv 0.05 -0.05 -0.05\nv 0 0.05 -0.05\nv 0 0 0.05\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
 URDF = """<robot name="x"><link name="base"><inertial><mass value="0.1"/></inertial>

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simgen.labels import guess_environment, guess_object, plain
+from simgen.catalog.labels import guess_environment, guess_object, plain
 
 
 @pytest.mark.parametrize(

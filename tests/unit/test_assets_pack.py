@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("coacd", reason="the extra 'generate' is not installed")
 trimesh = pytest.importorskip("trimesh", reason="the extra 'generate' is not installed")
 
-from simgen import pack as pack_module  # noqa: E402
-from simgen.assets import Catalog, open_catalog  # noqa: E402
-from simgen.errors import AssetError, UnknownName  # noqa: E402
-from simgen.pack import Packed, Terms, folder_labels, manifest_path, pack_folder  # noqa: E402
+from simgen.catalog import pack as pack_module  # noqa: E402
+from simgen.catalog.catalog import Catalog, open_catalog  # noqa: E402
+from simgen.catalog.pack import Packed, Terms, folder_labels, manifest_path, pack_folder  # noqa: E402
+from simgen.core.errors import AssetError, UnknownName  # noqa: E402
 
 
 def bowl(sections: int = 16) -> "trimesh.Trimesh":

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import yaml
 
-from simgen.archives import Cache, default_cache
-from simgen.builtin import build_builtin, builtin_fingerprint, mesh, noise, profiles, solids
-from simgen.errors import UnknownName
-from simgen.resources import folder as content_folder
-from simgen.substances import SUBSTANCES
-from simgen.types import Material
+from simgen.core.assets import Material
+from simgen.core.errors import UnknownName
+from simgen.core.substances import SUBSTANCES
+from simgen.procedural.builtin import build_builtin, builtin_fingerprint, mesh, noise, profiles, solids
+from simgen.storage.archives import Cache, default_cache
+from simgen.storage.resources import folder as content_folder
 
 pybullet = pytest.importorskip("pybullet")
 
@@ -407,7 +407,7 @@ def test_a_surface_is_neither_flat_nor_out_of_range(built: Built, key: str) -> N
 
 def test_the_same_code_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: Built) -> None:
     chosen = {"objects": ["red_domino", "wooden_ball", "stoneware_mug", "red_book"], "surfaces": ["terrazzo"]}
-    import simgen.builtin as package
+    import simgen.procedural.builtin as package
 
     whole = package._catalogue
     monkeypatch.setattr(package, "_catalogue", lambda name: {k: whole(name)[k] for k in chosen[name]})
@@ -443,7 +443,7 @@ def test_a_slope_down_the_picture_tilts_the_normal_towards_green() -> None:
     ],
 )
 def test_a_misspelt_word_in_the_catalogue_is_named(mistake: dict[str, Any]) -> None:
-    import simgen.builtin as package
+    import simgen.procedural.builtin as package
 
     entry = {
         "label": "block", "kind": "block", "substance": "wood",

@@ -5,13 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simgen import claims, colour, fields, judge, language, models
-from simgen.errors import UnknownName, UsageError
-from simgen.geometry import vertex_areas, vertex_normals
-from simgen.models import forms
-from simgen.taxonomy import DOMAINS, TRANSITIONS
-from simgen.types import Camera, Field, Material, Mesh, Quantity, Rollout
-from simgen.words import figure_words, say_light, say_quantity
+from simgen.core import colour
+from simgen.core.assets import Material
+from simgen.core.errors import UnknownName, UsageError
+from simgen.core.geometry import vertex_areas, vertex_normals
+from simgen.core.mesh import Field, Mesh
+from simgen.core.rollout import Quantity, Rollout
+from simgen.core.spec import Camera
+from simgen.core.taxonomy import DOMAINS, TRANSITIONS
+from simgen.language import claims, sentences
+from simgen.language.words import figure_words, say_light, say_quantity
+from simgen.make import judge
+from simgen.procedural import fields, models
+from simgen.procedural.models import forms
 
 RED, BLUE = Material(base_color=(1.0, 0.0, 0.0)), Material(base_color=(0.0, 0.0, 1.0))
 
@@ -100,9 +106,9 @@ def test_a_sentence_says_quantities_and_what_it_says_is_measured_again(rollout: 
     ]
     claim = say_quantity("heat", "end", facts)
     assert claim is not None
-    assert language.check_claims((claim,), facts.rollout, camera) == []
+    assert sentences.check_claims((claim,), facts.rollout, camera) == []
     cooler = rollout.then(quantities=(replace(hot, end=300.0),))
-    assert language.check_claims((claim,), cooler, camera) != []
+    assert sentences.check_claims((claim,), cooler, camera) != []
 
 
 def test_a_quantity_that_nobody_measured_is_a_mistake(rollout: Rollout, camera: Camera) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen import claims as claiming
-from simgen.claims import holds, judge, observe, posture, who
-from simgen.errors import UnknownName
-from simgen.geometry import quat_from_axis_angle
+from simgen.core.errors import UnknownName
+from simgen.core.geometry import quat_from_axis_angle
+from simgen.language import claims as claiming
+from simgen.language.claims import holds, judge, observe, posture, who
 
 ON_ITS_SIDE = quat_from_axis_angle((1, 0, 0), np.pi / 2)
 

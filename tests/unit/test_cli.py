@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from simgen import __version__
-from simgen.cli import main
+from simgen.cli.app import main
 
 SCENE = '''
 from dataclasses import dataclass
-from simgen.scene import Phrases, Scene, register
+from simgen.scene.registry import Phrases, Scene, register
 
 @register("{name}")
 @dataclass(frozen=True, kw_only=True)
@@ -223,8 +223,8 @@ def test_auto_says_in_the_resolved_recipe_what_it_took(simgen) -> None:
 
 
 def test_another_seed_in_the_same_folder_is_refused_with_the_difference(simgen) -> None:
-    from simgen.plan import RESOLVED, make_plan
-    from simgen.recipe import load_recipe
+    from simgen.plan.plan import RESOLVED, make_plan
+    from simgen.plan.recipe import load_recipe
 
     Path("out").mkdir()
     Path("out", RESOLVED).write_text(make_plan(load_recipe("drop"), n=4, seed=0).to_yaml())
@@ -264,10 +264,10 @@ def test_a_ray_that_does_not_answer_is_named(simgen) -> None:
 
 
 def test_a_missing_library_is_named_with_its_remedy(simgen, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("simgen.cluster", "ray"):
+    for name in ("simgen.run.cluster", "ray"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     # `from simgen import cluster` takes what an earlier test has left on the package.
-    monkeypatch.delattr("simgen.cluster", raising=False)
+    monkeypatch.delattr("simgen.run.cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     said = complaint(simgen("generate", "drop", "--n", 4, "--out", "out"), 1)
     assert "ray is not installed" in said and "simgen[generate]" in said
@@ -365,7 +365,7 @@ def test_a_bug_is_one_sentence_and_keeps_its_traceback(simgen, monkeypatch: pyte
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("simgen.describe.all_scenes", broken)
+    monkeypatch.setattr("simgen.plan.scene_list.all_scenes", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     said = complaint(simgen("scenes"), 1)
     assert "unexpected ZeroDivisionError: a bug" in said
@@ -377,7 +377,7 @@ def test_what_a_disk_answers_is_no_bug(simgen, monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), "/data/x")
 
-    monkeypatch.setattr("simgen.recipe.load_recipe", broken)
+    monkeypatch.setattr("simgen.plan.recipe.load_recipe", broken)
     said = "/data/x: cannot be read or written (Input/output error); mend that and run the same command again"
     assert complaint(simgen("generate", "drop", "--n", "1"), 1) == said
 

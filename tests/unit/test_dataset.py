@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import simgen
-from simgen.errors import OutputError, UnknownName, UsageError
-from simgen.record import decode
-from simgen.types import Sample
+from simgen.core.errors import OutputError, UnknownName, UsageError
+from simgen.core.sample import Sample
+from simgen.record.record import decode
 
 DatasetFactory = Callable[..., Path]
 

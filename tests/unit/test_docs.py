@@ -5,10 +5,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from simgen import language, scene
-from simgen.recipe import load_scenes
-from simgen.settings import read_yaml
-from simgen.taxonomy import TRANSITIONS
+from simgen.core.taxonomy import TRANSITIONS
+from simgen.language import sentences
+from simgen.plan.recipe import load_scenes
+from simgen.scene import registry
+from simgen.storage.settings import read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +26,9 @@ def test_the_scene_in_contributing_loads_and_can_say_what_it_shows(tmp_path: Pat
     example = python_in("CONTRIBUTING.md")[0]
     (tmp_path / "let_go.py").write_text(example)
     load_scenes([str(tmp_path)])
-    shown = scene.build("let_go", {"height_m": 0.2})
+    shown = registry.build("let_go", {"height_m": 0.2})
     assert shown.height_m == (0.2, 0.2)  # type: ignore[attr-defined]
-    assert language.check_phrases(shown.phrases, shown.claims, where="let_go") == []
+    assert sentences.check_phrases(shown.phrases, shown.claims, where="let_go") == []
     assert len(example.splitlines()) < 40
 
 
@@ -35,7 +36,7 @@ def test_the_catalogue_has_every_scene_with_its_types_and_law() -> None:
     """`make docs` writes it; a scene that has come or changed since is missing here."""
     load_scenes()
     chapters = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", (ROOT / "docs/scenes.md").read_text(), re.M | re.S))
-    for name, cls in scene.scenes().items():
+    for name, cls in registry.scenes().items():
         if not Path(inspect.getfile(cls)).is_relative_to(ROOT / "scenes"):
             continue
         assert f"- law: {cls.law}\n" in chapters[name]
@@ -46,13 +47,13 @@ def test_the_catalogue_has_every_scene_with_its_types_and_law() -> None:
 
 def test_the_readme_counts_scenes_and_transitions() -> None:
     load_scenes()
-    own = [c for c in scene.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
+    own = [c for c in registry.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
     covered = {number for cls in own for number in cls.types}
     assert f"{len(own)} scenes show {len(covered)} of the {len(TRANSITIONS)}" in (ROOT / "README.md").read_text()
 
 
 def test_the_recipe_of_the_catalogue_has_every_scene_in_equal_parts() -> None:
     load_scenes()
-    own = [c for c in scene.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
+    own = [c for c in registry.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
     given = read_yaml(ROOT / "pipelines" / "catalogue.yaml")["scenes"]
     assert {key: group["weight"] for key, group in given.items()} == Counter(f"domain:{c.domain}" for c in own)

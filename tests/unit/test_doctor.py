@@ -2,8 +2,8 @@
 
 import pytest
 
-from simgen.doctor import CHECKS, GENERATE, examine
-from simgen.errors import UnknownName
+from simgen.cli.doctor import CHECKS, GENERATE, examine
+from simgen.core.errors import UnknownName
 
 
 def test_only_the_checks_that_were_asked_for_are_made() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simgen.forecast import START_SECONDS, Probe, forecast, longest_s, sample_bytes, sample_s
-from simgen.plan import Plan, count_scenes, make_plan
-from simgen.recipe import Recipe, Render, SceneChoice, load_scenes
-from simgen.resources import folder
-from simgen.scene import scenes
-from simgen.settings import read_yaml
+from simgen.dataset.forecast import START_SECONDS, Probe, forecast, longest_s, sample_bytes, sample_s
+from simgen.plan.plan import Plan, count_scenes, make_plan
+from simgen.plan.recipe import Recipe, Render, SceneChoice, load_scenes
+from simgen.scene.registry import scenes
+from simgen.storage.resources import folder
+from simgen.storage.settings import read_yaml
 
 SMALL = Render(quality="fast")
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simgen.framing import body_shape
-from simgen.geometry import (
+from simgen.core.geometry import (
     Shape,
     box_corners,
     camera_matrix,
@@ -22,7 +21,8 @@ from simgen.geometry import (
     quat_rotate,
     random_quat,
 )
-from simgen.types import Body, Camera
+from simgen.core.spec import Body, Camera
+from simgen.scene.cameras import body_shape
 
 CAMERA = Camera(position_m=(-2.0, 0.0, 0.5), look_at_m=(0.0, 0.0, 0.5), focal_length_mm=35.0, sensor_width_mm=32.0)
 

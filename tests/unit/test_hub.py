@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import yaml
 
-from simgen.card import write_card
-from simgen.dataset import open_dataset
-from simgen.record import MEMBERS, decode, encode
-from simgen.store import committed
+from simgen.dataset.card import write_card
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.store import committed
+from simgen.record.record import MEMBERS, decode, encode
 
 webdataset = pytest.importorskip("webdataset")
 datasets = pytest.importorskip("datasets")

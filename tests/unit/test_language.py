@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen import language
-from simgen import scene as scenes
-from simgen.claims import TIERS, Claim, observe
-from simgen.errors import UnknownName, UsageError
-from simgen.geometry import look_at, project, quat_from_axis_angle, random_quat
-from simgen.language import (
+from simgen.core.errors import UnknownName, UsageError
+from simgen.core.geometry import look_at, project, quat_from_axis_angle, random_quat
+from simgen.core.sample import Reject
+from simgen.language import sentences
+from simgen.language.claims import TIERS, Claim, observe
+from simgen.language.sentences import (
     Compiled,
     check_claims,
     check_phrases,
@@ -25,10 +25,10 @@ from simgen.language import (
     compile_instructions,
     expansions,
 )
-from simgen.resources import folder
-from simgen.scene import Phrases, Scene
-from simgen.types import Reject
-from simgen.words import BODY_FACTS, GROUP_FACTS, distance_words, name, say
+from simgen.language.words import BODY_FACTS, GROUP_FACTS, distance_words, name, say
+from simgen.scene import registry as scenes
+from simgen.scene.registry import Phrases, Scene
+from simgen.storage.resources import folder
 
 SIDES = {"front": -90.0, "right": 0.0, "behind": 90.0, "left": 180.0}
 """Azimuth of the camera; from the front +x is to the right."""
@@ -723,8 +723,8 @@ def test_an_unknown_claim_of_a_scene_is_a_users_mistake(play: Any) -> None:
 
 
 def test_every_slot_is_in_the_docstring() -> None:
-    text = language.__doc__ or ""
-    assert [slot for slot in (*BODY_FACTS, *GROUP_FACTS, *language.CLAUSES) if f"\n    {slot} " not in text] == [
+    text = sentences.__doc__ or ""
+    assert [slot for slot in (*BODY_FACTS, *GROUP_FACTS, *sentences.CLAUSES) if f"\n    {slot} " not in text] == [
         "support",
         "start support",
     ]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, SURVEY_LIGHT_TEST, changed_boxes, compose
-from simgen.types import Frame
+from simgen.core.masks import ACTOR, AFFECTED, KEEP, LEVELS, LIGHT, SURVEY_LIGHT_TEST, changed_boxes, compose
+from simgen.core.sample import Frame
 
 SIZE = 96
 

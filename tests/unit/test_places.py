@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from simgen import places
-from simgen.card import write_card
-from simgen.dataset import open_dataset
-from simgen.errors import EnvironmentProblem, OutputError, UsageError
-from simgen.places import Address, place
-from simgen.plan import read_plan
-from simgen.report import write_report
-from simgen.shards import dataset_digest, write_shard
-from simgen.status import read_status, verify
-from simgen.store import PARTS, Draft, commit, committed, names, notes, own, part_path, put, read, sweep
+from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
+from simgen.dataset.card import write_card
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.report import write_report
+from simgen.dataset.shards import dataset_digest, write_shard
+from simgen.dataset.status import read_status, verify
+from simgen.dataset.store import PARTS, Draft, commit, committed, names, notes, own, part_path, put, read, sweep
+from simgen.plan.plan import read_plan
+from simgen.storage import paths
+from simgen.storage.paths import Address, place
 
 pytestmark = pytest.mark.network
 
@@ -117,7 +117,7 @@ def test_a_shard_that_breaks_off_leaves_nothing_anywhere(
 
 def test_parts_of_large_objects_that_a_killed_run_was_sending_are_dropped(shelf: Address) -> None:
     bucket, _, key = (shelf / "train" / "00000.tar").key.partition("/")
-    fs = places._filesystem("s3")
+    fs = paths._filesystem("s3")
     fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
     fs.call_s3("create_multipart_upload", Bucket=bucket, Key=f"{key.partition('/')[0]}-of-others/00000.tar")
     sweep(shelf)
@@ -129,14 +129,14 @@ def test_a_large_object_that_fails_halfway_leaves_no_parts(
     shelf: Address, store_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = shelf.key.partition("/")[0]
-    monkeypatch.setattr(places, "_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(paths, "_PART_BYTES", 5 << 20)
     with (tmp_path / "large").open("wb") as file:
         file.truncate(12 << 20)
     store_server.fail(0.0, status="403 Forbidden")
     store_server.refused = "partNumber=2"
     with pytest.raises(OutputError, match="access is refused"):
         (shelf / "large").upload(tmp_path / "large")
-    fs = places._filesystem("s3")
+    fs = paths._filesystem("s3")
     assert not fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{shelf.name}/").get("Uploads")
     assert names(shelf) == []
 
@@ -147,10 +147,10 @@ def test_a_large_object_that_fails_halfway_leaves_no_parts(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Two tries, so that a store that never answers costs a second."""
-    monkeypatch.setattr(places, "_TRIES", 2)
-    places._filesystem.cache_clear()
+    monkeypatch.setattr(paths, "_TRIES", 2)
+    paths._filesystem.cache_clear()
     yield
-    places._filesystem.cache_clear()
+    paths._filesystem.cache_clear()
 
 
 def test_a_share_of_failing_requests_loses_nothing(
@@ -190,12 +190,12 @@ def test_a_bucket_that_is_not_there_is_named(store_server: Any) -> None:
 
 def test_nobody_logged_in_is_one_sentence(shelf: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    places._filesystem.cache_clear()
+    paths._filesystem.cache_clear()
     try:
         with pytest.raises(OutputError, match=r"nobody is logged in .* set AWS_ACCESS_KEY_ID"):
             names(shelf)
     finally:
-        places._filesystem.cache_clear()
+        paths._filesystem.cache_clear()
 
 
 @pytest.mark.parametrize(("scheme", "extra"), [("s3", "s3"), ("gs", "gs")])
@@ -207,14 +207,14 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     known = registry.known_implementations[scheme]
     monkeypatch.setitem(registry.known_implementations, scheme, {**known, "class": "not_installed.FileSystem"})
     monkeypatch.delitem(registry._registry, scheme, raising=False)
-    places._filesystem.cache_clear()
+    paths._filesystem.cache_clear()
     with pytest.raises(EnvironmentProblem, match=rf"install it with: pip install 'simgen\[{extra}\]'$"):
         names(place(f"{scheme}://shelf/x"))
 
 
 def test_the_hub_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
-    places._filesystem.cache_clear()
+    paths._filesystem.cache_clear()
     with pytest.raises(OutputError, match=r"^hf://datasets/org/name: cannot be listed: the store does not answer"):
         names(place("hf://datasets/org/name"))
 
@@ -231,7 +231,7 @@ def test_two_runs_at_one_address_are_one_too_many_on_this_machine(shelf: Address
 def test_a_run_on_another_machine_is_waited_for_and_refused_when_it_lives(
     shelf: Address, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(places, "_BEAT_S", 0.3)
+    monkeypatch.setattr(paths, "_BEAT_S", 0.3)
     with own(shelf):
         # Another machine has another folder for its notes.
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -243,7 +243,7 @@ def test_a_run_on_another_machine_is_waited_for_and_refused_when_it_lives(
 def test_a_lock_that_nobody_renews_is_taken_over_and_its_old_holder_commits_nothing(
     shelf: Address, make_dataset: DatasetFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(places, "LEASE_S", 1.0)
+    monkeypatch.setattr(paths, "LEASE_S", 1.0)
     make_dataset(shelf, n=12)
     (shelf / "train" / "00000_stats.json").unlink()
     dead = {"run": "dead", "host": "elsewhere", "notes": "x", "beat": 9}
@@ -268,8 +268,8 @@ def publish(folder: Address, run: str) -> None:
 def test_after_a_kill_the_same_machine_takes_over_at_once(shelf: Address) -> None:
     code = f"""
 import os, signal
-from simgen.places import place
-from simgen.store import own
+from simgen.storage.paths import place
+from simgen.dataset.store import own
 with own(place({str(shelf)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -301,5 +301,5 @@ def test_many_small_reads_are_under_way_at_once(shelf: Address) -> None:
             running -= 1
         return number
 
-    assert list(places.each(shelf, look, range(40))) == list(range(40))
+    assert list(paths.each(shelf, look, range(40))) == list(range(40))
     assert most > 8

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen.errors import ConflictError, OutputError, UsageError
-from simgen.plan import RESOLVED, SampleId, check_same, count_scenes, make_plan, read_plan, read_run, sample_id
-from simgen.recipe import Recipe, Render, SceneChoice
-from simgen.store import parse_name
+from simgen.core.errors import ConflictError, OutputError, UsageError
+from simgen.dataset.store import parse_name
+from simgen.plan.plan import RESOLVED, SampleId, check_same, count_scenes, make_plan, read_plan, read_run, sample_id
+from simgen.plan.recipe import Recipe, Render, SceneChoice
 
 WEIGHTS = st.lists(st.floats(0.05, 20), min_size=1, max_size=9)
 

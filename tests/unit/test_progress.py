@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from simgen.progress import NOTES, Notebook, Progress, counts, duration
+from simgen.dataset.progress import NOTES, Notebook, Progress, counts, duration
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(folder: Path) -> None:
 def test_after_a_look_that_took_long_the_next_one_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look of a second, and ten looks asked for within the next one: none of them looks."""
     now = [100.0]
-    monkeypatch.setattr("simgen.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("simgen.dataset.progress.time.monotonic", lambda: now[0])
     out = io.StringIO()
     looks = 0
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from simgen import scene
-from simgen.errors import OutputError, UnknownName, UsageError
-from simgen.recipe import Recipe, load_recipe, load_scenes, parse_recipe, pins, recipe_names
-from simgen.settings import load_yaml
+from simgen.core.errors import OutputError, UnknownName, UsageError
+from simgen.plan.recipe import Recipe, load_recipe, load_scenes, parse_recipe, pins, recipe_names
+from simgen.scene import registry
+from simgen.storage.settings import load_yaml
 
 HOP = '''
 from dataclasses import dataclass
 from typing import Literal
-from simgen.scene import Phrases, Range, Scene, register
+from simgen.scene.registry import Phrases, Range, Scene, register
 
 @register("hop")
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +267,7 @@ def test_ctrl_c_waits_until_the_scenes_are_imported(monkeypatch: pytest.MonkeyPa
         signal.raise_signal(signal.SIGINT)
         imported.append(folder)
 
-    monkeypatch.setattr(scene, "load_folder", load_folder)
+    monkeypatch.setattr(registry, "load_folder", load_folder)
     # A process started in the background ignores it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -14,25 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen.errors import OutputError
-from simgen.geometry import project
-from simgen.record import (
-    MEMBERS,
-    SCHEMA,
-    check_record,
-    decode,
-    encode,
-    leaves,
-    spec_from_json,
-    spec_to_json,
-)
-from simgen.types import Camera, Framing, Rollout, Sample, SceneSpec
+from simgen.core.errors import OutputError
+from simgen.core.geometry import project
+from simgen.core.rollout import Rollout
+from simgen.core.sample import Sample
+from simgen.core.spec import Camera, SceneSpec, ViewRequest
+from simgen.record.record import MEMBERS, SCHEMA, check_record, decode, encode, leaves, spec_from_json, spec_to_json
 
 SampleFactory = Callable[..., Sample]
 
 
 def anything(hint: Any, inside: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
-    """Any value of a type of `simgen.types`, read off its annotations: a new field is covered by itself.
+    """Any value of a type of `simgen.core`, read off its annotations: a new field is covered by itself.
 
     `inside` are the types around it: of a type within itself (the material of a layer) there is one level.
     """
@@ -78,7 +71,7 @@ def test_whole_numbers_in_a_spec_are_written_as_floats_where_floats_belong(
 
 def test_kind_tells_a_camera_from_a_framing_and_a_push_from_a_release(make_spec: Callable[..., SceneSpec]) -> None:
     spec = make_spec()
-    framed = dataclasses.replace(spec, camera=Framing(azimuth_rad=0.5, elevation_rad=0.3))
+    framed = dataclasses.replace(spec, camera=ViewRequest(azimuth_rad=0.5, elevation_rad=0.3))
     assert json.loads(spec_to_json(spec))["camera"]["kind"] == "camera"
     assert json.loads(spec_to_json(framed))["camera"]["kind"] == "framing"
     assert [event["kind"] for event in json.loads(spec_to_json(spec))["events"]] == ["push", "release", "remove"]

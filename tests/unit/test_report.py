@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simgen import report
-from simgen._report.cards import line_percent, picture_uri, sample_card
-from simgen._report.charts import Bar, bar_chart, histogram, number, ticks_between
-from simgen._report.markup import Html, el
-from simgen._report.palette import instance_color, overlay, paint_instances
-from simgen.errors import OutputError
-from simgen.plan import RESOLVED
-from simgen.report import PLACE, Facts, gather, page, write_report
-from simgen.store import committed, part_path, put
-from simgen.taxonomy import TRANSITIONS
-from simgen.types import Reject, Sample
+from simgen.core.errors import OutputError
+from simgen.core.sample import Reject, Sample
+from simgen.core.taxonomy import TRANSITIONS
+from simgen.dataset import report
+from simgen.dataset.report import PLACE, Facts, gather, page, write_report
+from simgen.dataset.report_parts.cards import line_percent, picture_uri, sample_card
+from simgen.dataset.report_parts.charts import Bar, bar_chart, histogram, number, ticks_between
+from simgen.dataset.report_parts.markup import Html, el
+from simgen.dataset.report_parts.palette import instance_color, overlay, paint_instances
+from simgen.dataset.store import committed, part_path, put
+from simgen.plan.plan import RESOLVED
 
 
 class Elements(HTMLParser):
@@ -123,7 +123,7 @@ def test_letters_that_turn_the_line_round_and_half_characters_end_with_their_wor
     text = write_report(dataset).read_text("utf-8")
     assert "<script>" in text and len(Elements(text).all("script")) == 1
     assert "\u202egone&lt;/textarea&gt;" in text
-    style = (Path(report.__file__).parent / "_report" / "style.css").read_text("utf-8")
+    style = (Path(report.__file__).parent / "report_parts" / "style.css").read_text("utf-8")
     assert "unicode-bidi: isolate" in style
 
 

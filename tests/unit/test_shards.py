@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from simgen import store
-from simgen.errors import OutputError
-from simgen.plan import SampleId, ShardPlan
-from simgen.record import MEMBERS, encode
-from simgen.shards import Entry, dataset_digest, read_rows, write_shard
-from simgen.store import PARTS, Draft, committed, names, part_path, read_json, sweep
-from simgen.types import Reject, Sample
+from simgen.core.errors import OutputError
+from simgen.core.sample import Reject, Sample
+from simgen.dataset import store
+from simgen.dataset.shards import Entry, dataset_digest, read_rows, write_shard
+from simgen.dataset.store import PARTS, Draft, committed, names, part_path, read_json, sweep
+from simgen.plan.plan import SampleId, ShardPlan
+from simgen.record.record import MEMBERS, encode
 
 SampleFactory = Callable[..., Sample]
 TESTS = Path(__file__).parents[1]
@@ -224,10 +224,10 @@ def python(code: str, *arguments: object, **options: Any) -> "subprocess.Popen[s
         sys.path.insert(0, {str(TESTS)!r})
         from pathlib import Path
         from conftest import nudge_sample
-        from simgen import store
-        from simgen.errors import OutputError
-        from simgen.plan import SampleId, ShardPlan
-        from simgen.shards import Entry, write_shard
+        from simgen.dataset import store
+        from simgen.core.errors import OutputError
+        from simgen.plan.plan import SampleId, ShardPlan
+        from simgen.dataset.shards import Entry, write_shard
 
         ids = [SampleId(index=i, key=f"nudge-{{i:06d}}", scene="nudge", split="train") for i in range(2)]
         shard = ShardPlan(split="train", number=0, samples=tuple(ids))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from simgen import shipping
-from simgen.assets import open_catalog
-from simgen.errors import EnvironmentProblem, UsageError
-from simgen.recipe import AssetChoice, Recipe, load_recipe, pins
-from simgen.shipping import arrived, check_node, check_pins, pack
+from simgen.catalog.catalog import open_catalog
+from simgen.core.errors import EnvironmentProblem, UsageError
+from simgen.plan.recipe import AssetChoice, Recipe, load_recipe, pins
+from simgen.run import shipping
+from simgen.run.shipping import arrived, check_node, check_pins, pack
 
 
 def recipe(**rest: object) -> Recipe:
@@ -47,7 +47,7 @@ def test_what_is_shipped_is_this_simgen_with_its_scenes_and_pins(tmp_path: Path)
     assert cargo.moved == {str(tmp_path / "more"): "scenes/0"}
     assert (cargo.package / "_bundled" / "shipped" / "scenes" / "0" / "mine.py").is_file()
     code = (
-        "import simgen, json; from simgen.recipe import load_recipe, pins;"
+        "import simgen, json; from simgen.plan.recipe import load_recipe, pins;"
         "print(json.dumps([simgen.__file__, pins(load_recipe('drop'))]))"
     )
     where, there = json.loads(in_package(cargo.package, code))

@@ -12,15 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simgen.card import _licences, attribution_csv, hub_license, overall_license, read_contents, words, write_card
-from simgen.dataset import open_dataset
-from simgen.errors import OutputError, UsageError
-from simgen.plan import read_plan
-from simgen.report import write_report
-from simgen.shards import Entry, write_shard
-from simgen.status import Finding, read_stats, read_status, verify
-from simgen.store import SPLITS, committed, part_path, read_json, stats_text, told_sha256
-from simgen.types import Credit, Sample
+from simgen.core.assets import Credit
+from simgen.core.errors import OutputError, UsageError
+from simgen.core.sample import Sample
+from simgen.dataset.card import (
+    _licences,
+    attribution_csv,
+    hub_license,
+    overall_license,
+    read_contents,
+    words,
+    write_card,
+)
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.report import write_report
+from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.status import Finding, read_stats, read_status, verify
+from simgen.dataset.store import SPLITS, committed, part_path, read_json, stats_text, told_sha256
+from simgen.plan.plan import read_plan
 
 DatasetFactory = Callable[..., Path]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from simgen.card import write_card
-from simgen.report import PLACE, write_report
-from simgen.status import verify
-from simgen.suspects import Suspect, exclusion, read_suspects
+from simgen.dataset.card import write_card
+from simgen.dataset.report import PLACE, write_report
+from simgen.dataset.status import verify
+from simgen.dataset.suspects import Suspect, exclusion, read_suspects
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Asset collections: manifests, labels, licences and splits."""

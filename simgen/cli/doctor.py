@@ -1,0 +1,209 @@
+"""What simgen needs of a machine, tried out: one finding for each thing, with a remedy where it is missing.
+
+What can crash a process (Blender, Bullet, Ray) is tried in one of its own.
+"""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from simgen.core.errors import UnknownName
+from simgen.run.machine import cores
+from simgen.storage.archives import default_cache
+
+PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
+_EXTRA = "pip install 'simgen[generate]'"
+_TRAIN_EXTRA = "pip install 'simgen[train]'"
+_LIBRARIES = "on Debian or Ubuntu: apt-get install libxi6 libxfixes3 libxrender1 libgl1 libsm6 libxkbcommon0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at; `remedy` is for the case that it is not as it should be."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+_PHYSICS = """
+import math
+from simgen.catalog.catalog import open_catalog
+from simgen.engine.physics import simulate
+from simgen.core.vectors import *
+from simgen.core.assets import *
+from simgen.core.mesh import *
+from simgen.core.spec import *
+from simgen.core.tracks import *
+from simgen.core.rollout import *
+from simgen.core.sample import *
+ball = Body(id=1, shape="ball", size_m=(0.1,) * 3, label="ball", role="actor", position_m=(0, 0, 0.55), mass_kg=0.5,
+            friction=0.5, restitution=0.0, material=Material())
+spec = SceneSpec(scene="doctor", bodies=(ball,), stage=Stage(kind="floor"), lights=(), environment=Environment(),
+                 camera=Camera(position_m=(2, 0, 1), look_at_m=(0, 0, 0)), events=(Release(time_s=0.0, body=1),))
+rollout = simulate(spec, open_catalog(builtin=False))
+landed = next(c for c in rollout.contacts if {c.a, c.b} == {0, 1} and c.first_s > 0.1).first_s
+expected = math.sqrt(2 * 0.5 / 9.81)
+assert abs(landed - expected) <= 1.5 / spec.step_rate_hz, f"a ball falls 0.5 m in {landed:.3f} s, not {expected:.3f} s"
+print(f"a ball falls 0.5 m in {landed:.3f} s, sqrt(2h/g) is {expected:.3f} s")
+"""
+# A renderer tries itself out when it is made: a picture whose colours, depths, normals and ids are known beforehand.
+_RENDER = """
+import time, bpy
+from simgen.catalog.catalog import open_catalog
+from simgen.engine.cycles import Renderer
+began = time.perf_counter()
+Renderer(open_catalog(builtin=False), width=64, height=64, quality="fast")
+print(f"Blender {bpy.app.version_string} gives the colours, depths, normals and ids that it should, "
+      f"{time.perf_counter() - began:.1f} s")
+"""
+_RAY = """
+import time
+from simgen.run.ray_session import local_ray
+import ray
+began = time.perf_counter()
+with local_ray(1):
+    assert ray.get(ray.remote(lambda: 2 + 2).remote()) == 4
+    took = time.perf_counter() - began
+print(f"Ray {ray.__version__} started and ran a task, {took:.1f} s")
+"""
+
+
+_TRAIN = """
+import time
+began = time.perf_counter()
+import numpy as np, torch, diffusers
+from simgen.train.base import device_of, load_base
+from simgen.train.edit import edit
+device = device_of(None)
+base = load_base("tiny:qwen", dtype=torch.float32, device=device)
+grey = np.full((64, 64, 3), 128, np.uint8)
+assert edit(base, grey, "Drop the mug.", steps=2, generator=torch.Generator().manual_seed(0)).shape == grey.shape
+print(f"torch {torch.__version__} and diffusers {diffusers.__version__} edit a picture on {device}, "
+      f"{time.perf_counter() - began:.1f} s")
+"""
+
+
+def _try(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> Finding:
+    """Run a few lines in a process of their own; their last line says what came out."""
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)
+    said = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()
+    detail = said[-1] if said else f"ended with code {run.returncode} and not a word"
+    return Finding(name=name, ok=run.returncode == 0, detail=detail, remedy=remedy)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info[:2] == (3, 11)
+    return Finding(name="python", ok=ok, detail=version, remedy="bpy 4.5 exists for Python 3.11 only: install that")
+
+
+def _packages() -> Finding:
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    detail = f"missing: {', '.join(missing)}" if missing else ", ".join(found)
+    return Finding(name="packages", ok=not missing, detail=detail, remedy=_EXTRA)
+
+
+def _cores() -> Finding:
+    return Finding(name="cores", ok=True, detail=f"{cores()}: as many workers unless told otherwise")
+
+
+def _memory() -> Finding:
+    """One worker takes up to a gigabyte."""
+    free = available_bytes()
+    if free is None:
+        return Finding(name="memory", ok=True, detail="unknown on this system; a worker takes up to 1 GB")
+    detail = f"{free / 1e9:.1f} GB free, enough for {int(free // 1e9)} workers"
+    return Finding(name="memory", ok=free > 1.5e9, detail=detail, remedy="close other programs, or use --workers 1")
+
+
+def available_bytes() -> int | None:
+    """Memory that can still be had, by the machine's and by the container's measure."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return None
+    lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+    free = int(lines["MemAvailable"].split()[0]) * 1024
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdigit():
+        free = min(free, int(text) - int(used.read_text()))
+    return free
+
+
+def _shared_memory() -> Finding:
+    place = Path("/dev/shm")
+    if not place.is_dir():
+        return Finding(name="shm", ok=True, detail="no /dev/shm here; Ray does without")
+    free = shutil.disk_usage(place).free
+    detail = f"{free / 1e6:.0f} MB free in /dev/shm, 100 MB wanted"
+    return Finding(name="shm", ok=free > 100e6, detail=detail, remedy="in Docker: --shm-size 256m")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    detail = f"{free / 1e9:.0f} GB free here, 10 000 samples of 512 x 512 take about 7 GB"
+    return Finding(name="disk", ok=free > 1e9, detail=detail, remedy="make room, or give --out on another disk")
+
+
+def _cache() -> Finding:
+    place = default_cache()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        detail = f"{place} cannot be written: {error.strerror}"
+        return Finding(name="cache", ok=False, detail=detail, remedy="set SIMGEN_CACHE to a folder that can be written")
+    return Finding(name="cache", ok=True, detail=f"{place} can be written")
+
+
+def _uv() -> Finding:
+    """Under `uv run` Ray would start every worker through uv; simgen turns that off before Ray is imported."""
+    inside = "UV" in os.environ or "UV_RUN_RECURSION_DEPTH" in os.environ
+    return Finding(name="uv", ok=True, detail="run by uv; Ray's hook for that is off" if inside else "not run by uv")
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {
+    "python": _python,
+    "packages": _packages,
+    "cores": _cores,
+    "memory": _memory,
+    "shm": _shared_memory,
+    "disk": _disk,
+    "cache": _cache,
+    "uv": _uv,
+    "physics": lambda: _try("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}"),
+    "render": lambda: _try("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}"),
+    "ray": lambda: _try(
+        "ray", _RAY, remedy=f"Ray must start on this machine: {_EXTRA}; is something blocking local ports?"
+    ),
+    "train": lambda: _try("train", _TRAIN, remedy=f"torch and diffusers must load and run: {_TRAIN_EXTRA}"),
+}
+"""By name, the cheap things first."""
+GENERATE = tuple(name for name in CHECKS if name != "train")
+
+
+def examine(names: Collection[str] = GENERATE) -> Iterator[Finding]:
+    """What was asked for; without a word, everything that `simgen generate` relies on."""
+    for name in names:
+        if name not in CHECKS:
+            raise UnknownName("check", name, CHECKS)
+    for name in names:
+        yield CHECKS[name]()

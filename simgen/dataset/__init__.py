@@ -1,0 +1,1 @@
+"""A data set on disk: shards, the reader, status, verification, card and report."""

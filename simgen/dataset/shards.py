@@ -1,0 +1,373 @@
+"""Samples → one shard, committed whole or not at all: tar, parquet, offset index, statistics.
+
+The tar, the parquet, the index and the statistics without `cost` and `machine` are a pure function of the samples:
+whoever makes the shard again, anywhere, gets the same bytes. `dataset_digest` is the digest of exactly that.
+
+`_stats.json`: schema_version, simgen_version, fingerprint (of the plan), split, shard; files {name: {sha256, bytes}};
+keys; holes [{key, index, scene, class, reason}]; rejects [{key, scene, attempt, gate, reason}]; scenes {name: {planned,
+samples, attempts, rejects {gate: count}}}; sha256 of all these. Then what was measured: cost {started_unix_s,
+finished_unix_s, cpu_s, peak_rss_mb, stages {name: seconds}, samples [{key, stages}], sha256 of cost and machine} and
+machine.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import math
+import resource
+import sys
+import tarfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simgen import __version__
+from simgen.core.errors import OutputError, inline
+from simgen.core.masks import Pair
+from simgen.core.sample import Reject, Sample
+from simgen.dataset.store import (
+    HASHED,
+    PARTS,
+    SPLITS,
+    Draft,
+    commit,
+    committed,
+    is_committed,
+    measured_sha256,
+    part_path,
+    read,
+    read_json,
+    sha256,
+    stats_text,
+    told_sha256,
+)
+from simgen.plan.plan import SampleId, ShardPlan
+from simgen.record.record import SCHEMA_VERSION, encode, to_json
+from simgen.storage.paths import Address, Place, each
+
+
+def _tar_writer() -> Any:
+    """webdataset's TarWriter. The package loads torch where that is installed, 2.3 s and 190 MB in every worker
+    (measured), for readers that have no use here: torch is out of sight while this class is fetched, and whoever
+    imports webdataset afterwards gets it whole."""
+    if "torch" in sys.modules or "webdataset" in sys.modules:
+        return importlib.import_module("webdataset").TarWriter
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("webdataset").TarWriter
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("torch", "webdataset")]:
+            del sys.modules[name]
+
+
+TarWriter = _tar_writer()
+
+MOST_ROWS = 1_000_000
+"""Of one shard."""
+
+Failure = Literal["rejected", "timeout", "crash", "oom", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What became of one planned sample: a sample, or a hole with the class of its failure."""
+
+    planned: SampleId
+    sample: Sample | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    """Why there is a hole: one sentence, the same on every machine."""
+    rejects: tuple[Reject, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by stage; a count of `attempts` among them is not taken over."""
+
+    def __post_init__(self) -> None:
+        if (self.sample is None) == (self.failure is None):
+            raise ValueError(f"{self.planned.key}: an entry holds either a sample or the class of a failure")
+
+
+def write_shard(
+    folder: Place,
+    shard: ShardPlan,
+    entries: Iterable[Entry],
+    *,
+    fingerprint: str,
+    machine: Mapping[str, Any] | None = None,
+    run: str = "",
+) -> dict[str, Any]:
+    """Write the shard of a data set's folder as its entries come in, in the plan's order; returns its statistics.
+
+    Whatever goes wrong leaves no `_stats.json`, and a shard without that does not exist. A shard that another worker
+    has committed meanwhile is left as it is. `run` is the word by which a store knows the run, see `store.own`.
+    """
+    # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
+    started, began, cpu_started = time.time(), time.monotonic(), time.process_time()
+    place = folder / shard.split
+    paths = {part: part_path(place, shard.number, part) for part in PARTS}
+    rows: list[dict[str, Any]] = []
+    fates: list[_Fate] = []
+    with contextlib.ExitStack() as stack:
+        # All four files are complete on the disk before the first gets its name: a full disk leaves none of them.
+        drafts = {part: stack.enter_context(Draft(path)) for part, path in paths.items()}
+        # Fixed time, owner and order (webdataset sorts the members), so that the same samples are the same bytes.
+        tar = TarWriter(drafts[".tar"], user="simgen", group="simgen", mtime=0, encoder=False)
+        for planned, entry in _matched(shard, entries):
+            begun = time.perf_counter()
+            if entry.sample is not None:
+                _check_identity(planned, entry.sample)
+                tar.write({"__key__": planned.key, **encode(entry.sample)})
+                rows.append(_row(entry.sample, paths[".tar"].name))
+            fates.append(_fate(entry, write_s=time.perf_counter() - begun))
+        # Not closed after an exception above: that would make half a tar look whole.
+        tar.close()
+        index = _index(drafts[".tar"].finish())
+        for row in rows:
+            row["offset"] = min(offset for offset, _ in index[row["key"]].values()) - tarfile.BLOCKSIZE
+        drafts[".parquet"].write(_parquet(rows))
+        drafts[".idx.json"].write((to_json({"tar": paths[".tar"].name, "samples": index}, "shard") + "\n").encode())
+        told = {
+            "schema_version": SCHEMA_VERSION,
+            "simgen_version": __version__,
+            "fingerprint": fingerprint,
+            "split": shard.split,
+            "shard": shard.number,
+            "files": {paths[part].name: _facts(drafts[part].finish()) for part in HASHED},
+            "keys": [row["key"] for row in rows],
+            **_accounts(fates),
+        }
+        cost = _cost(fates, started=started, seconds=time.monotonic() - began, cpu_s=time.process_time() - cpu_started)
+        stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
+        cost["sha256"] = measured_sha256(stats)
+        drafts["_stats.json"].write(stats_text(stats).encode())
+        if is_committed(place, shard.number):
+            return read_json(paths["_stats.json"])
+        if not commit(drafts.values(), folder=folder, run=run):
+            return read_json(paths["_stats.json"])
+    return stats
+
+
+def tar_bytes(sample: Sample) -> int:
+    """Room that a sample takes: its members, each behind a header and filled up to a block, and its row elsewhere."""
+    block = tarfile.BLOCKSIZE
+    return sum(block + math.ceil(len(data) / block) * block for data in encode(sample).values()) + 3000
+
+
+def _matched(shard: ShardPlan, entries: Iterable[Entry]) -> Iterator[tuple[SampleId, Entry]]:
+    """The entries beside the plan's samples; any other number or order is a mistake of the caller."""
+    waiting = iter(entries)
+    for planned in shard.samples:
+        entry = next(waiting, None)
+        if entry is None or entry.planned != planned:
+            got = "nothing" if entry is None else entry.planned.key
+            raise ValueError(f"{shard.name}: {planned.key} is next in the plan; got {got}")
+        yield planned, entry
+    if next(waiting, None) is not None:
+        raise ValueError(f"{shard.name}: more entries than the {len(shard.samples)} samples of the plan")
+
+
+def _check_identity(planned: SampleId, sample: Sample) -> None:
+    said = {name: sample.record[name] for name in ("key", "scene", "split", "index")}
+    meant = {name: getattr(planned, name) for name in said}
+    if said != meant:
+        raise ValueError(f"{planned.key}: the record says {said}, the plan {meant}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fate:
+    """An entry without its pictures, which are on the disk by now."""
+
+    planned: SampleId
+    failure: Failure | None
+    reason: str
+    rejects: tuple[Reject, ...]
+    cost: Mapping[str, float]
+
+
+def _fate(entry: Entry, *, write_s: float) -> _Fate:
+    stages = {stage: seconds for stage, seconds in entry.cost.items() if stage != "attempts"}
+    return _Fate(
+        planned=entry.planned,
+        failure=entry.failure,
+        reason=entry.reason,
+        rejects=entry.rejects,
+        cost={**stages, "write": write_s},
+    )
+
+
+# The parquet: what a reader filters by.
+
+_COLUMNS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("scene", pa.string()),
+        ("domain", pa.string()),
+        ("sub_domain", pa.string()),
+        ("types", pa.list_(pa.int64())),
+        ("law", pa.string()),
+        ("split", pa.string()),
+        ("seed", pa.int64()),
+        ("index", pa.int64()),
+        ("attempt", pa.int64()),
+        ("superficial", pa.string()),
+        ("intermediate", pa.string()),
+        ("explicit", pa.string()),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("bodies", pa.int64()),
+        ("actor_label", pa.string()),
+        ("actor_asset", pa.string()),
+        ("actor_substance", pa.string()),
+        ("actor_mass_kg", pa.float64()),
+        ("actor_size_m", pa.float64()),
+        ("actor_displacement_m", pa.float64()),
+        ("actor_rotation_rad", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("subject_share", pa.float64()),
+        ("change_share", pa.float64()),
+        ("visible_share", pa.float64()),
+        ("surface", pa.string()),
+        ("environment", pa.string()),
+        ("fingerprint", pa.string()),
+        ("tar", pa.string()),
+        ("offset", pa.int64()),
+    ]
+)
+
+
+def _row(sample: Sample, tar_name: str) -> dict[str, Any]:
+    """One line of the parquet, without the offset, which is known once the tar is complete."""
+    record = sample.record
+    actors = [body for body in record["bodies"] if body["role"] == "actor"]
+    # Where the event acts on no body (a lamp out of sight), the first stands for what is seen.
+    actor = actors[0] if actors else record["bodies"][0]
+    truth = {item["name"]: item["value"] for item in record["truth"]}
+    pair = Pair(start=sample.start, end=sample.end, mask=sample.mask)
+    used = {item["use"]: item["asset"] for item in reversed(record["attribution"])}
+    same = ("key", "scene", "domain", "sub_domain", "types", "law", "split", "seed", "index", "attempt", "fingerprint")
+    return {
+        **{name: record[name] for name in same},
+        **record["instructions"],
+        "width": record["camera"]["width"],
+        "height": record["camera"]["height"],
+        "bodies": len(record["bodies"]),
+        "actor_label": actor["label"],
+        "actor_asset": actor["asset"],
+        "actor_substance": actor["substance"],
+        "actor_mass_kg": actor["mass_kg"],
+        "actor_size_m": max(actor["size_m"]),
+        "actor_displacement_m": truth["actor_displacement"],
+        "actor_rotation_rad": truth["actor_rotation"],
+        "duration_s": truth["duration"],
+        # Of the picture before anything has happened.
+        "subject_share": float(np.isin(sample.start_seg, [body["id"] for body in actors]).mean()),
+        "change_share": pair.changed_share,
+        "visible_share": pair.visible_share,
+        "surface": used.get("surface", ""),
+        "environment": used.get("environment", ""),
+        "tar": tar_name,
+    }
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    table = pa.Table.from_pylist(rows, schema=_COLUMNS)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def read_rows(folder: Place) -> list[dict[str, Any]]:
+    """The parquet rows of every committed shard of a data set, train before test."""
+    paths = (part_path(folder / split, number, ".parquet") for split in SPLITS for number in committed(folder / split))
+    return [row for rows in each(folder, _rows, paths) for row in rows]
+
+
+def _rows(path: Place) -> list[dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(read(path)) if isinstance(path, Address) else path)
+        # A kilobyte of it can say one value a thousand million times over.
+        if file.metadata.num_rows > MOST_ROWS or not file.schema_arrow.equals(_COLUMNS):
+            raise OutputError(f"{path}: does not hold the columns that simgen writes; see `simgen verify`")
+        table = file.read()
+    except (OSError, pa.ArrowException, ValueError, KeyError, MemoryError) as error:
+        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
+    for name in table.column_names:
+        column = table[name]
+        if column.null_count or (pa.types.is_floating(column.type) and not np.isfinite(column.to_numpy()).all()):
+            raise OutputError(f"{path}: the column {name} lacks values; see `simgen verify`")
+    try:
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except ValueError as error:
+        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
+    return rows
+
+
+def dataset_digest(folder: Place) -> str:
+    """One figure for "the same bytes": of the committed shards of a data set, without what was measured on the way."""
+    result = hashlib.sha256()
+    for split in SPLITS:
+        for number in committed(folder / split):
+            stats = read_json(part_path(folder / split, number, "_stats.json"))
+            result.update(told_sha256(stats).encode())
+            for part in HASHED:
+                result.update(sha256(part_path(folder / split, number, part)).encode())
+    return result.hexdigest()
+
+
+# Index and statistics.
+
+
+def _index(tar_path: Path) -> dict[str, dict[str, list[int]]]:
+    """Where every member lies, read off the finished tar: key → member → [offset, size]."""
+    index: dict[str, dict[str, list[int]]] = {}
+    with tarfile.open(tar_path) as tar:
+        for info in tar:
+            key, _, member = info.name.partition(".")
+            index.setdefault(key, {})[member] = [info.offset_data, info.size]
+    return index
+
+
+def _accounts(fates: Iterable[_Fate]) -> dict[str, Any]:
+    """Where every planned sample and every rejected attempt went."""
+    holes, rejects = [], []
+    scenes: dict[str, dict[str, Any]] = {}
+    for fate in fates:
+        who = {"key": fate.planned.key, "scene": fate.planned.scene}
+        kept = fate.failure is None
+        account = scenes.setdefault(who["scene"], {"planned": 0, "samples": 0, "attempts": 0, "rejects": Counter()})
+        account["planned"] += 1
+        account["samples"] += kept
+        account["attempts"] += len(fate.rejects) + kept
+        account["rejects"].update(reject.gate for reject in fate.rejects)
+        rejects += [{**who, "attempt": r.attempt, "gate": r.gate, "reason": r.reason} for r in fate.rejects]
+        if not kept:
+            holes.append({**who, "index": fate.planned.index, "class": fate.failure, "reason": fate.reason})
+    for account in scenes.values():
+        account["rejects"] = dict(sorted(account["rejects"].items()))
+    return {"holes": holes, "rejects": rejects, "scenes": dict(sorted(scenes.items()))}
+
+
+def _cost(fates: Iterable[_Fate], *, started: float, seconds: float, cpu_s: float) -> dict[str, Any]:
+    stages: Counter[str] = Counter()
+    samples = []
+    for fate in fates:
+        stages.update(fate.cost)
+        samples.append({"key": fate.planned.key, "stages": dict(fate.cost)})
+    return {
+        "started_unix_s": started,
+        "finished_unix_s": started + seconds,
+        "cpu_s": cpu_s,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "stages": dict(stages),
+        "samples": samples,
+    }
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}

@@ -1,0 +1,1 @@
+"""Instructions from states: claims that are measured, and sentences that rest on them."""

@@ -1,0 +1,1 @@
+"""Recipes, and the plan of which sample goes into which shard."""

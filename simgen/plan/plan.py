@@ -1,0 +1,320 @@
+"""Recipe + n + seed -> which sample goes into which shard.
+
+Which scene a sample shows and which split it belongs to follow from (recipe, seed, index) alone, so the first
+thousand samples of a large data set are the samples of a small one; only the cut into shards depends on n.
+
+One family in every ten is held out, so what is in a shard is arithmetic: a plan of a hundred million samples holds
+none of them, and the ids of a shard are made when it is handed out.
+"""
+
+import functools
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from simgen.core.assets import Split
+from simgen.core.errors import ConflictError, OutputError, UsageError, shown
+from simgen.plan.recipe import Recipe, parse_recipe
+from simgen.storage.paths import Place
+from simgen.storage.settings import read_yaml, write_yaml
+
+RESOLVED = "config.resolved.yaml"
+"""The plan of a data set, in its folder; `generate` takes it as a recipe, too."""
+
+# 2^64 divided by the golden ratio: its multiples modulo 2^64 fill the circle more evenly than any other walk.
+_GOLDEN_STEP = 0x9E3779B97F4A7C15
+_CIRCLE = 1 << 64
+
+
+MOST_SAMPLES = 100_000_000
+"""Of one data set."""
+MOST_SHARDS = 1_000_000
+"""Four files each, in two folders. Their names have five digits, and six where five are not enough."""
+_BLOCK = 10
+"""Families of which one is held out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleId:
+    """What is known of a sample before it is made."""
+
+    index: int
+    key: str
+    """Its name in the data set: letters, digits, dashes."""
+    scene: str
+    split: Split
+    family_size: int = 1
+    """So many samples, from a multiple of it on, begin with the same picture."""
+
+    @property
+    def family(self) -> int:
+        """Number of its family."""
+        return self.index // self.family_size
+
+    @property
+    def member(self) -> int:
+        """Its place in the family."""
+        return self.index % self.family_size
+
+    def at(self, index: int) -> "SampleId":
+        """Another member of the family, by its number."""
+        return replace(self, index=index, key=_key(self.scene, index))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """The samples of one shard, by rising index; every split numbers its own shards from 0."""
+
+    split: Split
+    number: int
+    samples: tuple[SampleId, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.split}/{self.number:05d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole data set before it is made."""
+
+    recipe: Recipe
+    n: int
+    seed: int
+    shard_size: int
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """What else decides the bytes: versions, scene files, the asset catalogue."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides what is in which shard."""
+        facts = [self.recipe.fingerprint, self.n, self.seed, self.shard_size, sorted(self.pins.items())]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    @property
+    def shards(self) -> "Shards":
+        """All of them, train before test; each is made when it is asked for."""
+        return Shards(self)
+
+    def shard(self, split: Split, number: int) -> ShardPlan:
+        """One shard, with the ids of its samples."""
+        family = self.recipe.family
+        first = number * self.shard_size
+        places = range(first, first + self.shard_samples(split, number))
+        indices = (self._family(split, place // family) * family + place % family for place in places)
+        samples = (sample_id(self.recipe, seed=self.seed, index=index) for index in indices)
+        return ShardPlan(split=split, number=number, samples=tuple(samples))
+
+    def num_samples(self, split: Split) -> int:
+        """How many samples a split has."""
+        families = math.ceil(self.n / self.recipe.family)
+        blocks, rest = divmod(families, _BLOCK)
+        test = blocks + (_test_place(self.seed, blocks) < rest)
+        found = self.recipe.family * (test if split == "test" else families - test)
+        # The last family of all may be cut short.
+        cut = families * self.recipe.family - self.n
+        return found - cut if split == _split(self.seed, families - 1) else found
+
+    def num_shards(self, split: Split) -> int:
+        return math.ceil(self.num_samples(split) / self.shard_size)
+
+    def shard_samples(self, split: Split, number: int) -> int:
+        """How many samples a shard has; none beyond the last one."""
+        return max(min(self.num_samples(split) - number * self.shard_size, self.shard_size), 0)
+
+    def sample(self, key: str) -> SampleId | None:
+        """The sample of that name; None where the plan has none."""
+        digits = key.rpartition("-")[2]
+        # int() reads the digits of every script, and spaces around them.
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and int(digits) < self.n):
+            return None
+        found = sample_id(self.recipe, seed=self.seed, index=int(digits))
+        return found if found.key == key else None
+
+    def place(self, sample: SampleId) -> tuple[Split, int]:
+        """Split and number of the shard that a sample goes into."""
+        block, among = divmod(sample.family, _BLOCK)
+        held_out = _test_place(self.seed, block)
+        families = block if sample.split == "test" else block * (_BLOCK - 1) + among - (among > held_out)
+        return sample.split, families * self.recipe.family // self.shard_size
+
+    def _family(self, split: Split, place: int) -> int:
+        """The family that has so many of its split before it."""
+        if split == "test":
+            return place * _BLOCK + _test_place(self.seed, place)
+        block, among = divmod(place, _BLOCK - 1)
+        return block * _BLOCK + among + (among >= _test_place(self.seed, block))
+
+    def to_yaml(self) -> str:
+        run = {"n": self.n, "seed": self.seed, "shard_size": self.shard_size, "pins": dict(self.pins)}
+        data = {"run": {**run, "fingerprint": self.fingerprint}}
+        return self.recipe.to_yaml() + write_yaml(data, flow=False)
+
+
+class Shards(Sequence[ShardPlan]):
+    """The shards of a plan in its order, none of which is kept."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._train, self._test = (plan.num_shards(split) for split in ("train", "test"))
+
+    def __len__(self) -> int:
+        return self._train + self._test
+
+    def names(self) -> Iterator[tuple[Split, int]]:
+        """Split and number of each, without its samples."""
+        yield from (("train", number) for number in range(self._train))
+        yield from (("test", number) for number in range(self._test))
+
+    @overload
+    def __getitem__(self, at: int) -> ShardPlan: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ShardPlan]: ...
+    def __getitem__(self, at: int | slice) -> ShardPlan | list[ShardPlan]:
+        if isinstance(at, slice):
+            return [self[place] for place in range(len(self))[at]]
+        place = range(len(self))[at]
+        if place < self._train:
+            return self._plan.shard("train", place)
+        return self._plan.shard("test", place - self._train)
+
+
+def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:
+    """What sample `index` is: O(1), and the same for every n. Scene and split are those of its family."""
+    family = index // recipe.family
+    at = (family * _GOLDEN_STEP + _walk_start(seed)) % _CIRCLE / _CIRCLE * sum(c.weight for c in recipe.scenes)
+    reached = 0.0
+    for choice in recipe.scenes:
+        reached += choice.weight
+        if at < reached:
+            break
+    scene = choice.name
+    split = _split(seed, family)
+    return SampleId(index=index, key=_key(scene, index), scene=scene, split=split, family_size=recipe.family)
+
+
+def make_plan(
+    recipe: Recipe, *, n: int, seed: int, shard_size: int | None = None, pins: Mapping[str, str] | None = None
+) -> Plan:
+    """The first n samples, cut into shards of their split."""
+    if n < 1:
+        raise UsageError(f"--n must be at least 1; got {shown(n)}")
+    if n > MOST_SAMPLES:
+        raise UsageError(f"--n must be at most {MOST_SAMPLES}; got {shown(n)}; make several data sets, with --seed")
+    if seed < 0:
+        raise UsageError(f"--seed must be at least 0; got {shown(seed)}")
+    if seed >= 1 << 63:
+        raise UsageError(f"--seed must be below 2^63, so that a record can hold it; got {shown(seed)}")
+    if shard_size is not None and shard_size < 1:
+        raise UsageError(f"--shard-size must be at least 1; got {shown(shard_size)}")
+    # Two workers share even eight samples, ten thousand make a thousand jobs, a kill costs minutes.
+    size = shard_size or min(max(math.ceil(n / 1000), 4), 128)
+    # A family is made at once, so it goes into one shard.
+    size = math.ceil(size / recipe.family) * recipe.family
+    if n > MOST_SHARDS * size:
+        raise UsageError(f"--shard-size must be at least {math.ceil(n / MOST_SHARDS)} for {n} samples; got {size}")
+    return Plan(recipe=recipe, n=n, seed=seed, shard_size=size, pins=pins or {})
+
+
+def count_scenes(plan: Plan) -> Counter[str]:
+    """How many samples of each scene are planned."""
+    size = plan.recipe.family
+    families = math.ceil(plan.n / size)
+    # As in `sample_id`, of a million families at once: the circle is what 64 bits hold.
+    total = sum(choice.weight for choice in plan.recipe.scenes)
+    reached = np.cumsum([choice.weight for choice in plan.recipe.scenes])
+    counts = np.zeros(len(reached), np.int64)
+    for first in range(0, families, 1 << 20):
+        family = np.arange(first, min(first + (1 << 20), families), dtype=np.uint64)
+        walk = family * np.uint64(_GOLDEN_STEP) + np.uint64(_walk_start(plan.seed))
+        at = walk.astype(np.float64) / float(_CIRCLE) * total
+        chosen = np.minimum(np.searchsorted(reached, at, side="right"), len(reached) - 1)
+        counts += np.bincount(chosen, minlength=len(reached))
+    found = Counter({c.name: size * int(k) for c, k in zip(plan.recipe.scenes, counts, strict=True) if k})
+    found[sample_id(plan.recipe, seed=plan.seed, index=plan.n - 1).scene] -= families * size - plan.n
+    return found
+
+
+def read_plan(folder: Place) -> Plan:
+    """The plan that a data set was started with."""
+    path = folder / RESOLVED
+    if not path.is_file():
+        raise OutputError(f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name")
+    data = read_yaml(path)
+    recipe = parse_recipe(data, where=str(path), check_scenes=False)
+    run = read_run(path)
+    if not run:
+        raise OutputError(f"{path}: holds no 'run' and is not what simgen wrote; restore it, or take another folder")
+    return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
+
+
+def read_run(path: Place) -> dict[str, Any]:
+    """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
+    run = read_yaml(path).get("run") or {}
+    if run and (not isinstance(run, dict) or not all(type(run.get(k)) is int for k in ("n", "seed", "shard_size"))):
+        raise UsageError(f"{path}: run must hold the whole numbers n, seed and shard_size; got {shown(run)}")
+    pins = run.get("pins", {})
+    if not isinstance(pins, dict) or not all(isinstance(pin, str) for pin in pins.values()):
+        raise UsageError(f"{path}: run.pins must be names with their versions; got {shown(pins)}")
+    return dict(run)
+
+
+def check_same(folder: Place, plan: Plan) -> None:
+    """Refuse to go on with another plan's data set: its shards would mix two recipes."""
+    there = read_plan(folder)
+    if there.fingerprint == plan.fingerprint:
+        return
+    differences = "; ".join(
+        f"{key}: {old} there, {new} here" for key, old, new in _differences(_facts(there), _facts(plan))
+    )
+    raise ConflictError(
+        f"{folder} holds a data set of another plan ({differences}); choose another --out, "
+        f"or give the same recipe, --n and --seed to go on with it"
+    )
+
+
+def _key(scene: str, index: int) -> str:
+    return f"{scene.replace('_', '-')}-{index:06d}"
+
+
+@functools.lru_cache(maxsize=64)
+def _walk_start(seed: int) -> int:
+    return int(np.random.default_rng([seed]).integers(0, _CIRCLE, dtype=np.uint64))
+
+
+def _split(seed: int, family: int) -> Split:
+    return "test" if family % _BLOCK == _test_place(seed, family // _BLOCK) else "train"
+
+
+@functools.lru_cache(maxsize=64)
+def _test_place(seed: int, block: int) -> int:
+    """Which of the ten families of a block is held out."""
+    return int(np.random.default_rng([seed, block]).integers(_BLOCK))
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    data = plan.recipe.as_data()
+    del data["name"], data["scene_folders"]
+    flat = _flat(data)
+    for key in ("assets.objects", "assets.environments"):
+        flat[key] = [Path(manifest).name for manifest in flat[key]]
+    return {"n": plan.n, "seed": plan.seed, "shard_size": plan.shard_size, **flat, **plan.pins}
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    keys = [*old, *(key for key in new if key not in old)]
+    return [(k, old.get(k, "nothing"), new.get(k, "nothing")) for k in keys if old.get(k) != new.get(k)]

@@ -1,0 +1,426 @@
+"""YAML -> Recipe: which scenes in which mix, at what size, made of what.
+
+    name: mine
+    scenes:                                  # or a plain list: [drop, topple]
+      drop: {weight: 2, height_m: [0.2, 0.6]}   # weight, and the scene's own parameters
+      topple: {}
+      "domain:optical": {weight: 3}             # shared by all its scenes; so are law:… and type:… (an id or a name)
+    render: {width: 512, height: 512, quality: standard, passes: [depth]}
+    assets: {objects: [GSO.json], environments: [], builtin: true, exclude: ["GSO:Broken_Mug"]}
+
+Parsing is strict: a key, a scene or a parameter that nothing answers to is an error that names the nearest.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from simgen import __version__
+from simgen.core.errors import UnknownName, UsageError, inline, shown
+from simgen.core.taxonomy import TRANSITIONS
+from simgen.scene import registry
+from simgen.storage import resources
+from simgen.storage.settings import known_keys, mapping, override, read_yaml, write_yaml
+
+Quality = Literal["fast", "standard", "high"]
+Pass = Literal["depth", "normals", "flow"]
+Device = Literal["cpu", "cuda", "optix", "auto"]
+DEFAULT = "all"
+SMALLEST_PX, LARGEST_PX = 32, 4096
+HEAVIEST = 1e9
+"""Weight of a scene; sums of what is more end at infinity."""
+_TRAINING = "train_"
+"""What the names of recipes in `pipelines/` begin with that are not for generating."""
+
+
+MAX_FAMILY = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneChoice:
+    """One scene of the mix; `parameters` holds every one of them, as plain YAML values."""
+
+    name: str
+    weight: float
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """What the pictures are like; `passes` are stored on top of the usual members."""
+
+    width: int = 512
+    height: int = 512
+    quality: Quality = "standard"
+    passes: tuple[Pass, ...] = ()
+    device: Device = "cpu"
+    """Another one gives other bytes. `auto` is what the machine has that plans the data set, and is not resolved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetChoice:
+    """Manifests: a path, an address, or the name of a known source."""
+
+    objects: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    builtin: bool = True
+    exclude: tuple[str, ...] = ()
+    """Assets that are left out, as `source:id`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a data set shows, except its length and its seed."""
+
+    name: str
+    scenes: tuple[SceneChoice, ...]
+    render: Render = Render()
+    assets: AssetChoice = AssetChoice()
+    max_attempts: int = 12
+    """Attempts at one sample, or one family, before it is given up as rejected."""
+    family: int = 1
+    """So many samples begin with the same picture, and something else happens in each."""
+    scene_folders: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The resolved recipe as plain YAML data; `parse_recipe` reads it back."""
+        return {
+            "name": self.name,
+            "scenes": {c.name: {"weight": c.weight, **c.parameters} for c in self.scenes},
+            "render": {**dataclasses.asdict(self.render), "passes": list(self.render.passes)},
+            "assets": {
+                "objects": list(self.assets.objects),
+                "environments": list(self.assets.environments),
+                "builtin": self.assets.builtin,
+                "exclude": list(self.assets.exclude),
+            },
+            "max_attempts": self.max_attempts,
+            "family": self.family,
+            "scene_folders": list(self.scene_folders),
+        }
+
+    def to_yaml(self) -> str:
+        return write_yaml(self.as_data())
+
+    @property
+    def fingerprint(self) -> str:
+        """The same wherever the same samples come out: without the recipe's name and without folders of a
+        machine, which do not decide what is in a manifest or a scene file (`pins` does)."""
+        data = self.as_data()
+        del data["name"], data["scene_folders"]
+        # Fingerprints are older than the choice.
+        if self.render.device == "cpu":
+            del data["render"]["device"]
+        for key in ("objects", "environments"):
+            data["assets"][key] = [_place_free(manifest) for manifest in data["assets"][key]]
+        if not self.assets.exclude:
+            # As it was before there was such a thing.
+            del data["assets"]["exclude"]
+        # Pairs, not a mapping: the order of the scenes decides which sample shows which.
+        data["scenes"] = list(data["scenes"].items())
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_recipe(
+    name_or_path: str | None,
+    *,
+    overrides: Sequence[str] = (),
+    assets: Sequence[str] = (),
+    hdri: Sequence[str] = (),
+    scene_folders: Sequence[str] = (),
+) -> Recipe:
+    """The recipe of a YAML file, of a name in `pipelines/`, or of a scene alone; then `a.b=v` overrides.
+
+    Paths in a recipe file are relative to that file, all others to the current folder.
+    """
+    folders = [str(Path(folder).resolve()) for folder in scene_folders]
+    load_scenes(folders)
+    name = name_or_path or DEFAULT
+    path = _recipe_path(name)
+    if path is not None:
+        data, where, base = read_yaml(path), str(path), path.resolve().parent
+        data.setdefault("name", path.stem)
+    elif name in registry.scenes():
+        data, where, base = {"name": name, "scenes": {name: {}}}, f"scene {name!r}", Path.cwd()
+    else:
+        raise UnknownName("recipe or scene", name, {*recipe_names(), *registry.scenes()})
+
+    data = _absolute_places(data, base, where)
+    for text in overrides:
+        override(data, text)
+    chosen = data["assets"] = mapping(data.get("assets", {}), f"{where}: assets")
+    for key, added in (("objects", assets), ("environments", hdri)):
+        there = _texts(chosen.get(key, []), f"{where}: assets.{key}")
+        chosen[key] = [*there, *(_absolute(manifest, Path.cwd()) for manifest in added)]
+    data["scene_folders"] = [*_texts(data.get("scene_folders", []), f"{where}: scene_folders"), *folders]
+    load_scenes(data["scene_folders"])
+    return parse_recipe(data, where=where)
+
+
+def load_scenes(folders: Sequence[str] = ()) -> None:
+    """Make the scenes that come with simgen known, and those of further folders."""
+    with _signals_wait():
+        registry.load_folder(resources.folder("scenes"))
+    for folder in folders:
+        registry.load_folder(Path(folder))
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM once the block is over: an exception amid manifold3d's import, which makes enums of Python's
+    in C++, aborts the process."""
+    if threading.current_thread() is not threading.main_thread():  # only there do they raise
+        yield
+        return
+    came: list[int] = []
+    # One that was not set by Python is None and cannot be put back.
+    handlers = {n: handler for n in (signal.SIGINT, signal.SIGTERM) if (handler := signal.getsignal(n)) is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with simgen."""
+    names = (path.stem for path in resources.folder("pipelines").glob("*.yaml"))
+    return sorted(name for name in names if not name.startswith(_TRAINING))
+
+
+def pins(recipe: Recipe) -> dict[str, str]:
+    """What decides the bytes beside the recipe: versions, and the text of simgen and of each scene's file."""
+    found = {name: importlib.metadata.version(name) for name in _ENGINES if _installed(name)}
+    own = [path for package in _DECIDES_BYTES for path in sorted((resources.PACKAGE / package).rglob("*.py"))]
+    found["simgen"] = f"{__version__}+{_hash(*own)}"
+    for choice in recipe.scenes:
+        found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(registry.scenes()[choice.name])))
+    return found
+
+
+_ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
+
+_DECIDES_BYTES = (
+    *("core", "solvers", "procedural", "catalog", "scene", "language", "record", "plan", "engine", "make"),
+)
+"""Packages that a sample passes through. A change to any other leaves a data set that has been begun as it is."""
+
+
+def _hash(*paths: Path) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12]
+
+
+def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = True) -> Recipe:
+    """A recipe from plain data, every key and value checked. A resolved one that is only to be read back
+    does without its scenes, which may have gone since."""
+    values = dict(data)
+    # A resolved recipe carries how it was run; `plan` reads that part.
+    values.pop("run", None)
+    known_keys(values, Recipe, where)
+    for needed in ("name", "scenes"):
+        if needed not in values:
+            raise UsageError(f"{where}: a recipe needs {needed!r}")
+    name = values["name"]
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {shown(name)}")
+    attempts = _whole(values.get("max_attempts", 12), 1000, f"{where}: max_attempts")
+    family = _whole(values.get("family", 1), MAX_FAMILY, f"{where}: family")
+    return Recipe(
+        name=name,
+        scenes=_scenes(values["scenes"], where, check_scenes, family),
+        render=_render(values.get("render", {}), f"{where}: render"),
+        assets=_assets(values.get("assets", {}), f"{where}: assets"),
+        max_attempts=attempts,
+        family=family,
+        scene_folders=_texts(values.get("scene_folders", []), f"{where}: scene_folders"),
+    )
+
+
+def _whole(value: Any, most: int, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise UsageError(f"{where} must be a whole number from 1 to {most}; got {shown(value)}")
+    return value
+
+
+def _recipe_path(name: str) -> Path | None:
+    """The file that a name stands for; None where only a scene can be meant."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such recipe file; recipes by name: {', '.join(recipe_names())}")
+        return path
+    bundled = resources.folder("pipelines") / f"{name}.yaml"
+    if name.startswith(_TRAINING) and bundled.is_file():
+        raise UsageError(f"{name}: is a recipe for training; use it with `simgen train {name}`")
+    return bundled if bundled.is_file() else None
+
+
+def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
+    """A copy in a shape that overrides can go into: scenes as a mapping, paths without their base."""
+    data = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    if isinstance(data.get("scenes"), list):
+        names = _texts(data["scenes"], f"{where}: scenes")
+        data["scenes"] = {name: {} for name in names}
+    if isinstance(data.get("scenes"), dict):
+        data["scenes"] = {
+            k: dict(v) if isinstance(v, dict) else {} if v is None else v for k, v in data["scenes"].items()
+        }
+    chosen = data["assets"] = mapping(data.get("assets") or {}, f"{where}: assets")
+    for key in ("objects", "environments"):
+        if key in chosen:
+            chosen[key] = [_absolute(text, base) for text in _texts(chosen[key], f"{where}: assets.{key}")]
+    folders = _texts(data.get("scene_folders", []), f"{where}: scene_folders")
+    data["scene_folders"] = [_absolute(f"./{folder}" if "/" not in folder else folder, base) for folder in folders]
+    return data
+
+
+def _absolute(manifest: str, base: Path) -> str:
+    """A path made absolute; an address, or the name of a known source, as it stands."""
+    try:
+        return str((base / Path(manifest).expanduser()).resolve()) if _is_path(manifest) else manifest
+    except (OSError, RuntimeError) as error:
+        # Too long for a name, a loop of links, or a ~user that nobody is.
+        raise UsageError(f"{shown(manifest)} is no path: {error}") from error
+
+
+def _is_path(manifest: str) -> bool:
+    return "://" not in manifest and ("/" in manifest or manifest.endswith(".json") or Path(manifest).exists())
+
+
+def _place_free(manifest: str) -> str:
+    return Path(manifest).name if Path(manifest).is_absolute() else manifest
+
+
+def _scenes(value: Any, where: str, check: bool, family: int) -> tuple[SceneChoice, ...]:
+    choices = []
+    for name, weight, parameters in _each_scene(mapping(value, f"{where}: scenes"), where):
+        if check:
+            built = registry.build(name, parameters, where=where)
+            parameters = {f.name: _plain(getattr(built, f.name)) for f in dataclasses.fields(built)}  # type: ignore[arg-type]
+            if family > 1 and weight > 0 and not built.families:
+                if name not in value:
+                    continue  # of a group
+                raise UsageError(
+                    f"{where}: {name} has one event only and no families; set family to 1 or scenes.{name}.weight to 0"
+                )
+        elif not re.fullmatch(r"[a-z][a-z0-9_]{0,80}", name):
+            raise UsageError(f"{where}: {shown(name)} is no name of a scene: lower case letters, digits, underscores")
+        if weight > 0:
+            choices.append(SceneChoice(name=name, weight=weight, parameters=parameters))
+    if not choices:
+        raise UsageError(f"{where}: scenes must name at least one scene with a weight above 0")
+    return tuple(choices)
+
+
+def _each_scene(value: Mapping[str, Any], where: str) -> list[tuple[str, float, dict[str, Any]]]:
+    """Name, weight and parameters of every scene: what is given to a group is shared by its scenes, and a scene that is
+    named itself has its own weight on top."""
+    weights: dict[str, float] = {}
+    parameters: dict[str, dict[str, Any]] = {}
+    for key, given in value.items():
+        place = f"{where}: scenes.{inline(key)}"
+        own = mapping({} if given is None else given, place)
+        weight = own.pop("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= HEAVIEST:
+            raise UsageError(
+                f"{place}: weight must be a number of at least 0, at most {HEAVIEST:g}; got {shown(weight)}"
+            )
+        kind, colon, wanted = str(key).partition(":")
+        if not colon:
+            weights[str(key)] = weights.get(str(key), 0.0) + float(weight)
+            parameters[str(key)] = own
+            continue
+        if own:
+            raise UsageError(f"{place}: a group of scenes has a weight and no parameters; got {shown(sorted(own))}")
+        found = in_group(kind, wanted.strip(), where=place)
+        for name in found:
+            weights[name] = weights.get(name, 0.0) + float(weight) / len(found)
+    return [(name, weight, parameters.get(name, {})) for name, weight in weights.items()]
+
+
+def in_group(kind: str, wanted: str, *, where: str = "") -> list[str]:
+    """The scenes of a domain, a sub-domain, a law or a transition type (its id or its name), in order of name."""
+    known = registry.scenes()
+    of: dict[str, Callable[[type[registry.Scene]], tuple[str, ...]]] = {
+        "domain": lambda cls: (cls.domain,),
+        "sub_domain": lambda cls: (cls.sub_domain,),
+        "law": lambda cls: (cls.law,),
+        "type": lambda cls: tuple(map(str, cls.types)) + tuple(TRANSITIONS[number].name for number in cls.types),
+    }
+    if kind not in of:
+        raise UnknownName("kind of group", kind, of, where=where)
+    found = [name for name, cls in known.items() if wanted in of[kind](cls)]
+    if not found:
+        raise UnknownName(kind, wanted, {word for cls in known.values() for word in of[kind](cls)}, where=where)
+    return found
+
+
+def _render(value: Any, where: str) -> Render:
+    values = mapping(value, where)
+    known_keys(values, Render, where)
+    for key in ("width", "height"):
+        size = values.get(key, 512)
+        if not isinstance(size, int) or isinstance(size, bool) or not SMALLEST_PX <= size <= LARGEST_PX:
+            raise UsageError(
+                f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {shown(size)}"
+            )
+    quality = values.get("quality", "standard")
+    if quality not in get_args(Quality):
+        raise UnknownName("quality", str(quality), get_args(Quality), where=where)
+    device = values.get("device", "cpu")
+    if device not in get_args(Device):
+        raise UnknownName("device", str(device), get_args(Device), where=where)
+    passes = _texts(values.get("passes", []), f"{where}.passes")
+    for name in passes:
+        if name not in get_args(Pass):
+            raise UnknownName("pass", name, get_args(Pass), where=f"{where}.passes")
+    # One order, so that the order in which passes are asked for does not make another data set.
+    return Render(**{**values, "passes": tuple(name for name in get_args(Pass) if name in passes)})
+
+
+def _assets(value: Any, where: str) -> AssetChoice:
+    values = mapping(value, where)
+    known_keys(values, AssetChoice, where)
+    builtin = values.get("builtin", True)
+    if not isinstance(builtin, bool):
+        raise UsageError(f"{where}.builtin must be true or false; got {shown(builtin)}")
+    return AssetChoice(
+        objects=_texts(values.get("objects", []), f"{where}.objects"),
+        environments=_texts(values.get("environments", []), f"{where}.environments"),
+        builtin=builtin,
+        # One order, so that the order in which they are named does not make another data set.
+        exclude=tuple(sorted(set(_texts(values.get("exclude", []), f"{where}.exclude")))),
+    )
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "\0" not in item for item in value):
+        raise UsageError(f"{where} must be a list of texts; got {shown(value)}")
+    return tuple(value)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as YAML writes it: tuples become lists."""
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Geometry and materials that simgen makes itself."""

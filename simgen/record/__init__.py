@@ -1,0 +1,1 @@
+"""The record of a sample, and the sample as bytes."""

@@ -1,0 +1,1 @@
+"""A plan → committed shards, by Ray workers."""
