@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from simgen.core.geometry import direction, quat_angle
 from simgen.core.rollout import Quantity, Rollout
 from simgen.core.spec import Push, SceneSpec, ViewRequest
+from simgen.core.tracks import Instant
 from simgen.core.vectors import Floats
 
 REST_WINDOW_S = 0.25
@@ -28,13 +29,13 @@ def mean_speed(position_m: Floats, quaternion: Floats, reach_m: ArrayLike) -> Fl
     return result
 
 
-def speed_at(rollout: Rollout, body_id: int, index: int) -> float:
-    """Mean speed of a body in the quarter of a second before a step, or since the first step where that is later."""
-    if not rollout.visible(body_id, index):
+def speed_at(rollout: Rollout, body_id: int, instant: Instant) -> float:
+    """Mean speed of a body in the quarter of a second before an instant, or since the first step if that is later."""
+    if not rollout.visible(body_id, instant):
         return 0.0
     track, body = rollout.poses(body_id), rollout.spec.body(body_id)
-    first = max(0, index - round(REST_WINDOW_S * rollout.spec.step_rate_hz))
-    window = slice(first, index + 1)
+    first = max(0, instant.step - round(REST_WINDOW_S * rollout.spec.step_rate_hz))
+    window = slice(first, instant.step + 1)
     return float(mean_speed(track.position_m[window], track.quaternion[window], max(body.size_m) * body.scale / 2))
 
 

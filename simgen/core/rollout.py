@@ -1,5 +1,7 @@
 """Rollout: a spec and what physics made of it."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -7,16 +9,18 @@ import numpy as np
 
 from simgen.core.assets import Material
 from simgen.core.mesh import Mesh
-from simgen.core.spec import Environment, Light, SceneSpec
+from simgen.core.spec import Body, Environment, Light, Role, SceneSpec
 from simgen.core.tracks import (
     EnvironmentTrack,
+    Instant,
     LightTrack,
     MaterialTrack,
+    Matter,
+    MatterTrack,
     MeshTrack,
     PoseTrack,
     Track,
     VisibilityTrack,
-    state_at,
 )
 from simgen.core.vectors import Floats, Quat, Vec3
 
@@ -52,7 +56,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """A number that has one value in the start frame and one in the end frame."""
+    """A number that has a value at every instant; records hold those of the start frame and of the end frame."""
 
     name: str
     start: float
@@ -60,18 +64,47 @@ class Quantity:
     unit: str
     provenance: Provenance
     conserved: float = 0.0
-    """Above 0 the two values must agree within that share, or the sample is rejected."""
+    """Above 0 the values at all instants must agree within that share, or the sample is rejected."""
     words: tuple[tuple[float, str], ...] = ()
     """What values are called, where a number says little: upper bound (excluded) and word, rising."""
+    law: Callable[[float], float] | None = None
+    """The value at a phase. None for what is known of the two frames only: a property of the whole event, such as how
+    hard a thing is thrown."""
+
+    def at(self, phase: float) -> float:
+        """The value at a phase; NaN between the frames where it is known of the two frames only."""
+        if phase in (0.0, 1.0):
+            return self.end if phase else self.start
+        return self.law(phase) if self.law is not None else math.nan
 
     def word(self, value: float) -> str:
         """What a value is called; empty where there is no word."""
         return next((word for bound, word in self.words if value < bound), "")
 
 
+def quantity(
+    name: str,
+    law: Callable[[float], float],
+    *,
+    unit: str,
+    provenance: Provenance,
+    conserved: float = 0.0,
+    words: tuple[tuple[float, str], ...] = (),
+) -> Quantity:
+    """A quantity that follows a law from phase 0 to phase 1."""
+    start, end = float(law(0.0)), float(law(1.0))
+    return Quantity(
+        name=name, start=start, end=end, unit=unit, provenance=provenance, conserved=conserved, words=words, law=law
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A spec and what physics made of it. Index 0 is t = `times_s[0]`, the start frame is `start_index`."""
+    """A spec and what physics made of it, at every instant between the start frame and the end frame.
+
+    Row 0 of arrays [T] is t = `times_s[0]`; the start frame is row `start_index`, the end frame row `end_index`. What
+    only the outcome tells, roles and what the camera must hold, is in here and not in the spec.
+    """
 
     spec: SceneSpec
     times_s: Floats
@@ -90,62 +123,114 @@ class Rollout:
     """Mean speed of the fastest body in the last moments of settling."""
     truth: tuple[Truth, ...] = ()
     quantities: tuple[Quantity, ...] = ()
+    roles: tuple[tuple[int, Role], ...] = ()
+    """Roles of bodies, by id, that the outcome made other than the spec has them."""
+    framed: tuple[int, ...] = ()
+    """Bodies that the camera must hold where the scene says so; empty: those that the event is about."""
+
+    # Instants.
+
+    def instant(self, phase: float) -> Instant:
+        """The moment at a phase from 0 (the start frame) to 1 (the end frame)."""
+        if not 0.0 <= phase <= 1.0:
+            raise ValueError(f"a phase must be from 0 to 1; got {phase}")
+        return Instant(phase, self.start_index + round(phase * (self.end_index - self.start_index)))
+
+    @property
+    def start(self) -> Instant:
+        return Instant(0.0, self.start_index)
+
+    @property
+    def end(self) -> Instant:
+        return Instant(1.0, self.end_index)
+
+    @property
+    def duration_s(self) -> float:
+        """True time of the event, from the start frame to the end frame."""
+        if self.spec.physics_s:
+            return self.spec.duration_s
+        return float(self.times_s[self.end_index] - self.times_s[self.start_index])
+
+    # Bodies.
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """The bodies with the roles that the outcome gives them."""
+        roles = dict(self.roles)
+        return tuple(replace(b, role=roles[b.id]) if b.id in roles else b for b in self.spec.bodies)
+
+    def body(self, body_id: int) -> Body:
+        """A body with the role that the outcome gives it."""
+        return next(body for body in self.bodies if body.id == body_id)
+
+    @property
+    def actor(self) -> Body:
+        """The first body that the event acts upon; the first of all where it acts on none (a lamp out of sight)."""
+        return next((body for body in self.bodies if body.role == "actor"), self.bodies[0])
 
     def poses(self, body_id: int) -> PoseTrack:
         return next(t for t in self.tracks if isinstance(t, PoseTrack) and t.body == body_id)
 
-    def visible(self, body_id: int, index: int) -> bool:
+    def pose(self, body_id: int, instant: Instant) -> tuple[Floats, Floats]:
+        """Position [3] and quaternion [4] of a body."""
+        return self.poses(body_id).state_at(instant)
+
+    def visible(self, body_id: int, instant: Instant) -> bool:
+        """Whether a body is there."""
         for track in self.tracks:
             if isinstance(track, VisibilityTrack) and track.body == body_id:
-                return bool(track.visible[index])
+                return track.state_at(instant)
         return True
 
-    def quantity(self, name: str) -> Quantity:
-        return next(quantity for quantity in self.quantities if quantity.name == name)
-
-    def mesh(self, body_id: int, index: int) -> Mesh | None:
+    def mesh(self, body_id: int, instant: Instant) -> Mesh | None:
         """The geometry of a body that changes its own; None for all others."""
         for track in self.tracks:
             if isinstance(track, MeshTrack) and track.body == body_id:
-                return state_at(track.indices, track.states, index)
+                return track.state_at(instant)
         return None
 
-    def altered(self, body_id: int) -> bool:
-        """Whether a body's geometry or material differs between the start and the end frame."""
-        return any(
-            isinstance(track, MeshTrack | MaterialTrack)
-            and track.body == body_id
-            and state_at(track.indices, track.states, self.start_index)
-            is not state_at(track.indices, track.states, self.end_index)
-            for track in self.tracks
-        )
-
-    @property
-    def relights(self) -> bool:
-        """Whether a light or the environment changes."""
-        return any(isinstance(track, LightTrack | EnvironmentTrack) for track in self.tracks)
-
-    def materials(self, body_id: int, index: int) -> dict[str, Material]:
+    def materials(self, body_id: int, instant: Instant) -> dict[str, Material]:
         """The materials that change, by slot."""
         return {
-            track.slot: state_at(track.indices, track.states, index)
+            track.slot: track.state_at(instant)
             for track in self.tracks
             if isinstance(track, MaterialTrack) and track.body == body_id
         }
 
-    def light(self, name: str, index: int) -> Light:
+    def matter(self, body_id: int, instant: Instant) -> Matter | None:
+        """Mass and substance of a body that changes either; None for all others."""
+        for track in self.tracks:
+            if isinstance(track, MatterTrack) and track.body == body_id:
+                return track.state_at(instant)
+        return None
+
+    def altered(self, body_id: int) -> bool:
+        """Whether a body's own look, its geometry or material, differs between the start and the end frame."""
+        return any(t.alters and t.body == body_id and t.differs(self.start, self.end) for t in self.tracks)
+
+    # Light.
+
+    @property
+    def relights(self) -> bool:
+        """Whether a light or the environment changes."""
+        return any(track.relights for track in self.tracks)
+
+    def light(self, name: str, instant: Instant) -> Light:
         for track in self.tracks:
             if isinstance(track, LightTrack) and track.light == name:
-                return state_at(track.indices, track.states, index)
+                return track.state_at(instant)
         return self.spec.light(name)
 
-    def environment(self, index: int) -> Environment:
+    def environment(self, instant: Instant) -> Environment:
         for track in self.tracks:
             if isinstance(track, EnvironmentTrack):
-                return state_at(track.indices, track.states, index)
+                return track.state_at(instant)
         return self.spec.environment
 
-    # What a scene adds to what rigid bodies do (`Scene.develop`): each of these is a state that the end frame has.
+    def quantity(self, name: str) -> Quantity:
+        return next(quantity for quantity in self.quantities if quantity.name == name)
+
+    # What a scene adds to what rigid bodies do (`Scene.develop`). A law is a function of the phase.
 
     def then(self, *tracks: Track, quantities: tuple[Quantity, ...] = (), truth: tuple[Truth, ...] = ()) -> "Rollout":
         """With further tracks, quantities and truth."""
@@ -156,35 +241,40 @@ class Rollout:
             truth=(*self.truth, *truth),
         )
 
-    @property
-    def _ends(self) -> tuple[int, int]:
-        return (0, self.end_index)
+    def relit(self, name: str, law: Callable[[float], Light]) -> "Rollout":
+        """The light of that name changes."""
+        return self.then(LightTrack(light=name, law=law))
 
-    def relit(self, after: Light) -> "Rollout":
-        """The light of that name ends like this."""
-        states = (self.spec.light(after.name), after)
-        return self.then(LightTrack(light=after.name, indices=self._ends, states=states))
+    def surrounded(self, law: Callable[[float], Environment]) -> "Rollout":
+        """The light from all around changes."""
+        return self.then(EnvironmentTrack(law=law))
 
-    def resurfaced(self, body_id: int, after: Material, *, before: Material, slot: str = "") -> "Rollout":
-        """A body, or one slot of it, goes from one material to another."""
-        return self.then(MaterialTrack(body=body_id, slot=slot, indices=self._ends, states=(before, after)))
+    def resurfaced(self, body_id: int, law: Callable[[float], Material], *, slot: str = "") -> "Rollout":
+        """The material of a body, or of one slot of it, changes."""
+        return self.then(MaterialTrack(body=body_id, slot=slot, law=law))
 
-    def reshaped(self, body_id: int, before: Mesh, after: Mesh) -> "Rollout":
-        """A body goes from one geometry to another."""
-        return self.then(MeshTrack(body=body_id, indices=self._ends, states=(before, after)))
+    def reshaped(self, body_id: int, law: Callable[[float], Mesh]) -> "Rollout":
+        """The geometry of a body changes."""
+        return self.then(MeshTrack(body=body_id, law=law))
 
-    def posed(self, body_id: int, position_m: Vec3, quaternion: Quat | None = None) -> "Rollout":
-        """A body ends here, by the scene's own law."""
+    def weighed(self, body_id: int, law: Callable[[float], Matter]) -> "Rollout":
+        """The mass or the substance of a body changes."""
+        return self.then(MatterTrack(body=body_id, law=law))
+
+    def posed(self, body_id: int, law: Callable[[float], tuple[Vec3, Quat]]) -> "Rollout":
+        """A body is moved by the scene's own law, which gives its position and quaternion."""
         track = self.poses(body_id)
         position, orientation = track.position_m.copy(), track.quaternion.copy()
-        position[self.end_index] = position_m
-        if quaternion is not None:
-            orientation[self.end_index] = quaternion
-        moved = replace(track, position_m=position, quaternion=orientation)
+        # Before the start frame it is where physics has it.
+        for step in range(self.start_index + 1, self.end_index + 1):
+            phase = (step - self.start_index) / (self.end_index - self.start_index)
+            position[step], orientation[step] = law(phase)
+        moved = replace(track, position_m=position, quaternion=orientation, law=law)
         return replace(self, tracks=tuple(moved if t is track else t for t in self.tracks))
 
-    def shown(self, body_id: int, *, start: bool, end: bool) -> "Rollout":
-        """A body is there in the start frame, in the end frame, or in both."""
-        visible = np.full(len(self.times_s), start)
-        visible[self.end_index] = end
-        return self.then(VisibilityTrack(body=body_id, visible=visible))
+    def shown(self, body_id: int, law: Callable[[float], bool]) -> "Rollout":
+        """A body comes or goes: whether it is there."""
+        visible = np.full(len(self.times_s), law(0.0))
+        for step in range(self.start_index + 1, self.end_index + 1):
+            visible[step] = law((step - self.start_index) / (self.end_index - self.start_index))
+        return self.then(VisibilityTrack(body=body_id, visible=visible, law=law))

@@ -9,6 +9,7 @@ from simgen.core.assets import Material
 from simgen.core.mesh import Field, Model
 from simgen.core.vectors import IDENTITY, Quat, Vec3
 
+Role = Literal["actor", "affected", "bystander", "prop"]
 STAGE_ID = 0
 """Instance id of everything that is not a body: stage, backdrop, background."""
 
@@ -27,7 +28,7 @@ class Body:
     parent: int = 0
     """The body that this is a piece of; 0 for none."""
     label: str
-    role: Literal["actor", "affected", "bystander", "prop"] = "bystander"
+    role: Role = "bystander"
     """actor: the event acts on it; affected: it may move in consequence; prop: part of the set (a ramp)."""
     static: bool = False
     position_m: Vec3
@@ -180,6 +181,9 @@ class SceneSpec:
     """Longest time before t = 0 in which free bodies find their rest; events and initial velocities wait."""
     duration_s: float = 4.0
     """The end frame is taken at rest, or when this has passed."""
+    physics_s: float = 0.0
+    """Longest time that rigid bodies are simulated, where their part is over long before the event is: ice takes
+    minutes to melt, and the glass beside it has come to rest at once. 0: as long as the event lasts."""
     start_s: float = 0.0
     """Instant of the start frame."""
     end_state: Literal["rest", "moving", "steady"] = "rest"

@@ -30,6 +30,7 @@ from simgen.core.masks import goes_on, grown
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Box, Frame
 from simgen.core.spec import STAGE_ID, Body, Camera, Light, SceneSpec
+from simgen.core.tracks import Instant
 from simgen.engine import devices, passes
 from simgen.engine.appearance import Wardrobe, blender_mesh, set_materials
 from simgen.engine.blender import bmesh, bpy, cycles
@@ -420,9 +421,9 @@ class Renderer:
         """The loaded scene with everything where it is now."""
         return self._take(self.width, self.height, self.sampling).frame(exposure_ev)
 
-    def meter(self, rollout: Rollout, index: int) -> Look:
-        """What the camera sees at one step of the rollout, small and rough."""
-        self._place(rollout, index)
+    def meter(self, rollout: Rollout, instant: Instant) -> Look:
+        """What the camera sees at one instant of the rollout, small and rough."""
+        self._place(rollout, instant)
         width = min(METER_WIDTH, self.width)
         height = max(1, round(self.height * width / self.width))
         return self._take(width, height, METER)
@@ -431,19 +432,19 @@ class Renderer:
         self,
         rollout: Rollout,
         camera: Camera,
-        index: int,
+        instant: Instant,
         *,
         borders: Sequence[Box] = (),
         under: Frame | None = None,
     ) -> Frame:
-        """The frame at one step of the rollout, at the camera's exposure.
+        """The frame at one instant of the rollout, at the camera's exposure.
 
         With `borders` only those rectangles are rendered (and a margin that blends) and all around them is that of the
         frame `under`: for an end frame where nothing outside has changed. Where a margin shows that something has, the
         whole frame is rendered.
         """
         assert replace(camera, exposure_ev=0.0) == self._loaded, "load the world with this camera first"
-        self._place(rollout, index)
+        self._place(rollout, instant)
         if under is None or not borders:
             return self._take(self.width, self.height, self.sampling).frame(camera.exposure_ev)
         end = under
@@ -457,22 +458,21 @@ class Renderer:
 
     def flow(self, start: Frame, rollout: Rollout, camera: Camera) -> Image:
         """Forward flow from the rollout's start to its end; see `passes.flow`."""
-        return passes.flow(start.depth_m, start.ids, rollout, camera, rollout.start_index, rollout.end_index)
+        return passes.flow(start.depth_m, start.ids, rollout, camera, rollout.start, rollout.end)
 
-    def _place(self, rollout: Rollout, index: int) -> None:
+    def _place(self, rollout: Rollout, instant: Instant) -> None:
         for body in rollout.spec.bodies:
-            track, thing = rollout.poses(body.id), self._things[body.id]
-            thing.location = track.position_m[index]
-            thing.rotation_quaternion = track.quaternion[index]
-            thing.hide_render = not rollout.visible(body.id, index)
-            self._wardrobe.change(body, thing, rollout.mesh(body.id, index), rollout.materials(body.id, index))
+            thing = self._things[body.id]
+            thing.location, thing.rotation_quaternion = rollout.pose(body.id, instant)
+            thing.hide_render = not rollout.visible(body.id, instant)
+            self._wardrobe.change(body, thing, rollout.mesh(body.id, instant), rollout.materials(body.id, instant))
         suns = self._still_suns(rollout)
-        lights = [rollout.light(light.name, index) for light in rollout.spec.lights]
+        lights = [rollout.light(light.name, instant) for light in rollout.spec.lights]
         if suns and self._suns_fit is None:
             self._suns_fit = self._noise(rollout.spec, lights, suns) < self._noise(rollout.spec, lights, ())
         self._shine(rollout.spec, lights, suns if self._suns_fit else ())
         assert self._sky is not None
-        shine(self._sky, rollout.environment(index))
+        shine(self._sky, rollout.environment(instant))
 
     def _shine(self, spec: SceneSpec, lights: Sequence[Light], suns: tuple[Light, ...]) -> None:
         """Let these lamps shine from the environment map and all others by themselves.

@@ -11,6 +11,7 @@ from simgen.core.colour import LUMINANCE
 from simgen.core.geometry import camera_matrix, intrinsics, project, quat_conjugate, quat_rotate
 from simgen.core.rollout import Rollout
 from simgen.core.spec import STAGE_ID, Camera
+from simgen.core.tracks import Instant
 from simgen.core.vectors import Floats
 
 KNEE = 0.55
@@ -71,8 +72,8 @@ def flow(
     ids: NDArray[np.uint8],
     rollout: Rollout,
     camera: Camera,
-    start_index: int,
-    end_index: int,
+    start: Instant,
+    end: Instant,
 ) -> NDArray[np.float32]:
     """Forward flow [H, W, 2] in pixels, x to the right and y down: where the point that a pixel of the start frame
     shows is in the end frame. Zero on the stage, on the background, on a body that is gone, and on one whose geometry
@@ -82,16 +83,14 @@ def flow(
     points = world_points(depth_m, camera)
     rows, columns = np.indices(ids.shape)
     for body_id in np.unique(ids):
-        if body_id == STAGE_ID or not rollout.visible(int(body_id), end_index):
+        if body_id == STAGE_ID or not rollout.visible(int(body_id), end):
             continue
-        if rollout.mesh(int(body_id), end_index) is not None:
+        if rollout.mesh(int(body_id), end) is not None:
             continue
         inside = (ids == body_id) & np.isfinite(depth_m)
-        track = rollout.poses(int(body_id))
-        local = quat_rotate(
-            quat_conjugate(track.quaternion[start_index]), points[inside] - track.position_m[start_index]
-        )
-        moved = quat_rotate(track.quaternion[end_index], local) + track.position_m[end_index]
+        (place, turned), (end_place, end_turned) = (rollout.pose(int(body_id), instant) for instant in (start, end))
+        local = quat_rotate(quat_conjugate(turned), points[inside] - place)
+        moved = quat_rotate(end_turned, local) + end_place
         pixels, depth = project(camera, moved, width, height)
         here = np.stack([columns[inside] + 0.5, rows[inside] + 0.5], axis=-1)
         result[inside] = np.where((depth > 0)[:, None], pixels - here, 0.0)

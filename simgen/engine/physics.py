@@ -151,7 +151,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         touches: dict[tuple[int, int], _Touch] = {}
         contacts: list[Contact] = []
         work_j, last_event_s = 0.0, 0.0
-        num_steps = round(spec.duration_s * spec.step_rate_hz)
+        num_steps = round((spec.physics_s or spec.duration_s) * spec.step_rate_hz)
         for step in range(num_steps + 1):
             now_s = step * step_s
             # A frame shows the world as it is before the events of its instant: a start frame before the push.

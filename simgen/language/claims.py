@@ -55,7 +55,7 @@ from simgen.core.geometry import quat_angle, quat_conjugate, quat_rotate
 from simgen.core.motion import REST_SPEED_MPS, speed_at
 from simgen.core.rollout import Contact, Quantity, Rollout
 from simgen.core.spec import STAGE_ID, Body, Camera
-from simgen.core.tracks import PoseTrack
+from simgen.core.tracks import Instant, PoseTrack
 from simgen.core.vectors import Floats
 
 Tier = Literal["superficial", "intermediate", "explicit"]
@@ -228,14 +228,14 @@ def observe(rollout: Rollout, camera: Camera) -> Facts:
     return Facts(
         rollout=rollout,
         camera=camera,
-        motions={body.id: _motion(rollout, body) for body in rollout.spec.bodies},
+        motions={body.id: _motion(rollout, body) for body in rollout.bodies},
         strikes=_strikes(rollout),
     )
 
 
 def who(group: str, facts: Facts) -> tuple[int, ...]:
     """The instance ids of a group; see the table above."""
-    bodies, motions = facts.rollout.spec.bodies, facts.motions
+    bodies, motions = facts.rollout.bodies, facts.motions
     if group in ("actor", "affected"):
         return tuple(body.id for body in bodies if body.role == group)
     if group in ("bystanders", "props"):
@@ -468,7 +468,7 @@ def judge(name: str, facts: Facts, mentioned: frozenset[int] = frozenset()) -> t
     """
     quantifier, subject, what, target = parse(name)
     if what == EVERYTHING_ELSE:
-        rest = tuple(b.id for b in facts.rollout.spec.bodies if not {b.id, b.parent} & mentioned)
+        rest = tuple(b.id for b in facts.rollout.bodies if not {b.id, b.parent} & mentioned)
         return (_claim(EVERYTHING_ELSE, rest, name, measure(EVERYTHING_ELSE, rest, facts)),)
     if QUANTITY_CLAIM.fullmatch(f"{subject} {what}") and subject not in GROUPS:
         claimed = f"{subject} {what}"
@@ -615,7 +615,7 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
     touches = _touches(rollout, body.id)
     times = rollout.times_s[span]
     flights = _flights(touches, times)
-    started_on = _carriers(rollout, body, touches, start)
+    started_on = _carriers(rollout, body, touches, rollout.start)
     starts_in_air = bool(flights) and flights[0][0] == 0 and not started_on
     first_touch = flights[0][1] if starts_in_air else len(times) - 1
     lands = starts_in_air and first_touch < len(times) - 1
@@ -645,7 +645,7 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         starts_in_air=starts_in_air,
         lands=lands,
         started_on=started_on,
-        ended_on=_carriers(rollout, body, touches, end),
+        ended_on=_carriers(rollout, body, touches, rollout.end),
         touching=_touching(touches, float(rollout.times_s[end])),
         longest_flight_s=max((float(times[b] - times[a]) for a, b in flights), default=0.0),
         flight_drop_m=max((float(position[a, 2] - position[b, 2]) for a, b in flights), default=0.0),
@@ -653,13 +653,13 @@ def _motion(rollout: Rollout, body: Body) -> Motion:
         roll_path_m=path,
         roll_arc_m=arc,
         roll_rad=angle,
-        speed_mps=speed_at(rollout, body.id, end),
-        visible_at_start=rollout.visible(body.id, start),
-        visible_at_end=rollout.visible(body.id, end),
+        speed_mps=speed_at(rollout, body.id, rollout.end),
+        visible_at_start=rollout.visible(body.id, rollout.start),
+        visible_at_end=rollout.visible(body.id, rollout.end),
         altered=rollout.altered(body.id),
         pieces=0
-        if rollout.visible(body.id, end)
-        else sum(one.parent == body.id and rollout.visible(one.id, end) for one in rollout.spec.bodies),
+        if rollout.visible(body.id, rollout.end)
+        else sum(one.parent == body.id and rollout.visible(one.id, rollout.end) for one in rollout.bodies),
     )
 
 
@@ -684,7 +684,7 @@ def _strikes(rollout: Rollout) -> tuple[Strike, ...]:
         one, other = rollout.poses(a), rollout.poses(b)
         speed = float(np.linalg.norm(one.velocity_mps[index] - other.velocity_mps[index]))
         for track in (one, other):
-            arm = max(extents_m(rollout.spec.body(track.body))) / 2
+            arm = max(extents_m(rollout.body(track.body))) / 2
             speed += float(np.linalg.norm(track.angular_velocity_radps[index])) * arm
         if speed >= STRIKE_MPS:
             found.append(Strike(a=a, b=b, index=index, speed_mps=speed))
@@ -745,37 +745,37 @@ def _flights(touches: tuple[_Touch, ...], times_s: Floats) -> list[tuple[int, in
     return flights
 
 
-def _carriers(rollout: Rollout, body: Body, touches: tuple[_Touch, ...], index: int) -> tuple[int, ...]:
+def _carriers(rollout: Rollout, body: Body, touches: tuple[_Touch, ...], instant: Instant) -> tuple[int, ...]:
     """What a body stands or lies on: the stage where it touches it, else what touches it from below."""
     touching = [
         other
-        for other in _touching(touches, float(rollout.times_s[index]))
-        if other == STAGE_ID or rollout.visible(other, index)
+        for other in _touching(touches, float(rollout.times_s[instant.step]))
+        if other == STAGE_ID or rollout.visible(other, instant)
     ]
     if STAGE_ID in touching:
         return (STAGE_ID,)
-    centre_m = float(rollout.poses(body.id).position_m[index, 2])
+    centre_m = float(rollout.pose(body.id, instant)[0][2])
 
     def lies_below(other: int) -> bool:
-        below = rollout.spec.body(other)
-        middle_m = float(rollout.poses(other).position_m[index, 2])
+        below = rollout.body(other)
+        middle_m = float(rollout.pose(other, instant)[0][2])
         # A ramp's middle may be above what slides on its lower half.
         return middle_m < centre_m or (
-            below.role == "prop" and middle_m - _half_height_m(rollout, below, index) < centre_m
+            below.role == "prop" and middle_m - _half_height_m(rollout, below, instant) < centre_m
         )
 
-    vanished = _vanished_below(rollout, body) if index == rollout.start_index else []
+    vanished = _vanished_below(rollout, body) if instant == rollout.start else []
     return tuple(dict.fromkeys([*(other for other in touching if lies_below(other)), *vanished]))
 
 
 def _vanished_below(rollout: Rollout, body: Body) -> list[int]:
     """What is taken away from under a body before a step is made leaves no contact: it is known by its place."""
-    start, end = rollout.start_index, rollout.end_index
-    place, found = rollout.poses(body.id).position_m[start], []
-    for other in rollout.spec.bodies:
+    start, end = rollout.start, rollout.end
+    place, found = rollout.pose(body.id, start)[0], []
+    for other in rollout.bodies:
         if other.id == body.id or not rollout.visible(other.id, start) or rollout.visible(other.id, end):
             continue
-        way = place - rollout.poses(other.id).position_m[start]
+        way = place - rollout.pose(other.id, start)[0]
         heights_m = _half_height_m(rollout, body, start) + _half_height_m(rollout, other, start)
         widths_m = (max(extents_m(body)[:2]) + max(extents_m(other)[:2])) / 2
         # A centre of mass may lie well off the middle of the box around a body.
@@ -784,17 +784,17 @@ def _vanished_below(rollout: Rollout, body: Body) -> list[int]:
     return found
 
 
-def _half_height_m(rollout: Rollout, body: Body, index: int) -> float:
+def _half_height_m(rollout: Rollout, body: Body, instant: Instant) -> float:
     """Of the box around the body, turned as it is; that box's middle is taken for the centre of mass."""
-    vertical = quat_rotate(quat_conjugate(rollout.poses(body.id).quaternion[index]), np.array([0.0, 0.0, 1.0]))
+    vertical = quat_rotate(quat_conjugate(rollout.pose(body.id, instant)[1]), np.array([0.0, 0.0, 1.0]))
     if body.shape == "ball":
         return extents_m(body)[0] / 2
     return float(np.abs(vertical) @ np.array(extents_m(body))) / 2
 
 
 def _bottom_m(rollout: Rollout, body: Body, *, at_end: bool) -> float:
-    index = rollout.end_index if at_end else rollout.start_index
-    return float(rollout.poses(body.id).position_m[index, 2]) - _half_height_m(rollout, body, index)
+    instant = rollout.end if at_end else rollout.start
+    return float(rollout.pose(body.id, instant)[0][2]) - _half_height_m(rollout, body, instant)
 
 
 def _roll(body: Body, track: PoseTrack, first: int, last: int, times_s: Floats) -> tuple[float, float, float]:

@@ -462,8 +462,8 @@ def say_light(fact: str, facts: Facts) -> Claim | None:
     tracks = [track for track in rollout.tracks if isinstance(track, LightTrack)]
     if not tracks:
         return None
-    index = rollout.start_index if fact.startswith("start") else rollout.end_index
-    light = rollout.light(tracks[0].light, index)
+    instant = rollout.start if fact.startswith("start") else rollout.end
+    light = rollout.light(tracks[0].light, instant)
     axes = look_at(facts.camera.position_m, facts.camera.look_at_m)
     toward = np.array(light.position_m) - np.array(light.look_at_m)
     right, _, back = toward @ axes / np.linalg.norm(toward)

@@ -15,7 +15,7 @@ from simgen.core.motion import REST_SPEED_MPS, speed_at
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Frame, Gate, Reject
 from simgen.core.spec import STAGE_ID, Camera
-from simgen.core.vectors import Floats
+from simgen.core.tracks import Instant
 from simgen.procedural import models
 from simgen.scene.cameras import Shapes, inside_share, points_at, subject_ids
 from simgen.scene.registry import Scene
@@ -64,15 +64,15 @@ def judge_physics(rollout: Rollout) -> tuple[Gate, ...]:
 
     What has not settled before t = 0 has no start at rest, whatever the start frame shows.
     """
-    spec, start, end = rollout.spec, rollout.start_index, rollout.end_index
+    spec, start, end = rollout.spec, rollout.start, rollout.end
     free = [body.id for body in spec.bodies if not body.static]
     end_speed = max((speed_at(rollout, body_id, end) for body_id in free), default=0.0)
     return (
         _at_most("bodies_off_stage", _off_stage(rollout), 0),
         _at_most("start_speed", rollout.settled_mps, REST_SPEED_MPS, "m/s"),
         _at_most("end_speed", end_speed, REST_SPEED_MPS if spec.end_state == "rest" else 20.0, "m/s"),
-        _at_most("start_penetration", rollout.penetration_m[start], PENETRATION_LIMIT_M, "m"),
-        _at_most("end_penetration", rollout.penetration_m[end], PENETRATION_LIMIT_M, "m"),
+        _at_most("start_penetration", rollout.penetration_m[start.step], PENETRATION_LIMIT_M, "m"),
+        _at_most("end_penetration", rollout.penetration_m[end.step], PENETRATION_LIMIT_M, "m"),
         _at_most("energy_gain", _energy_gain(rollout), ENERGY_LIMIT),
         _at_most("unsupported_bodies", len(_unsupported(rollout)) if spec.end_state == "rest" else 0, 0),
         *(
@@ -85,12 +85,12 @@ def judge_physics(rollout: Rollout) -> tuple[Gate, ...]:
 
 def changed_bodies(rollout: Rollout, *, distance_m: float = 0.0005, angle_deg: float = 0.5) -> tuple[int, ...]:
     """Bodies whose pose, presence, geometry or material differs between the start and the end frame."""
-    start, end = rollout.start_index, rollout.end_index
+    start, end = rollout.start, rollout.end
     result = []
     for body in rollout.spec.bodies:
-        track = rollout.poses(body.id)
-        shift = np.linalg.norm(track.position_m[end] - track.position_m[start])
-        turn = np.degrees(quat_angle(track.quaternion[start], track.quaternion[end]))
+        (place, turned), (end_place, end_turned) = (rollout.pose(body.id, instant) for instant in (start, end))
+        shift = np.linalg.norm(end_place - place)
+        turn = np.degrees(quat_angle(turned, end_turned))
         gone = rollout.visible(body.id, start) != rollout.visible(body.id, end)
         if gone or shift > distance_m or turn > angle_deg or rollout.altered(body.id):
             result.append(body.id)
@@ -102,15 +102,10 @@ def in_place(rollout: Rollout, bodies: Sequence[int]) -> tuple[int, ...]:
     return tuple(
         body_id
         for body_id in bodies
-        if rollout.visible(body_id, rollout.start_index)
-        and rollout.visible(body_id, rollout.end_index)
-        and np.array_equal(*_ends(rollout.poses(body_id).position_m, rollout))
-        and np.array_equal(*_ends(rollout.poses(body_id).quaternion, rollout))
+        if rollout.visible(body_id, rollout.start)
+        and rollout.visible(body_id, rollout.end)
+        and not rollout.poses(body_id).differs(rollout.start, rollout.end)
     )
-
-
-def _ends(track: Floats, rollout: Rollout) -> tuple[Floats, Floats]:
-    return track[rollout.start_index], track[rollout.end_index]
 
 
 def judge_view(
@@ -122,17 +117,17 @@ def judge_view(
 ) -> tuple[Gate, ...]:
     """Framing, size and visibility of the subjects, from instance ids [H, W] of the start and the end at any size."""
     height, width = ids[0].shape
-    indices = (rollout.start_index, rollout.end_index)
+    instants = (rollout.start, rollout.end)
     subjects = subject_ids(rollout)
     inside, shown, revealed = 1.0, 1.0, 0.0
-    for body in rollout.spec.bodies:
+    for body in rollout.bodies:
         shares = []
-        for index, picture in zip(indices, ids, strict=True):
-            if not rollout.visible(body.id, index):
+        for instant, picture in zip(instants, ids, strict=True):
+            if not rollout.visible(body.id, instant):
                 continue
             if body.id in subjects:
-                inside = min(inside, inside_share(camera, points_at(rollout, shapes, body.id, index), width, height))
-            outline = float(_outline(rollout, camera, shapes, body.id, index, width, height).sum())
+                inside = min(inside, inside_share(camera, points_at(rollout, shapes, body.id, instant), width, height))
+            outline = float(_outline(rollout, camera, shapes, body.id, instant, width, height).sum())
             # What is mostly outside the picture, or a speck, is nobody's surprise.
             if body.role == "actor" or outline > 0.003 * width * height:
                 shares.append(min(float((picture == body.id).sum()) / max(outline, 1.0), 1.0))
@@ -157,12 +152,12 @@ def foresee_view(
     width, height = FORESEEN_WIDTH, max(1, round(height * FORESEEN_WIDTH / width))
     subjects = subject_ids(rollout)
     inside, share = 1.0, 0.0
-    for index in (rollout.start_index, rollout.end_index):
+    for instant in (rollout.start, rollout.end):
         covered = np.zeros((height, width), bool)
         for body_id in subjects:
-            if rollout.visible(body_id, index):
-                inside = min(inside, inside_share(camera, points_at(rollout, shapes, body_id, index), width, height))
-                covered |= _outline(rollout, camera, shapes, body_id, index, width, height) > 0
+            if rollout.visible(body_id, instant):
+                inside = min(inside, inside_share(camera, points_at(rollout, shapes, body_id, instant), width, height))
+                covered |= _outline(rollout, camera, shapes, body_id, instant, width, height) > 0
         share = max(share, float(covered.mean()))
     # A tenth of slack for what rounding to pixels does to a small picture.
     return (
@@ -242,7 +237,7 @@ def _energy_gain(rollout: Rollout) -> float:
 def _unsupported(rollout: Rollout) -> list[int]:
     """Bodies at the end that no chain of contacts joins to the stage or to something static."""
     last_s = rollout.times_s[-1] - 0.1
-    spec, end = rollout.spec, rollout.end_index
+    spec, end = rollout.spec, rollout.end
     joined = {STAGE_ID} | {b.id for b in spec.bodies if b.static}
     pairs = [(c.a, c.b) for c in rollout.contacts if c.last_s >= last_s]
     grown = True
@@ -256,25 +251,25 @@ def _unsupported(rollout: Rollout) -> list[int]:
 def _off_stage(rollout: Rollout) -> int:
     """Bodies whose centre has left the stage or sunk below it by the end."""
     half = np.array(rollout.spec.stage.size_m) / 2
-    end, count = rollout.end_index, 0
+    end, count = rollout.end, 0
     for body in rollout.spec.bodies:
-        position = rollout.poses(body.id).position_m[end]
+        position, _ = rollout.pose(body.id, end)
         if rollout.visible(body.id, end) and ((np.abs(position[:2]) > half).any() or position[2] < -0.01):
             count += 1
     return count
 
 
 def _outline(
-    rollout: Rollout, camera: Camera, shapes: Shapes, body_id: int, index: int, width: int, height: int
+    rollout: Rollout, camera: Camera, shapes: Shapes, body_id: int, instant: Instant, width: int, height: int
 ) -> NDArray[np.uint8]:
     """The amodal outline [H, W] of a body, as the middles of pixels see it: its faces, or the hulls of its convex
     parts, filled."""
-    track, body = rollout.poses(body_id), rollout.spec.body(body_id)
+    body, (position, quaternion) = rollout.spec.body(body_id), rollout.pose(body_id, instant)
     large = np.zeros((height * OUTLINE_SCALE, width * OUTLINE_SCALE), np.uint8)
-    mesh = rollout.mesh(body_id, index) or (models.build(body.model) if body.model is not None else None)
+    mesh = rollout.mesh(body_id, instant) or (models.build(body.model) if body.model is not None else None)
     pieces = [mesh.vertices_m] if mesh is not None else shapes[body_id].parts
     for piece in pieces:
-        world = track.position_m[index] + quat_rotate(track.quaternion[index], piece * body.scale)
+        world = position + quat_rotate(quaternion, piece * body.scale)
         pixels, depth = project(camera, world, large.shape[1], large.shape[0])
         if not (depth > 0.01).all():
             continue

@@ -24,7 +24,7 @@ from simgen.core.errors import AssetError
 from simgen.core.geometry import Shape
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Frame, Gate, Reject, Sample
-from simgen.core.spec import Body, Camera, SceneSpec, ViewRequest
+from simgen.core.spec import Body, Camera, Role, SceneSpec, ViewRequest
 from simgen.language import sentences
 from simgen.make import judge
 from simgen.plan.plan import SampleId
@@ -180,7 +180,7 @@ class _Member:
 
     @property
     def changing(self) -> "_Changing":
-        actors = {body.id for body in self.rollout.spec.bodies if body.role == "actor"}
+        actors = {body.id for body in self.rollout.bodies if body.role == "actor"}
         still = set(judge.in_place(self.rollout, self.moved))
         return _Changing(actors=actors, affected=set(self.moved) - actors, in_place=still)
 
@@ -259,7 +259,12 @@ class _Family:
         if isinstance(framing, ViewRequest):
             rollouts = [member.rollout for member in members]
             size = {"width": self.render.width, "height": self.render.height}
-            return frame_camera(framing, self.shapes, *rollouts, **size)
+            shapes = self.shapes
+            if rollouts[0].framed:
+                # As they are seen, which is more than the pieces that collide.
+                mesh_of = self.maker.catalog.mesh
+                shapes = {b.id: Shape.from_parts((mesh_of(b).vertices_m,)) for b in rollouts[0].spec.bodies}
+            return frame_camera(framing, shapes, *rollouts, **size)
         # Scenes that place it themselves may have placed it for each: the one that sees all from farthest away.
         placed = [m.rollout.spec.camera for m in members if isinstance(m.rollout.spec.camera, Camera)]
         return max(placed, key=lambda c: float(np.linalg.norm(c.position_m)))
@@ -289,21 +294,20 @@ class _Family:
         with self.clock("survey"):
             world = build_world(rollout.spec, self.maker.catalog, width=self.render.width, height=self.render.height)
             renderer.load(world, camera)
-            self.start_look = renderer.meter(rollout, rollout.start_index)
+            self.start_look = renderer.meter(rollout, rollout.start)
             lights = []
             for member in members:
-                member.look = renderer.meter(member.rollout, member.rollout.end_index)
+                member.look = renderer.meter(member.rollout, member.rollout.end)
                 subjects = subject_ids(member.rollout)
                 lights += [(look.luminance, np.isin(look.ids, subjects)) for look in (self.start_look, member.look)]
         return replace(camera, exposure_ev=judge.exposure_ev(lights))
 
     def _sample(self, member: _Member, camera: Camera, index: int) -> Sample | Reject:
         """The pair of one member, looked at before it is paid for."""
-        the_scene, renderer = self.scene, self.maker.renderer
-        rollout = replace(member.rollout, spec=replace(member.rollout.spec, camera=camera))
+        the_scene, renderer, rollout = self.scene, self.maker.renderer, member.rollout
         with self.clock("survey"):
             if member.look is None:
-                member.look = renderer.meter(rollout, rollout.end_index)
+                member.look = renderer.meter(rollout, rollout.end)
             ids = (self.start_look.ids, member.look.ids)
             gates = judge.judge_view(rollout, camera, self.shapes, ids, the_scene)
             start, end = (look.frame(camera.exposure_ev) for look in (self.start_look, member.look))
@@ -318,9 +322,9 @@ class _Family:
             look = pair.end
         with self.clock("render"):
             if self.start is None:
-                self.start = renderer.render(rollout, camera, rollout.start_index)
+                self.start = renderer.render(rollout, camera, rollout.start)
             start = self.start
-            end = renderer.render(rollout, camera, rollout.end_index, borders=borders, under=start)
+            end = renderer.render(rollout, camera, rollout.end, borders=borders, under=start)
         with self.clock("judge"):
             pair = masks.compose(start, end, **member.changing)
             gates = (*member.gates, *judge.judge_view(rollout, camera, self.shapes, (start.ids, end.ids), the_scene))
@@ -402,9 +406,9 @@ def _other_start(first: Rollout, rollout: Rollout) -> str | None:
         return "camera"
     if [replace(b, role="prop") for b in one.bodies] != [replace(b, role="prop") for b in two.bodies]:
         return "bodies"
-    starts = ((first, first.start_index), (rollout, rollout.start_index))
+    starts = ((first, first.start), (rollout, rollout.start))
     for body in one.bodies:
-        poses = [(r.poses(body.id).position_m[k], r.poses(body.id).quaternion[k]) for r, k in starts]
+        poses = [r.pose(body.id, k) for r, k in starts]
         meshes = [r.mesh(body.id, k) for r, k in starts]
         if not all(np.array_equal(a, b) for a, b in zip(*poses, strict=True)):
             return f"the pose of body {body.id}"
@@ -438,7 +442,7 @@ class _Changing(TypedDict):
 
 def _scene_reject(the_scene: Scene, rollout: Rollout, moved: tuple[int, ...]) -> Reject | None:
     """Nothing happened to what the event acts upon, or the scene has a reason of its own."""
-    actors = [body.id for body in rollout.spec.bodies if body.role == "actor"]
+    actors = [body.id for body in rollout.bodies if body.role == "actor"]
     if not (set(actors) & set(moved) if actors else rollout.relights):
         return Reject(gate="actor_stayed", reason="the event changed nothing that it acts upon")
     reason = the_scene.reject(rollout)
@@ -447,11 +451,10 @@ def _scene_reject(the_scene: Scene, rollout: Rollout, moved: tuple[int, ...]) ->
 
 def _with_roles(rollout: Rollout, moved: tuple[int, ...]) -> Rollout:
     """A bystander that was moved after all is one of the affected; an affected body that stayed is a bystander."""
-    bodies = []
+    roles: list[tuple[int, Role]] = []
     for body in rollout.spec.bodies:
         if body.role == "bystander" and body.id in moved:
-            body = replace(body, role="affected")
+            roles.append((body.id, "affected"))
         elif body.role == "affected" and body.id not in moved:
-            body = replace(body, role="bystander")
-        bodies.append(body)
-    return replace(rollout, spec=replace(rollout.spec, bodies=tuple(bodies)))
+            roles.append((body.id, "bystander"))
+    return replace(rollout, roles=tuple(roles))

@@ -28,7 +28,7 @@ from simgen.core.rollout import Rollout, Truth
 from simgen.core.sample import Gate, Instructions, Sample
 from simgen.core.spec import Body, Camera, SceneSpec, ViewRequest
 from simgen.core.taxonomy import TRANSITIONS
-from simgen.core.tracks import EnvironmentTrack, LightTrack, MaterialTrack, MeshTrack, PoseTrack, VisibilityTrack
+from simgen.core.tracks import Instant, PoseTrack
 from simgen.scene.registry import Scene
 
 SCHEMA_VERSION = 1
@@ -210,14 +210,6 @@ class Identity:
 
 _SHAPES = Credit(title="Boxes and balls", author="simgen", license="CC0 1.0")
 _MODELS = Credit(title="Generated models", author="simgen", license="CC0 1.0")
-_TRACKS: dict[type, str] = {
-    PoseTrack: "rigid",
-    VisibilityTrack: "visibility",
-    MeshTrack: "mesh",
-    MaterialTrack: "material",
-    LightTrack: "light",
-    EnvironmentTrack: "environment",
-}
 
 
 def make_record(
@@ -248,7 +240,7 @@ def make_record(
         "law": scene.law,
         "types": shown or [0],
         "type_names": [TRANSITIONS[number].name for number in shown] or ["no physics editing"],
-        "tracks": sorted({_TRACKS[type(track)] for track in rollout.tracks}),
+        "tracks": sorted({track.kind for track in rollout.tracks}),
         "split": identity.split,
         "seed": identity.seed,
         "index": identity.index,
@@ -256,7 +248,7 @@ def make_record(
         "member": identity.member,
         "attempt": identity.attempt,
         "instructions": dataclasses.asdict(instructions),
-        "bodies": [_body(body, rollout, catalog) for body in spec.bodies],
+        "bodies": [_body(body, rollout, catalog) for body in rollout.bodies],
         "camera": _camera(camera, width, height),
         "truth": [dataclasses.asdict(truth) for truth in _truth(rollout)],
         "gates": [dataclasses.asdict(gate) for gate in gates],
@@ -308,20 +300,21 @@ def _body(body: Body, rollout: Rollout, catalog: Catalog) -> dict[str, Any]:
         "scale": body.scale,
         "static": body.static,
         **facts,
-        "start": _body_state(body, rollout, rollout.start_index),
-        "end": _body_state(body, rollout, rollout.end_index),
+        "start": _body_state(body, rollout, rollout.start),
+        "end": _body_state(body, rollout, rollout.end),
     }
 
 
-def _body_state(body: Body, rollout: Rollout, index: int) -> dict[str, Any]:
+def _body_state(body: Body, rollout: Rollout, instant: Instant) -> dict[str, Any]:
     tracks = [t for t in rollout.tracks if isinstance(t, PoseTrack) and t.body == body.id]
     if tracks:
         track = tracks[0]
+        position_m, quaternion = track.state_at(instant)
         state: dict[str, Any] = {
-            "position_m": track.position_m[index],
-            "quaternion": track.quaternion[index],
-            "velocity_mps": track.velocity_mps[index],
-            "angular_velocity_radps": track.angular_velocity_radps[index],
+            "position_m": position_m,
+            "quaternion": quaternion,
+            "velocity_mps": track.velocity_mps[instant.step],
+            "angular_velocity_radps": track.angular_velocity_radps[instant.step],
         }
     else:
         # What cannot move needs no track.
@@ -331,7 +324,7 @@ def _body_state(body: Body, rollout: Rollout, index: int) -> dict[str, Any]:
             "velocity_mps": (0.0, 0.0, 0.0),
             "angular_velocity_radps": (0.0, 0.0, 0.0),
         }
-    return {**state, "visible": rollout.visible(body.id, index)}
+    return {**state, "visible": rollout.visible(body.id, instant)}
 
 
 def _camera(camera: Camera, width: int, height: int) -> dict[str, Any]:
@@ -353,18 +346,18 @@ def _camera(camera: Camera, width: int, height: int) -> dict[str, Any]:
 
 def _truth(rollout: Rollout) -> list[Truth]:
     """What holds for every rollout, then what this one adds."""
-    start, end = rollout.start_index, rollout.end_index
-    actor = rollout.poses(rollout.spec.actor.id)
-    moved_m = float(np.linalg.norm(actor.position_m[end] - actor.position_m[start]))
-    turned_rad = float(quat_angle(actor.quaternion[start], actor.quaternion[end]))
-    duration_s = float(rollout.times_s[end] - rollout.times_s[start])
+    (start_m, start_turn), (end_m, end_turn) = (
+        rollout.pose(rollout.actor.id, instant) for instant in (rollout.start, rollout.end)
+    )
+    moved_m = float(np.linalg.norm(end_m - start_m))
+    turned_rad = float(quat_angle(start_turn, end_turn))
     quantities = [
         Truth(name=f"{q.name}_{when}", value=value, unit=q.unit, provenance=q.provenance)
         for q in rollout.quantities
         for when, value in (("start", q.start), ("end", q.end))
     ]
     common = (
-        Truth(name="duration", value=duration_s, unit="s", provenance="solved"),
+        Truth(name="duration", value=rollout.duration_s, unit="s", provenance="solved"),
         Truth(name="actor_displacement", value=moved_m, unit="m", provenance="derived"),
         Truth(name="actor_rotation", value=turned_rad, unit="rad", provenance="derived"),
     )

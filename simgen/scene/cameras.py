@@ -1,15 +1,16 @@
 """Where the camera stands, once it is known what happens in front of it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from simgen.core.geometry import Shape, box_corners, direction, fibonacci_sphere, look_at, project, quat_rotate, vec3
-from simgen.core.mesh import Mesh, Model
+from simgen.core.mesh import Model
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Camera, ViewRequest
+from simgen.core.tracks import Instant
 from simgen.core.vectors import Floats
 from simgen.procedural import models
 
@@ -36,35 +37,34 @@ def _model_shape(model: Model) -> Shape:
 def subject_ids(rollout: Rollout) -> tuple[int, ...]:
     """The bodies that the event is about: those acted upon and those that may move in consequence; where it acts on
     none (a lamp out of sight), all but the set."""
-    bodies = rollout.spec.bodies
+    bodies = rollout.bodies
     chosen = tuple(body.id for body in bodies if body.role in ("actor", "affected"))
     return chosen or tuple(body.id for body in bodies if body.role != "prop")
 
 
-def points_at(rollout: Rollout, shapes: Shapes, body_id: int, index: int) -> Floats:
-    """Extreme points [N, 3] of a body in the world at one step."""
-    track, body = rollout.poses(body_id), rollout.spec.body(body_id)
-    mesh = rollout.mesh(body_id, index)
+def points_at(rollout: Rollout, shapes: Shapes, body_id: int, instant: Instant) -> Floats:
+    """Extreme points [N, 3] of a body in the world at one instant."""
+    body, (position, quaternion) = rollout.spec.body(body_id), rollout.pose(body_id, instant)
+    mesh = rollout.mesh(body_id, instant)
     points = shapes[body_id].points if mesh is None else mesh.vertices_m
-    turned = quat_rotate(track.quaternion[index], points * body.scale)
-    return np.asarray(track.position_m[index] + turned, dtype=float)
+    return np.asarray(position + quat_rotate(quaternion, points * body.scale), dtype=float)
 
 
 def frame_camera(framing: ViewRequest, shapes: Shapes, *rollouts: Rollout, width: int, height: int) -> Camera:
     """The nearest camera in that direction that holds every subject at the start and at the end of each rollout."""
     cloud = np.concatenate(
         [
-            points_at(rollout, shapes, body_id, index)
+            points_at(rollout, shapes, body_id, instant)
             for rollout in rollouts
-            for body_id in subject_ids(rollout)
-            for index in (rollout.start_index, rollout.end_index)
-            if rollout.visible(body_id, index)
+            for body_id in rollout.framed or subject_ids(rollout)
+            for instant in (rollout.start, rollout.end)
+            if rollout.visible(body_id, instant)
         ]
     )
     return camera_around(framing, cloud, width=width, height=height)
 
 
-def camera_around(framing: ViewRequest, cloud: Floats, *, width: int = 512, height: int = 512) -> Camera:
+def camera_around(framing: ViewRequest, cloud: Floats, *, width: int, height: int) -> Camera:
     """The nearest camera in that direction that holds all points [N, 3].
 
     Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
@@ -92,16 +92,11 @@ def camera_around(framing: ViewRequest, cloud: Floats, *, width: int = 512, heig
     )
 
 
-def framed(rollout: Rollout, mesh_of: Callable[[Body], Mesh], also: Collection[int] = ()) -> Rollout:
-    """The camera placed already, for a square picture: so that it holds all that has the role of being affected, if it
-    changes itself or is only seen in another light, and the bodies `also` named; for a scene's `develop`."""
-    if isinstance(rollout.spec.camera, Camera):
-        return rollout
-    shapes = {body.id: Shape.from_parts((mesh_of(body).vertices_m,)) for body in rollout.spec.bodies}
-    roles = tuple(replace(b, role="affected") if b.id in also else b for b in rollout.spec.bodies)
-    widened = replace(rollout, spec=replace(rollout.spec, bodies=roles))
-    camera = frame_camera(rollout.spec.camera, shapes, widened, width=512, height=512)
-    return replace(rollout, spec=replace(rollout.spec, camera=camera))
+def framed(rollout: Rollout, also: Collection[int] = ()) -> Rollout:
+    """The camera is to hold all that has a part in the event as the spec has it, if it changes itself or is only seen
+    in another light, and the bodies `also` named; for a scene's `develop`."""
+    held = tuple(b.id for b in rollout.spec.bodies if b.role in ("actor", "affected") or b.id in also)
+    return replace(rollout, framed=held or subject_ids(rollout))
 
 
 def inside_share(camera: Camera, points: Floats, width: int, height: int) -> float:

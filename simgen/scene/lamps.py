@@ -1,5 +1,6 @@
 """Lamps that stand in the picture: a body, the light in it, and what its bulb looks like when it shines."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,15 +107,18 @@ def bulb(kind: str, power_w: float, color: Vec3) -> Material:
     return Material(template="glass", base_color=white, roughness=0.5, ior=1.3, emission=shine)
 
 
-def lit(rollout: Rollout, after: Light, body: Body | None) -> Rollout:
-    """The light ends like this, and so does the bulb of the lamp that it is in."""
-    rollout = rollout.relit(after)
+def lit(rollout: Rollout, law: Callable[[float], Light], body: Body | None) -> Rollout:
+    """The lamp's light follows a law, and so does the bulb or the flame of the body that it is in."""
+    rollout = rollout.relit("lamp", law)
     if body is None or body.model is None:
         return rollout
-    kind = body.model.name
-    if kind == "candle" and not after.power * rollout.spec.light("lamp").power:
-        burning = body.model.but(lit=float(after.power > 0))
-        return rollout.reshaped(body.id, models.build(body.model), models.build(burning))
+    kind, model = body.model.name, body.model
+    if kind == "candle" and not law(0.0).power * law(1.0).power:
+        return rollout.reshaped(body.id, lambda phase: models.build(model.but(lit=float(law(phase).power > 0))))
     slot = glowing(kind)
     before = dict(body.materials)[slot]
-    return rollout.resurfaced(body.id, bulb(kind, after.power, after.color), before=before, slot=slot)
+
+    def glow(phase: float) -> Material:
+        return bulb(kind, law(phase).power, law(phase).color) if phase else before
+
+    return rollout.resurfaced(body.id, glow, slot=slot)
