@@ -126,22 +126,14 @@ class BreakApart(Scene):
         return fragments.bodies(whole, crack, first_id=3, restitution=0.25, rolling_resistance_m=0.003)
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        whole, end = rollout.spec.body(2), rollout.end_index
-        pieces = [b for b in rollout.spec.bodies if b.parent == 2 and rollout.visible(b.id, end)] or [whole]
-        count = Quantity(
-            name="fragments", start=1.0, end=float(len(pieces)), unit="bodies", provenance="prescribed", words=COUNTS
-        )
-        mass = sum(body.mass_kg for body in pieces)
-        kept = Quantity(
-            name="mass", start=whole.mass_kg, end=mass, unit="kg", provenance="derived", conserved=0.001
-        )  # fmt: skip
-        down = any(isinstance(event, Release) for event in rollout.spec.events)
-        push = next((event for event in rollout.spec.events if isinstance(event, Push)), None)
-        speed = float(np.linalg.norm(push.impulse_ns)) / rollout.spec.body(1).mass_kg if push else 0.0
+        spec = rollout.spec
+        down = any(isinstance(event, Release) for event in spec.events)
+        push = next((event for event in spec.events if isinstance(event, Push)), None)
+        speed = float(np.linalg.norm(push.impulse_ns)) / spec.body(1).mass_kg if push else 0.0
         sent = Quantity(
             name="ball_speed", start=0.0, end=speed, unit="m/s", provenance="prescribed", words=FALLS if down else ROLLS
         )  # fmt: skip
-        return rollout.then(quantities=(count, kept, sent))
+        return rollout.then(quantities=(*fragments.counted(rollout, 2, words=COUNTS), sent))
 
     phrases = Phrases(
         superficial=(

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.core.assets import Material
-from simgen.core.geometry import direction, quat, quat_from_matrix, quat_multiply, quat_rotate, vec3
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between, blend
+from simgen.core.geometry import direction, quat, quat_from_matrix, quat_multiply, quat_rotate, slerp, vec3
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.core.substances import SUBSTANCES
-from simgen.core.vectors import Floats
+from simgen.core.vectors import Floats, Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.tank import areas
 from simgen.scene.cameras import framed
@@ -126,30 +127,54 @@ class Buoyancy(Scene):
         if kind == "bowl":
             free = min(free, 0.01)
         across = quat_rotate(tank.quaternion, (spec.input("shift") * max(free, 0.0), 0.0, 0.0))
-        done = rollout.posed(body.id, vec3([across[0], across[1], z]), orientation)
-        final = water.model.but(level_m=after)
+        settled = vec3([across[0], across[1], z])
+
+        def wet(phase: float) -> float:
+            """Volume under water: it is brought over the water while phase is below a half, and let in afterwards."""
+            return between(0.0, displaced, max(0.0, 2 * phase - 1))
+
+        def high(phase: float) -> float:
+            return hydrostatics.filled_to(heights, area, held + wet(phase)) if wet(phase) else level
+
+        def moved(phase: float) -> tuple[Vec3, Quat]:
+            if phase == 1.0:
+                return settled, orientation
+            start, turn = rollout.pose(body.id, rollout.start)
+            # Above the rim first, upright as it was; then down, turning as it will float.
+            reach = float(np.linalg.norm(turned, axis=1).max())
+            above = vec3([settled[0], settled[1], max(spec.input("height_m") + reach, float(start[2]))])
+            if phase <= 0.5:
+                lifted = vec3([start[0], start[1], above[2]])
+                way = 4 * phase
+                place = blend(vec3(start), lifted, way) if way <= 1.0 else blend(lifted, above, way - 1.0)
+                return place, quat(turn)
+            return blend(above, settled, 2 * phase - 1), quat(slerp(turn, np.array(orientation), 2 * phase - 1))
+
         quantities = (
-            Quantity(name="submerged_share", start=0.0, end=displaced / total, unit="1", provenance="solved", words=STATES),
-            Quantity(name="water_level", start=level, end=after, unit="m", provenance="solved"),
-            Quantity(name="displaced_volume", start=0.0, end=displaced * 1e6, unit="ml", provenance="solved"),
-            Quantity(
-                name="water_volume", start=held * 1e6, end=(hydrostatics.capacity_m3(heights, area, after) - displaced) * 1e6,
+            quantity("submerged_share", lambda p: wet(p) / total, unit="1", provenance="solved", words=STATES),
+            quantity("water_level", high, unit="m", provenance="solved"),
+            quantity("displaced_volume", lambda p: wet(p) * 1e6, unit="ml", provenance="solved"),
+            quantity(
+                "water_volume",
+                lambda p: (hydrostatics.capacity_m3(heights, area, high(p)) - wet(p)) * 1e6 if wet(p) else held * 1e6,
                 unit="ml", provenance="derived", conserved=0.01,
             ),
         )  # fmt: skip
-        done = done.reshaped(water.id, models.build(water.model), models.build(final))
+        filled = water.model
+        done = rollout.posed(body.id, moved)
+        done = done.reshaped(water.id, lambda phase: models.build(filled.but(level_m=high(phase))))
         others = [other.id for other in spec.bodies if other.role == "bystander"]
-        return framed(done, mesh_of, also=others).then(quantities=quantities)
+        return framed(done, also=others).then(quantities=quantities)
 
     def reject(self, rollout: Rollout) -> str | None:
-        spec, end = rollout.spec, rollout.end_index
+        spec = rollout.spec
         body, level = spec.actor, rollout.quantity("water_level")
         if level.end > spec.input("height_m") - 0.004:
             return f"the water would run over, {level.end:.3f} m high"
         ratio = rollout.quantity("submerged_share").end
         if 0.96 < ratio < 1.0:
             return f"hardly floats: {ratio:.2f} of it under water"
-        return None if rollout.poses(body.id).position_m[end, 2] > 0.007 else "touches the bottom"
+        return None if rollout.pose(body.id, rollout.end)[0][2] > 0.007 else "touches the bottom"
 
     phrases = Phrases(
         superficial=(

@@ -6,7 +6,7 @@ import numpy as np
 
 from simgen.core.geometry import direction, quat_conjugate, quat_rotate, vec3
 from simgen.core.motion import thrown
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Break, Release, SceneSpec
 from simgen.core.vectors import Floats
 from simgen.procedural import models
@@ -81,19 +81,7 @@ class Fracture(Scene):
         return fragments.bodies(whole, crack, first_id=2, restitution=0.25, rolling_resistance_m=0.003)
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        whole = rollout.spec.body(1)
-        pieces = [
-            body for body in rollout.spec.bodies if body.parent == 1 and rollout.visible(body.id, rollout.end_index)
-        ]
-        count = Quantity(
-            name="fragments", start=1.0, end=float(max(len(pieces), 1)), unit="bodies", provenance="prescribed",
-            words=COUNTS,
-        )  # fmt: skip
-        mass = sum(body.mass_kg for body in pieces) if pieces else whole.mass_kg
-        kept = Quantity(
-            name="mass", start=whole.mass_kg, end=mass, unit="kg", provenance="derived", conserved=0.001
-        )  # fmt: skip
-        return rollout.then(quantities=(count, kept, *thrown(rollout.spec)))
+        return rollout.then(quantities=(*fragments.counted(rollout, 1, words=COUNTS), *thrown(rollout.spec)))
 
     phrases = Phrases(
         superficial=(

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen.core.blend import between, blend
 from simgen.core.colour import hue_rgb
 from simgen.core.geometry import direction, vec3
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Light, SceneSpec
 from simgen.scene.cameras import framed
 from simgen.scene.draw import Draw
@@ -63,22 +64,24 @@ class LightColor(Scene):
         inputs |= {"hue_end": hues[1], "saturation_end": saturation}
         return draw.spec(
             self.name, bodies, stage=draw.pale_stage(), camera=view, lights=(key,),
-            environment=dim_room(draw, (0.1, 0.22)), duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
+            environment=dim_room(draw, (0.1, 0.22)), duration_s=2.0, physics_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         start, end = ((spec.input(f"hue_{w}"), spec.input(f"saturation_{w}")) for w in ("start", "end"))
         words = HUES if start[1] else ((361.0, "white"),)
-        hue = Quantity(name="light_hue", start=start[0], end=end[0], unit="deg", provenance="prescribed", words=HUES)
-        saturation = Quantity(
-            name="light_saturation", start=start[1], end=end[1], unit="1", provenance="prescribed",
+        hue = quantity("light_hue", lambda phase: between(start[0], end[0], phase), unit="deg", provenance="prescribed",
+                       words=HUES)  # fmt: skip
+        saturation = quantity(
+            "light_saturation", lambda phase: between(start[1], end[1], phase), unit="1", provenance="prescribed",
             words=((0.1, "white"), (2.0, words[0][1] if not start[1] else "coloured")),
         )  # fmt: skip
         light = spec.light("lamp")
-        after = replace(light, color=hue_rgb(*end))
         actor = spec.actor if spec.actor.role == "actor" else None
-        return framed(lit(rollout, after, actor), mesh_of).then(quantities=(hue, saturation))
+        # The two colours are mixed, as lamps of several colours are faded.
+        after = replace(light, color=hue_rgb(*end))
+        return framed(lit(rollout, lambda phase: blend(light, after, phase), actor)).then(quantities=(hue, saturation))
 
     phrases = Phrases(
         superficial=(

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen.core.blend import between
 from simgen.core.geometry import direction, vec3
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Light, SceneSpec, ViewRequest
 from simgen.core.vectors import Vec3
 from simgen.scene.cameras import framed
@@ -59,29 +60,37 @@ class LightDirection(Scene):
         else:
             stage, room = draw.stage(), replace(draw.environment(), strength=draw.uniform((0.3, 0.5)))
         return draw.spec(
-            self.name, things, stage=stage, camera=view, lights=(light,), environment=room, duration_s=0.05,
+            self.name, things, stage=stage, camera=view, lights=(light,), environment=room, duration_s=2.0, physics_s=0.05,
             end_state="steady",
             inputs=tuple(inputs.items()),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        spec = rollout.spec
-        assert isinstance(spec.camera, ViewRequest)
-        azimuth, elevation = (
-            [spec.input(f"{what}_{w}") for w in ("start", "end")] for what in ("azimuth", "elevation")
-        )
-        place = _place(spec.camera, azimuth[1], elevation[1])
-        after = replace(spec.light("lamp"), position_m=place)
-        shadow = [(a + 360.0) % 360.0 - 180.0 for a in azimuth]
-        long = [float(shadow_length(np.radians(e))) for e in elevation]
+        spec, view, lamp = rollout.spec, rollout.spec.camera, rollout.spec.light("lamp")
+        assert isinstance(view, ViewRequest)
+
+        def azimuth(phase: float) -> float:
+            return between(spec.input("azimuth_start"), spec.input("azimuth_end"), phase)
+
+        def elevation(phase: float) -> float:
+            return between(spec.input("elevation_start"), spec.input("elevation_end"), phase)
+
+        def at(phase: float) -> Light:
+            return replace(lamp, position_m=_place(view, azimuth(phase), elevation(phase))) if phase else lamp
+
+        def shadow(phase: float) -> float:
+            return (azimuth(phase) + 360.0) % 360.0 - 180.0
+
+        def long(phase: float) -> float:
+            return float(shadow_length(np.radians(elevation(phase))))
+
         quantities = (
-            Quantity(name="light_azimuth", start=azimuth[0], end=azimuth[1], unit="deg", provenance="prescribed"),
-            Quantity(name="light_elevation", start=elevation[0], end=elevation[1], unit="deg", provenance="prescribed"),
-            Quantity(name="shadow_direction", start=shadow[0], end=shadow[1], unit="deg", provenance="solved",
-                     words=SIDES),
-            Quantity(name="shadow_length", start=long[0], end=long[1], unit="heights", provenance="solved"),
-        )  # fmt: skip
-        return framed(rollout.relit(after), mesh_of).then(quantities=quantities)
+            quantity("light_azimuth", azimuth, unit="deg", provenance="prescribed"),
+            quantity("light_elevation", elevation, unit="deg", provenance="prescribed"),
+            quantity("shadow_direction", shadow, unit="deg", provenance="solved", words=SIDES),
+            quantity("shadow_length", long, unit="heights", provenance="solved"),
+        )
+        return framed(rollout.relit("lamp", at)).then(quantities=quantities)
 
     phrases = Phrases(
         superficial=(

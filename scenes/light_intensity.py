@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen.core.blend import between, blend
 from simgen.core.colour import blackbody_rgb
 from simgen.core.geometry import direction, vec3
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Light, SceneSpec
 from simgen.procedural.models.lamps import FLAME_M
 from simgen.scene.cameras import framed
@@ -92,31 +93,42 @@ class LightIntensity(Scene):
                           color=warm, size_m=draw.uniform((0.15, 0.5)))  # fmt: skip
         return draw.spec(
             self.name, bodies, stage=draw.pale_stage(), camera=view, lights=(light,),
-            environment=dim_room(draw, (0.17, 0.3) if seen else (0.12, 0.22)), duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
+            environment=dim_room(draw, (0.17, 0.3) if seen else (0.12, 0.22)), duration_s=2.0, physics_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         light, values = spec.light("lamp"), dict(spec.inputs)
         actor = spec.actor if spec.actor.role == "actor" else None
+        is_candle = actor is not None and actor.label.endswith("candle")
+        start_m = float(np.linalg.norm(np.subtract(light.position_m, light.look_at_m)))
+        end_m = values["end_m"] if values["nearer"] else start_m
         after = replace(light, power=values["end"])
-        distance = [float(np.linalg.norm(np.subtract(light.position_m, light.look_at_m)))] * 2
         if values["nearer"]:
-            distance[1] = values["end_m"]
-            place = vec3(distance[1] * direction(values["azimuth"], values["elevation"]) + [0.0, 0.0, 0.08])
+            place = vec3(end_m * direction(values["azimuth"], values["elevation"]) + [0.0, 0.0, 0.08])
             after = replace(light, position_m=place)
-        fall = [float(irradiance_wpm2(lamp.power, d)) for lamp, d in zip((light, after), distance, strict=True)]
+
+        def lamp(phase: float) -> Light:
+            return blend(light, after, phase)
+
+        def away(phase: float) -> float:
+            return between(start_m, end_m, phase)
+
+        def level(phase: float) -> float:
+            return float(irradiance_wpm2(lamp(phase).power, away(phase)))
+
+        def flame(phase: float) -> float:
+            return FLAME_M * (is_candle and lamp(phase).power > 0)
+
         words = ((1e-9, "off"), ((light.power + after.power) / 2, "dim"), (np.inf, "bright"))
-        power = Quantity(name="light_power", start=light.power, end=after.power, unit="W", provenance="prescribed",
-                         words=words)  # fmt: skip
-        away = Quantity(name="lamp_distance", start=distance[0], end=distance[1], unit="m", provenance="prescribed")
-        level = Quantity(name="irradiance", start=fall[0], end=fall[1], unit="W/m²", provenance="solved")
-        flames = [FLAME_M * (actor is not None and actor.label.endswith("candle") and lamp.power > 0)
-                  for lamp in (light, after)]  # fmt: skip
-        shining = Quantity(name="lamp_level", start=light.power, end=after.power, unit="W", provenance="prescribed",
-                           words=LEVELS)  # fmt: skip
-        flame = Quantity(name="flame_height", start=flames[0], end=flames[1], unit="m", provenance="prescribed")
-        return framed(lit(rollout, after, actor), mesh_of).then(quantities=(power, shining, away, level, flame))
+        quantities = (
+            quantity("light_power", lambda p: lamp(p).power, unit="W", provenance="prescribed", words=words),
+            quantity("lamp_level", lambda p: lamp(p).power, unit="W", provenance="prescribed", words=LEVELS),
+            quantity("lamp_distance", away, unit="m", provenance="prescribed"),
+            quantity("irradiance", level, unit="W/m²", provenance="solved"),
+            quantity("flame_height", flame, unit="m", provenance="prescribed"),
+        )
+        return framed(lit(rollout, lamp, actor)).then(quantities=quantities)
 
     phrases = Phrases(
         superficial=(

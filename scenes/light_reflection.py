@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simgen.core.blend import between, blend
 from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_rotate
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, Camera, SceneSpec, ViewRequest
+from simgen.core.vectors import Floats, Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.scene.cameras import framed
 from simgen.scene.draw import Draw
@@ -54,53 +56,71 @@ class LightReflection(Scene):
         else:
             bodies = _with_metal(draw, view, draw.uniform(self.dull if appears else (0.02, 0.05)))
             inputs = {"roughness_end": draw.event.uniform(self.polished if appears else self.dulled)}
-        return draw.spec(self.name, bodies, camera=view, duration_s=0.05, end_state="steady",
+        return draw.spec(self.name, bodies, camera=view, duration_s=4.0, physics_s=0.05, end_state="steady",
                          inputs=tuple(inputs.items()))  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        actor = rollout.spec.actor
+        actor, spec = rollout.spec.actor, rollout.spec
         assert actor.model is not None
-        things = [body.id for body in rollout.spec.bodies if body.id != actor.id]
-        turn, share, rough, far = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
         if actor.model.name == "mirror":
-            turn[1] = rollout.spec.input("turn_deg")
-            yaw = quat_from_axis_angle((0, 0, 1), rollout.spec.input("yaw_end"))
-            rollout = framed(rollout.posed(actor.id, actor.position_m, quat(yaw)), mesh_of, also=things)
-            camera = rollout.spec.camera
-            assert isinstance(camera, Camera)
-            cloud = np.concatenate(
-                [
-                    np.array(b.position_m) + quat_rotate(b.quaternion, mesh_of(b).vertices_m * b.scale)
-                    for b in rollout.spec.bodies
-                    if b.id in things
-                ]
-            )
-            size = (actor.model.number("width_m") - 0.03, actor.model.number("height_m") - 0.05)
-            middle = np.array(actor.position_m) + np.array([0.0, 0.0, actor.model.number("height_m") / 2])
-            for k, index in enumerate((rollout.start_index, rollout.end_index)):
-                normal = quat_rotate(rollout.poses(actor.id).quaternion[index], np.array([1.0, 0.0, 0.0]))
-                share[k] = seen_in_mirror(cloud, camera.position_m, middle, normal, size)
-                image = mirror_image_m(cloud.mean(axis=0), middle, normal)
-                far[k] = float(np.linalg.norm(image - camera.position_m))
+            # The yaw of the mirror is all of its orientation.
+            first = 2 * float(np.arctan2(actor.quaternion[3], actor.quaternion[0]))
+            last = first + (spec.input("yaw_end") - first + np.pi) % (2 * np.pi) - np.pi
+
+            def turned(phase: float) -> tuple[Vec3, Quat]:
+                yaw = spec.input("yaw_end") if phase == 1.0 else between(first, last, phase)
+                return actor.position_m, quat(quat_from_axis_angle((0, 0, 1), yaw))
+
+            rollout = rollout.posed(actor.id, turned)
         else:
             before = dict(actor.materials)["surface"]
-            rough = [before.roughness, rollout.spec.input("roughness_end")]
-            after = palette.but(before, roughness=rough[1])
-            rollout = framed(rollout.resurfaced(actor.id, after, before=before, slot="surface"), mesh_of, also=things)
-        rows = (("mirror_turn", turn, "deg", "prescribed"), ("reflected_share", share, "1", "solved"),
-                ("surface_roughness", rough, "1", "prescribed"), ("image_distance", far, "m", "solved"))  # fmt: skip
-        quantities = tuple(
-            Quantity(name=name, start=values[0], end=values[1], unit=unit, provenance=source)  # type: ignore[arg-type]
-            for name, values, unit, source in rows
+            after = palette.but(before, roughness=spec.input("roughness_end"))
+            rollout = rollout.resurfaced(actor.id, lambda phase: blend(before, after, phase), slot="surface")
+        return framed(rollout, also=[body.id for body in spec.bodies if body.id != actor.id])
+
+    def observe(self, rollout: Rollout, camera: Camera, mesh_of: MeshOf) -> Rollout | str:
+        actor, spec = rollout.spec.actor, rollout.spec
+        assert actor.model is not None
+        number, is_mirror = dict(actor.model.numbers), actor.model.name == "mirror"
+        cloud = np.concatenate(
+            [
+                np.array(b.position_m) + quat_rotate(b.quaternion, mesh_of(b).vertices_m * b.scale)
+                for b in spec.bodies
+                if b.id != actor.id
+            ]
+        )
+
+        def normal(phase: float) -> Floats:
+            return quat_rotate(rollout.pose(actor.id, rollout.instant(phase))[1], np.array([1.0, 0.0, 0.0]))
+
+        def turn(phase: float) -> float:
+            return between(0.0, spec.input("turn_deg"), phase) if is_mirror else 0.0
+
+        def share(phase: float) -> float:
+            if not is_mirror:
+                return 0.0
+            size = (number["width_m"] - 0.03, number["height_m"] - 0.05)
+            return seen_in_mirror(cloud, camera.position_m, middle, normal(phase), size)
+
+        def rough(phase: float) -> float:
+            slots = rollout.materials(actor.id, rollout.instant(phase))
+            return 0.0 if is_mirror else slots["surface"].roughness
+
+        def far(phase: float) -> float:
+            image = mirror_image_m(cloud.mean(axis=0), middle, normal(phase)) if is_mirror else camera.position_m
+            return float(np.linalg.norm(image - np.asarray(camera.position_m)))
+
+        middle = np.array(actor.position_m) + np.array([0.0, 0.0, number.get("height_m", 0.0) / 2])
+        low, high = sorted((share(0.0), share(1.0)))
+        if is_mirror and not (low < 0.1 and high > self.shown):
+            return f"the mirror shows {low:.0%} and {high:.0%} of the things"
+        quantities = (
+            quantity("mirror_turn", turn, unit="deg", provenance="prescribed"),
+            quantity("reflected_share", share, unit="1", provenance="solved"),
+            quantity("surface_roughness", rough, unit="1", provenance="prescribed"),
+            quantity("image_distance", far, unit="m", provenance="solved"),
         )
         return rollout.then(quantities=quantities)
-
-    def reject(self, rollout: Rollout) -> str | None:
-        share = rollout.quantity("reflected_share")
-        low, high = sorted((share.start, share.end))
-        if rollout.quantity("mirror_turn").end and not (low < 0.1 and high > self.shown):
-            return f"the mirror shows {low:.0%} and {high:.0%} of the things"
-        return None
 
     phrases = Phrases(
         superficial=(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between
 from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
 from simgen.core.mesh import Model
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec, ViewRequest
 from simgen.procedural import models, palette
 from simgen.procedural.models.glassware import content_m3, leaning
@@ -80,40 +81,43 @@ class LightRefraction(Scene):
                                  taken=taken, size_m=(0.05, 0.14))  # fmt: skip
         stage = draw.pale_stage(("sweep", "sweep", "floor")) if draw.chance(0.7) else draw.stage()
         return draw.spec(
-            self.name, [glass, second, *others], stage=stage, camera=view, duration_s=0.05, end_state="steady",
+            self.name, [glass, second, *others], stage=stage, camera=view, duration_s=6.0, physics_s=0.05, end_state="steady",
             inputs=(("level_end", end), ("liquid", liquid), ("card_m", gap), ("elevation", view.elevation_rad)),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        spec = rollout.spec
-        made = spec.actor.model
+        spec, actor = rollout.spec, rollout.spec.actor
+        made = actor.model
         assert made is not None
-        levels = [made.number("level_m"), spec.input("level_end")]
+        first, last, kind = made.number("level_m"), spec.input("level_end"), spec.input("liquid")
         incidence = np.pi / 2 - spec.input("elevation")
         bend = float(np.degrees(incidence - snell_rad(incidence, palette.IOR["air"], palette.IOR["water"])))
         image = 1.0
         if spec.input("card_m"):
             image = magnification(round_focus_m(made.number("radius_m"), palette.IOR["water"]), spec.input("card_m"))
-        volume = [1e6 * content_m3(made, level) for level in levels]
-        # The print is seen through the upper half.
-        images = [image if level > 0.5 * made.number("height_m") else 1.0 for level in levels]
-        bends = [bend if level else 0.0 for level in levels]
-        kind = spec.input("liquid")
+
+        def level(phase: float) -> float:
+            return between(first, last, phase)
+
+        def magnified(phase: float) -> float:
+            # The print is seen through the upper half.
+            return image if level(phase) > 0.5 * made.number("height_m") else 1.0
+
         quantities = (
-            Quantity(name="water_level", start=levels[0], end=levels[1], unit="m", provenance="prescribed"),
-            Quantity(name="water_volume", start=volume[0], end=volume[1], unit="ml", provenance="derived"),
-            Quantity(
-                name="liquid", start=kind, end=kind, unit="", provenance="prescribed",
+            quantity("water_level", level, unit="m", provenance="prescribed"),
+            quantity("water_volume", lambda p: 1e6 * content_m3(made, level(p)), unit="ml", provenance="derived"),
+            quantity(
+                "liquid", lambda _: kind, unit="", provenance="prescribed",
                 words=tuple((k + 0.5, row[0]) for k, row in enumerate(LIQUIDS)),
             ),
-            Quantity(name="sight_bend", start=bends[0], end=bends[1], unit="deg", provenance="solved"),
-            Quantity(name="magnification", start=images[0], end=images[1], unit="1", provenance="solved"),
+            quantity("sight_bend", lambda p: bend if level(p) else 0.0, unit="deg", provenance="solved"),
+            quantity("magnification", magnified, unit="1", provenance="solved"),
         )  # fmt: skip
-        if levels[0] == 0.0:
-            clear = dict(spec.actor.materials)["liquid"]
-            rollout = rollout.resurfaced(spec.actor.id, _liquid(kind), before=clear, slot="liquid")
-        before, after = (models.build(made.but(level_m=level)) for level in levels)
-        return framed(rollout.reshaped(spec.actor.id, before, after), mesh_of, also=(2,)).then(quantities=quantities)
+        if first == 0.0:
+            clear = dict(actor.materials)["liquid"]
+            rollout = rollout.resurfaced(actor.id, lambda phase: _liquid(kind) if phase else clear, slot="liquid")
+        rollout = rollout.reshaped(actor.id, lambda phase: models.build(made.but(level_m=level(phase))))
+        return framed(rollout, also=(2,)).then(quantities=quantities)
 
     phrases = Phrases(
         superficial=(

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen.core.blend import between
 from simgen.core.colour import blackbody_rgb
 from simgen.core.geometry import direction, vec3
-from simgen.core.rollout import Quantity, Rollout
-from simgen.core.spec import Light, SceneSpec
-from simgen.core.tracks import EnvironmentTrack
+from simgen.core.rollout import Rollout, quantity
+from simgen.core.spec import Environment, Light, SceneSpec
 from simgen.scene.cameras import framed
 from simgen.scene.draw import Draw
 from simgen.scene.lamps import dim_room, draw_lamp, lit
@@ -62,23 +62,28 @@ class LightTemperature(Scene):
             key = Light(kind="area", name="lamp", position_m=place, look_at_m=(0.0, 0.0, 0.1), power=power, color=color,
                         size_m=draw.uniform((0.15, 0.9)))  # fmt: skip
         return draw.spec(
-            self.name, bodies, stage=draw.pale_stage(), camera=view, lights=(key,), environment=room, duration_s=0.05,
+            self.name, bodies, stage=draw.pale_stage(), camera=view, lights=(key,), environment=room, duration_s=2.0, physics_s=0.05,
             end_state="steady", inputs=(("kelvin_start", kelvin[0]), ("kelvin_end", kelvin[1]), ("seen", float(seen))),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        spec = rollout.spec
-        start, end = spec.input("kelvin_start"), spec.input("kelvin_end")
-        color = blackbody_rgb(end)
-        actor = spec.actor if spec.actor.role == "actor" else None
-        rollout = lit(rollout, replace(spec.light("lamp"), color=color), actor)
+        spec, lamp = rollout.spec, rollout.spec.light("lamp")
+
+        def kelvin(phase: float) -> float:
+            return between(spec.input("kelvin_start"), spec.input("kelvin_end"), phase)
+
+        def light(phase: float) -> Light:
+            return replace(lamp, color=blackbody_rgb(kelvin(phase))) if phase else lamp
+
+        def around(phase: float) -> Environment:
+            return replace(spec.environment, color=light(phase).color) if phase else spec.environment
+
+        rollout = lit(rollout, light, spec.actor if spec.actor.role == "actor" else None)
         if not spec.input("seen"):
             # One kind of light fills the room: what comes from all around is the lamp's light, scattered.
-            states = (spec.environment, replace(spec.environment, color=color))
-            rollout = rollout.then(EnvironmentTrack(indices=(0, rollout.end_index), states=states))
-        kelvin = Quantity(name="color_temperature", start=start, end=end, unit="K", provenance="prescribed",
-                          words=WARM)  # fmt: skip
-        return framed(rollout, mesh_of).then(quantities=(kelvin,))
+            rollout = rollout.surrounded(around)
+        temperature = quantity("color_temperature", kelvin, unit="K", provenance="prescribed", words=WARM)
+        return framed(rollout).then(quantities=(temperature,))
 
     phrases = Phrases(
         superficial=(

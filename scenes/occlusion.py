@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.core.assets import ObjectAsset
+from simgen.core.blend import blend
 from simgen.core.geometry import Shape, convex_hull_2d, direction, project, quat_rotate, vec3
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, Camera, SceneSpec
-from simgen.core.vectors import Floats
+from simgen.core.vectors import Floats, Vec3
 from simgen.scene.cameras import camera_around
 from simgen.scene.draw import Draw, NothingFits, ref
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers.optics import hidden_share
 
 PIXELS, COARSE = 400, 160
+TALL = 2 * PIXELS
+"""Rows of the picture in which outlines are drawn: enough for the tallest that one asks for."""
 
 
 @register("occlusion")
@@ -66,7 +69,8 @@ class Occlusion(Scene):
             for share in np.linspace(-0.45, 0.65, 15)
             for nearer in (0.0, 0.05)
         ]
-        camera = camera_around(view, np.concatenate([target_cloud, *(actor_cloud + spot for spot in besides + fronts)]))
+        cloud = np.concatenate([target_cloud, *(actor_cloud + spot for spot in besides + fronts)])
+        camera = camera_around(view, cloud, width=1.0, height=draw.aspect)
         outlines = [
             _fan(project(camera, cloud, COARSE, COARSE)[0])
             for cloud in (target_cloud, *(actor_cloud + f for f in fronts))
@@ -101,30 +105,28 @@ class Occlusion(Scene):
         if {before.label, hidden.label} & {other.label for other in others} or before.label == hidden.label:
             raise NothingFits("two things of one name")
         return draw.spec(
-            self.name, [actor, target, *others], camera=camera, lights=draw.lights(view), duration_s=0.05, end_state="steady",
+            self.name, [actor, target, *others], camera=camera, lights=draw.lights(view), duration_s=2.0, physics_s=0.05, end_state="steady",
             inputs=(("end_x_m", float(end[0])), ("end_y_m", float(end[1]))),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        spec = rollout.spec
+        spec, camera = rollout.spec, rollout.spec.camera
         actor, target = spec.body(1), spec.body(2)
-        end = vec3([spec.input("end_x_m"), spec.input("end_y_m"), actor.position_m[2]])
-        rollout = rollout.posed(actor.id, end)
-        camera = rollout.spec.camera
         assert isinstance(camera, Camera)
+        start, end = actor.position_m, vec3([spec.input("end_x_m"), spec.input("end_y_m"), actor.position_m[2]])
 
-        def outline(body_id: int, index: int) -> Floats:
-            body, track, mesh = spec.body(body_id), rollout.poses(body_id), mesh_of(spec.body(body_id))
-            world = track.position_m[index] + quat_rotate(track.quaternion[index], mesh.vertices_m * body.scale)
-            return np.asarray(project(camera, world, PIXELS, PIXELS)[0][mesh.triangles], dtype=float)
+        def outline(body: Body, position_m: Vec3) -> Floats:
+            mesh = mesh_of(body)
+            world = np.asarray(position_m) + quat_rotate(body.quaternion, mesh.vertices_m * body.scale)
+            return np.asarray(project(camera, world, PIXELS, TALL)[0][mesh.triangles], dtype=float)
 
-        shares = [
-            1.0 - hidden_share(outline(target.id, k), outline(actor.id, k), width=PIXELS, height=PIXELS)
-            for k in (rollout.start_index, rollout.end_index)
-        ]
-        seen = Quantity(name="visible_share", start=shares[0], end=shares[1], unit="1", provenance="derived",
-                        words=((0.35, "a small part"), (0.65, "about half"), (0.99, "most"), (2.0, "all")))  # fmt: skip
-        return rollout.then(quantities=(seen,))
+        def seen(phase: float) -> float:
+            shown = (outline(target, target.position_m), outline(actor, blend(start, end, phase)))
+            return 1.0 - hidden_share(*shown, width=PIXELS, height=TALL)
+
+        share = quantity("visible_share", seen, unit="1", provenance="derived",
+                         words=((0.35, "a small part"), (0.65, "about half"), (0.99, "most"), (2.0, "all")))  # fmt: skip
+        return rollout.posed(1, lambda phase: (blend(start, end, phase), actor.quaternion)).then(quantities=(share,))
 
     def reject(self, rollout: Rollout) -> str | None:
         seen = rollout.quantity("visible_share")

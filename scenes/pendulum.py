@@ -1,14 +1,16 @@
 """A pendulum swings: let go on one side, it is somewhere else on its arc a known time later."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between
 from simgen.core.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.rollout import Rollout, Truth, quantity
 from simgen.core.spec import SceneSpec
-from simgen.core.vectors import Floats
+from simgen.core.vectors import Floats, Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.rigs import stand_bases, stand_materials
 from simgen.scene.draw import Draw
@@ -92,21 +94,31 @@ class Pendulum(Scene):
         spec = rollout.spec
         length, amplitude = spec.input("length_m"), np.radians(spec.input("amplitude_deg"))
         effective = oscillators.bob_length_m(length, spec.input("radius_m"))
-        angle, speed = oscillators.swing(
-            effective, amplitude, float(rollout.times_s[-1]), damping_ratio=spec.input("damping_ratio")
-        )
         turn = quat(quat_from_axis_angle((0, 0, 1), spec.input("facing_rad") + np.pi / 2))
-        end, orientation = place(length, float(angle), spec.input("pivot_m"), turn)
+
+        @cache
+        def swing(phase: float) -> tuple[float, float]:
+            """Angle and angular velocity; it is let go at rest."""
+            if not phase:
+                return amplitude, 0.0
+            time_s = between(0.0, float(rollout.times_s[-1]), phase)
+            angle, speed = oscillators.swing(effective, amplitude, time_s, damping_ratio=spec.input("damping_ratio"))
+            return float(angle), float(speed)
+
+        def hung(phase: float) -> tuple[Vec3, Quat]:
+            position, orientation = place(length, swing(phase)[0], spec.input("pivot_m"), turn)
+            return vec3(position), quat(orientation)
+
         sign = np.sign(amplitude)
-        swing = Quantity(
-            name="swing_angle", start=float(np.degrees(abs(amplitude))), end=float(np.degrees(sign * angle)), unit="deg",
-            provenance="solved", words=SIDES,
+        angle = quantity(
+            "swing_angle", lambda phase: float(np.degrees(sign * swing(phase)[0])), unit="deg", provenance="solved",
+            words=SIDES,
         )  # fmt: skip
         truth = (
             Truth(name="period", value=oscillators.swing_period_s(effective, amplitude), unit="s", provenance="solved"),
-            Truth(name="end_angular_speed", value=float(sign * speed), unit="rad/s", provenance="solved"),
+            Truth(name="end_angular_speed", value=float(sign * swing(1.0)[1]), unit="rad/s", provenance="solved"),
         )
-        return rollout.posed(1, vec3(end), quat(orientation)).then(quantities=(swing,), truth=truth)
+        return rollout.posed(1, hung).then(quantities=(angle,), truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
         swing = rollout.quantity("swing_angle")

@@ -55,7 +55,7 @@ class PisaFall(Scene):
         fallers: list[Body] = []
         shapes: list[Shape] = []
         for _ in range(draw.integer(self.num_objects)):
-            falls = [_fall_rectangle(camera, b, s) for b, s in zip(fallers, shapes, strict=True)]
+            falls = [_fall_rectangle(camera, b, s, draw.aspect) for b, s in zip(fallers, shapes, strict=True)]
             body, shape = self._hanging(draw, camera, bodies, falls, len(bodies) + 1)
             tower = self._tower(draw, body, len(bodies) + 2)
             top_m = sum(b.size_m[2] + 0.001 for b in tower)
@@ -65,7 +65,9 @@ class PisaFall(Scene):
             bodies += [body, *tower]
             fallers.append(body)
             shapes.append(shape)
-        while not all(_in_view(_fall_rectangle(camera, b, s)) for b, s in zip(fallers, shapes, strict=True)):
+        while not all(
+            _in_view(_fall_rectangle(camera, b, s, draw.aspect)) for b, s in zip(fallers, shapes, strict=True)
+        ):
             x, y, z = camera.position_m
             camera = _level((x - abs(draw.rng.normal(0.0, 0.05)), y, z))
         return draw.spec(
@@ -81,22 +83,22 @@ class PisaFall(Scene):
             start_s=1.0 / 16 if self.first_frame == "pisa" else 0.0,
         )
 
-    def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        """The camera backs off, still level, from what bounces or rolls: a clip may lose it, a pair may not."""
+    def place_camera(self, rollout: Rollout, mesh_of: MeshOf, *, width: int, height: int) -> Camera:
+        """It backs off, still level, from what bounces or rolls: a clip may lose it, a pair may not."""
         camera = rollout.spec.camera
         assert isinstance(camera, Camera), "it is placed already"
         x, y, z = camera.position_m
         clouds = [
-            rollout.poses(body.id).position_m[index] + quat_rotate(rollout.poses(body.id).quaternion[index], points)
+            position + quat_rotate(quaternion, points)
             for body in rollout.spec.bodies
             for points in (mesh_of(body).vertices_m,)
-            for index in (rollout.start_index, rollout.end_index)
+            for position, quaternion in (rollout.pose(body.id, rollout.start), rollout.pose(body.id, rollout.end))
         ]
         for back_m in np.arange(0.0, BACK_M, 0.05):
             camera = _level((x - back_m, y, z))
-            if all(inside_share(camera, cloud, 1, 1) > 0.985 for cloud in clouds):
+            if all(inside_share(camera, cloud, 1.0, height / width) > 0.985 for cloud in clouds):
                 break
-        return replace(rollout, spec=replace(rollout.spec, camera=camera))
+        return camera
 
     def _hanging(
         self, draw: Draw, camera: Camera, others: list[Body], falls: list[Floats], body_id: int
@@ -125,7 +127,7 @@ class PisaFall(Scene):
                 restitution=0.5,
                 rolling_resistance_m=ROLLING * min(asset.size_m) / 2,
             )
-            rectangle = _fall_rectangle(camera, body, shape)
+            rectangle = _fall_rectangle(camera, body, shape, draw.aspect)
             if (
                 far
                 and np.prod(rectangle[1] - rectangle[0]) > 0.025
@@ -178,13 +180,14 @@ def _level(position_m: Vec3) -> Camera:
     return Camera(position_m=(x, y, z), look_at_m=(x + 2.0, y, z), focal_length_mm=35.0, sensor_width_mm=32.0)
 
 
-def _fall_rectangle(camera: Camera, body: Body, shape: Shape) -> Floats:
-    """Corners of the picture's rectangle, in widths of the picture, from the object's top to the ground under it."""
+def _fall_rectangle(camera: Camera, body: Body, shape: Shape, aspect: float) -> Floats:
+    """Corners of the picture's rectangle, in widths and heights of the picture, from the object's top to the ground
+    under it; `aspect` is height over width."""
     cloud = np.array(body.position_m) + quat_rotate(body.quaternion, shape.points)
     ground = cloud.copy()
     ground[:, 2] = 0.0
-    pixels, _ = project(camera, np.concatenate([cloud, ground]), 1, 1)
-    return np.stack([pixels.min(axis=0), pixels.max(axis=0)])
+    places, _ = project(camera, np.concatenate([cloud, ground]), 1.0, aspect)
+    return np.asarray(np.stack([places.min(axis=0), places.max(axis=0)]) / [1.0, aspect], dtype=float)
 
 
 def _in_view(rectangle: Floats) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from simgen.core.geometry import direction, quat, quat_from_axis_angle, vec3
 from simgen.core.mesh import Mesh
-from simgen.core.rollout import Contact, Quantity, Rollout
+from simgen.core.rollout import Contact, Quantity, Rollout, quantity
 from simgen.core.spec import Body, Push, SceneSpec
 from simgen.procedural import palette
 from simgen.procedural.models import build, make, volume_m3
@@ -148,21 +148,34 @@ def _painted(rollout: Rollout, touch: Contact) -> Rollout:
     spec = rollout.spec
     pool, ball, wall = spec.body(PAINT_ID).model, spec.body(1), spec.body(WALL_ID)
     assert pool is not None
-    radius, rng = max(ball.size_m) * ball.scale / 2, spec.rng("seed")
+    radius = max(ball.size_m) * ball.scale / 2
+    width = 0.34 * radius
     path = rollout.poses(1).position_m - [*spec.body(PAINT_ID).position_m[:2], 0.0]
     turn = round(touch.first_s * spec.step_rate_hz)
-    legs = (path[rollout.start_index : turn + 1, :2], path[turn : rollout.end_index + 1, :2])
-    lines = [wet_line(leg, width_m=0.34 * radius, height_m=0.012 * radius, rng=rng) for leg in legs]
     # Where they met, on the wall's face.
     normal = -np.asarray(wall.position_m) * [1, 1, 0] / np.hypot(*wall.position_m[:2])
     met = np.column_stack([np.cross([0.0, 0.0, 1.0], normal), [0.0, 0.0, 1.0], normal])
     place = [*path[turn, :2] - radius * normal[:2], min(radius, wall.size_m[2] - 0.2 * radius)]
     mark = moved(dab(0.2 * radius, 0.015 * radius), rotation=met, by=place)
-    used = volume_m3(Mesh(surfaces=(*lines, mark)))
-    rest = build(pool.but(volume_m3=pool.number("volume_m3") - used))
-    before, after = build(pool), Mesh(surfaces=(*rest.surfaces, *lines, mark))
-    volume = Quantity(
-        name="paint_volume", start=1e6 * volume_m3(before), end=1e6 * volume_m3(after), unit="ml", provenance="derived",
-        conserved=0.01,
-    )  # fmt: skip
-    return rollout.reshaped(PAINT_ID, before, after).then(quantities=(volume,))
+
+    def wet(phase: float) -> Mesh:
+        now, rng = rollout.instant(phase).step, spec.rng("seed")
+        legs = [path[rollout.start_index : min(turn, now) + 1, :2], path[turn : max(turn, now) + 1, :2]]
+        # A line is longer than it is wide.
+        ways = [float(np.linalg.norm(np.diff(leg, axis=0), axis=1).sum()) for leg in legs]
+        lines = [
+            wet_line(leg, width_m=width, height_m=0.012 * radius, rng=rng)
+            for leg, way in zip(legs, ways, strict=True)
+            if way > 2 * width
+        ]
+        left = [*lines, mark] if now >= turn else lines
+        if not left:
+            return build(pool)
+        used = volume_m3(Mesh(surfaces=tuple(left)))
+        rest = build(pool.but(volume_m3=pool.number("volume_m3") - used))
+        return Mesh(surfaces=(*rest.surfaces, *left))
+
+    volume = quantity(
+        "paint_volume", lambda p: 1e6 * volume_m3(wet(p)), unit="ml", provenance="derived", conserved=0.01
+    )
+    return rollout.reshaped(PAINT_ID, wet).then(quantities=(volume,))

@@ -1,12 +1,15 @@
 """A weight on a coil spring bounces: let go below or above its rest, it is elsewhere a known time later."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
+from simgen.core.blend import between
 from simgen.core.geometry import quat, quat_from_axis_angle
-from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.rollout import Rollout, Truth, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.rigs import stand_bases, stand_materials
 from simgen.scene.draw import Draw
@@ -87,28 +90,37 @@ class SpringMass(Scene):
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
-        weight, spring = spec.body(1), spec.body(2)
-        assert spring.model is not None
+        weight, spring = spec.body(1), spec.body(2).model
+        assert spring is not None
         rest, offset, stiffness = (spec.input(k) for k in ("rest_length_m", "offset_m", "stiffness_npm"))
-        height, speed = oscillators.bounce(
-            weight.mass_kg, stiffness, offset, float(rollout.times_s[-1]), damping_ratio=spec.input("damping_ratio")
-        )
-        length = rest - float(height)
-        after = models.build(spring.model.but(length_m=length))
-        place = (0.0, 0.0, _hung(spec.input("anchor_m"), length, spec.input("height_m")))
-        stretched = Quantity(name="spring_length", start=rest - offset, end=length, unit="m", provenance="solved")
+
+        @cache
+        def bounce(phase: float) -> tuple[float, float]:
+            """Length of the spring and speed of the weight; it is let go at rest."""
+            if not phase:
+                return rest - offset, 0.0
+            time_s = between(0.0, float(rollout.times_s[-1]), phase)
+            height, speed = oscillators.bounce(
+                weight.mass_kg, stiffness, offset, time_s, damping_ratio=spec.input("damping_ratio")
+            )
+            return rest - float(height), float(speed)
+
+        def hung(phase: float) -> tuple[Vec3, Quat]:
+            return (
+                0.0,
+                0.0,
+                _hung(spec.input("anchor_m"), bounce(phase)[0], spec.input("height_m")),
+            ), weight.quaternion
+
+        length = quantity("spring_length", lambda phase: bounce(phase)[0], unit="m", provenance="solved")
+        period = oscillators.bounce_period_s(weight.mass_kg, stiffness)
         truth = (
-            Truth(
-                name="period",
-                value=oscillators.bounce_period_s(weight.mass_kg, stiffness),
-                unit="s",
-                provenance="solved",
-            ),
+            Truth(name="period", value=period, unit="s", provenance="solved"),
             Truth(name="stiffness", value=stiffness, unit="N/m", provenance="solved"),
-            Truth(name="end_speed", value=float(speed), unit="m/s", provenance="solved"),
+            Truth(name="end_speed", value=bounce(1.0)[1], unit="m/s", provenance="solved"),
         )
-        done = rollout.posed(weight.id, place).reshaped(spring.id, models.build(spring.model), after)
-        return done.then(quantities=(stretched,), truth=truth)
+        done = rollout.posed(1, hung).reshaped(2, lambda phase: models.build(spring.but(length_m=bounce(phase)[0])))
+        return done.then(quantities=(length,), truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
         q = rollout.quantity("spring_length")

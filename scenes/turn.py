@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.core.assets import ObjectAsset
+from simgen.core.blend import between
 from simgen.core.geometry import Shape, quat, quat_from_axis_angle, quat_multiply, vec3
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.vectors import Quat, Vec3
 from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
@@ -43,9 +45,15 @@ class Turn(Scene):
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         track, turn_deg = rollout.poses(1), rollout.spec.input("turn_deg")
-        turned = quat_multiply(quat_from_axis_angle((0, 0, 1), np.radians(turn_deg)), track.quaternion[-1])
-        turn = Quantity(name="turn", start=0.0, end=turn_deg, unit="deg", provenance="prescribed", words=SENSES)
-        return rollout.posed(1, vec3(track.position_m[-1]), quat(turned)).then(quantities=(turn,))
+
+        def turned(phase: float) -> tuple[Vec3, Quat]:
+            about = quat_from_axis_angle((0, 0, 1), np.radians(between(0.0, turn_deg, phase)))
+            return vec3(track.position_m[-1]), quat(quat_multiply(about, track.quaternion[-1]))
+
+        angle = quantity(
+            "turn", lambda phase: between(0.0, turn_deg, phase), unit="deg", provenance="prescribed", words=SENSES
+        )
+        return rollout.posed(1, turned).then(quantities=(angle,))
 
     phrases = Phrases(
         superficial=(

@@ -89,6 +89,20 @@ def quat_from_matrix(matrix: ArrayLike) -> Floats:
     return q if q[0] >= 0 else -q
 
 
+def slerp(start: ArrayLike, end: ArrayLike, share: float) -> Floats:
+    """The orientation at a share of the shorter way from one quaternion to another, turned at an even rate."""
+    first, last = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
+    cosine = float(first @ last)
+    if cosine < 0:
+        last, cosine = -last, -cosine
+    angle = float(np.arccos(min(cosine, 1.0)))
+    if angle < 1e-6:
+        mixed: Floats = first + share * (last - first)
+    else:
+        mixed = (np.sin((1 - share) * angle) * first + np.sin(share * angle) * last) / np.sin(angle)
+    return np.asarray(mixed / np.linalg.norm(mixed), dtype=float)
+
+
 def quat_angle(a: ArrayLike, b: ArrayLike) -> Floats:
     """The angle between two orientations in radians, 0 to π."""
     dot = np.abs(np.sum(np.asarray(a, dtype=float) * np.asarray(b, dtype=float), axis=-1))
@@ -126,13 +140,13 @@ def camera_matrix(camera: Camera) -> Floats:
     return matrix
 
 
-def intrinsics(camera: Camera, width: int, height: int) -> Floats:
+def intrinsics(camera: Camera, width: float, height: float) -> Floats:
     """3 × 3 matrix from camera axes (x right, y down, z forward) to pixels; the sensor spans the picture's width."""
     f = camera.focal_length_mm / camera.sensor_width_mm * width
     return np.array([[f, 0.0, width / 2], [0.0, f, height / 2], [0.0, 0.0, 1.0]])
 
 
-def project(camera: Camera, points: ArrayLike, width: int, height: int) -> tuple[Floats, Floats]:
+def project(camera: Camera, points: ArrayLike, width: float, height: float) -> tuple[Floats, Floats]:
     """World points [N, 3] to pixels [N, 2] and depths along the viewing axis [N]; depth ≤ 0 is behind the camera."""
     points = np.atleast_2d(np.asarray(points, dtype=float))
     axes = look_at(camera.position_m, camera.look_at_m)

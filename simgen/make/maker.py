@@ -103,6 +103,7 @@ class Maker:
             catalog=self.catalog,
             split=sample_id.split,
             event_rng=np.random.default_rng([*number, 2, chance]),
+            aspect=self.recipe.render.height / self.recipe.render.width,
         )
         try:
             spec = self.scenes[sample_id.scene].sample(draw)
@@ -256,9 +257,9 @@ class _Family:
 
     def _camera(self, members: list[_Member]) -> Camera:
         framing = members[0].rollout.spec.camera
+        size = {"width": self.render.width, "height": self.render.height}
         if isinstance(framing, ViewRequest):
             rollouts = [member.rollout for member in members]
-            size = {"width": self.render.width, "height": self.render.height}
             shapes = self.shapes
             if rollouts[0].framed:
                 # As they are seen, which is more than the pieces that collide.
@@ -266,7 +267,8 @@ class _Family:
                 shapes = {b.id: Shape.from_parts((mesh_of(b).vertices_m,)) for b in rollouts[0].spec.bodies}
             return frame_camera(framing, shapes, *rollouts, **size)
         # Scenes that place it themselves may have placed it for each: the one that sees all from farthest away.
-        placed = [m.rollout.spec.camera for m in members if isinstance(m.rollout.spec.camera, Camera)]
+        mesh_of = self.maker.catalog.mesh
+        placed = [self.scene.place_camera(m.rollout, mesh_of, **size) or framing for m in members]
         return max(placed, key=lambda c: float(np.linalg.norm(c.position_m)))
 
     def _told(self, member: _Member, camera: Camera) -> bool:
@@ -278,7 +280,12 @@ class _Family:
         hopeless = judge.first_reject(foreseen)
         if hopeless is None:
             number = [self.maker.seed, self.first.family, self.attempt, 1, member.chance]
-            told = sentences.compile_instructions(self.scene, rollout, camera, np.random.default_rng(number))
+            seen = self.scene.observe(rollout, camera, self.maker.catalog.mesh)
+            if isinstance(seen, str):
+                self.rejects.append(Reject(gate=f"scene_{self.scene.name}", reason=seen))
+                return False
+            member.rollout = seen
+            told = sentences.compile_instructions(self.scene, seen, camera, np.random.default_rng(number))
             if isinstance(told, sentences.Compiled):
                 member.told = told
                 return True

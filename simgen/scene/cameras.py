@@ -64,7 +64,7 @@ def frame_camera(framing: ViewRequest, shapes: Shapes, *rollouts: Rollout, width
     return camera_around(framing, cloud, width=width, height=height)
 
 
-def camera_around(framing: ViewRequest, cloud: Floats, *, width: int, height: int) -> Camera:
+def camera_around(framing: ViewRequest, cloud: Floats, *, width: float, height: float) -> Camera:
     """The nearest camera in that direction that holds all points [N, 3].
 
     Along a fixed direction of view each point bounds the camera's place by four half-planes that are linear in it, so
@@ -99,7 +99,7 @@ def framed(rollout: Rollout, also: Collection[int] = ()) -> Rollout:
     return replace(rollout, framed=held or subject_ids(rollout))
 
 
-def inside_share(camera: Camera, points: Floats, width: int, height: int) -> float:
+def inside_share(camera: Camera, points: Floats, width: float, height: float) -> float:
     """Share of points that fall inside the picture."""
     pixels, depth = project(camera, points, width, height)
     inside = (depth > 0.01) & (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)

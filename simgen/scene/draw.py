@@ -61,6 +61,8 @@ class Draw:
     catalog: Catalog
     split: Split
     event_rng: np.random.Generator | None = None
+    aspect: float = 1.0
+    """Height of the picture to come over its width."""
 
     @property
     def event(self) -> "Draw":

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_o
 from simgen.core.errors import SimgenError, UnknownName, UsageError, shown
 from simgen.core.mesh import Mesh
 from simgen.core.rollout import Rollout
-from simgen.core.spec import Body, SceneSpec
+from simgen.core.spec import Body, Camera, SceneSpec
 from simgen.core.taxonomy import transition
 
 if TYPE_CHECKING:
@@ -83,7 +83,18 @@ class Scene:
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         """What changes besides the pose of rigid bodies, by the scene's own law: a pure function of the spec and of
-        what rigid bodies did. `Rollout` has the verbs: `relit`, `resurfaced`, `reshaped`, `posed`, `shown`, `then`."""
+        what rigid bodies did. A law is a function of the phase, from 0 at the start frame to 1 at the end frame, and
+        `Rollout` has the verbs: `relit`, `surrounded`, `resurfaced`, `reshaped`, `weighed`, `posed`, `shown`, `then`.
+        """
+        return rollout
+
+    def place_camera(self, rollout: Rollout, mesh_of: MeshOf, *, width: int, height: int) -> Camera | None:
+        """Where the camera stands, for a scene that places it by what has happened; the size is that of the pictures
+        in pixels. None: as the spec has it, or as its view request asks."""
+        return None
+
+    def observe(self, rollout: Rollout, camera: Camera, mesh_of: MeshOf) -> Rollout | str:
+        """With what depends on where the camera stands, or a reason why that is not worth a picture."""
         return rollout
 
     def shows(self, rollout: Rollout) -> tuple[int, ...]:

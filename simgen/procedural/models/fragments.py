@@ -7,6 +7,7 @@ import numpy as np
 
 from simgen.core.geometry import quat, quat_from_matrix, quat_multiply, quat_rotate, vec3
 from simgen.core.mesh import Mesh, Model
+from simgen.core.rollout import Quantity, Rollout, quantity
 from simgen.core.spec import Body
 from simgen.core.vectors import Floats
 from simgen.procedural import models
@@ -102,3 +103,21 @@ def bodies(parent: Body, crack: Model, *, first_id: int, restitution: float, rol
             )
         )
     return result
+
+
+def counted(rollout: Rollout, whole_id: int, *, words: tuple[tuple[float, str], ...]) -> tuple[Quantity, Quantity]:
+    """How many pieces a body is in at an instant, and what they weigh together."""
+    whole = rollout.spec.body(whole_id)
+
+    def pieces(phase: float) -> list[Body]:
+        shown = [
+            b for b in rollout.spec.bodies if b.parent == whole_id and rollout.visible(b.id, rollout.instant(phase))
+        ]
+        return shown or [whole]
+
+    return (
+        quantity("fragments", lambda p: float(len(pieces(p))), unit="bodies", provenance="prescribed", words=words),
+        quantity(
+            "mass", lambda p: sum(body.mass_kg for body in pieces(p)), unit="kg", provenance="derived", conserved=0.001
+        ),
+    )
