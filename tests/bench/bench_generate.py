@@ -192,10 +192,10 @@ def reference_side(options: argparse.Namespace, size: int, quality: str) -> None
     part = slice(size // 4, 3 * size // 4) if options.middle else slice(None)
     box = (part.start, part.start, part.stop, part.stop) if options.middle else None
     for planned, rollout, camera in _repeated(maker, folder):
-        frames = {"start": rollout.start_index}
+        frames = {"start": rollout.start}
         if not options.middle and not options.start:
-            frames["end"] = rollout.end_index
-        for when, index in frames.items():
+            frames["end"] = rollout.end
+        for when, instant in frames.items():
             name = _name(rollout, camera, size, when, options.middle, options.samples)
             places = [options.cache / f"{name}-{half}.png" for half in (0, 1)]
             if not all(place.exists() for place in places):
@@ -242,9 +242,8 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
     for body in spec.bodies:
         asset = world.assets[body.id]
         wardrobe.dress(body, asset.linked_objects[view])
-        track = rollout.poses(body.id)
-        for frame, index in enumerate((rollout.start_index, rollout.end_index)):
-            asset.position, asset.quaternion = track.position_m[index], track.quaternion[index]
+        for frame, instant in enumerate((rollout.start, rollout.end)):
+            asset.position, asset.quaternion = rollout.pose(body.id, instant)
             asset.keyframe_insert("position", frame)
             asset.keyframe_insert("quaternion", frame)
     ref = spec.environment.asset
@@ -384,8 +383,8 @@ def _row(options: argparse.Namespace, name: str, size: int, quality: str, *, sto
 def _name(rollout: Rollout, camera: Camera, size: int, when: str, part: bool, samples: int) -> str:
     """Of a reference: of all that decides the picture."""
     facts = repr((rollout.spec, camera, size, when, part, samples))
-    index = rollout.start_index if when == "start" else rollout.end_index
-    poses = b"".join(rollout.poses(b.id).position_m[index].tobytes() for b in rollout.spec.bodies)
+    instant = rollout.start if when == "start" else rollout.end
+    poses = b"".join(rollout.pose(b.id, instant)[0].tobytes() for b in rollout.spec.bodies)
     return hashlib.sha256(facts.encode() + poses).hexdigest()[:20]
 
 

@@ -58,13 +58,13 @@ def compare(renderer: Renderer, number: int, out: Path) -> None:
     """One scene in all settings; its crops and figures."""
     rollout, camera = still_life(renderer.catalog, number, renderer.width)
     renderer.load(build_world(rollout.spec, renderer.catalog, width=renderer.width, height=renderer.height), camera)
-    look = renderer.meter(rollout, 0)
+    look = renderer.meter(rollout, rollout.start)
     camera = replace(camera, exposure_ev=exposure_ev([(look.luminance, look.ids > 0)]))
     pictures = {}
     for setting in (*SETTINGS, REFERENCE):
         began = time.process_time()
         renderer.sampling = setting
-        pictures[setting] = renderer.render(rollout, camera, 0)
+        pictures[setting] = renderer.render(rollout, camera, rollout.start)
         print(f"scene {number}  {named(setting)}  {time.process_time() - began:6.2f} s", flush=True)
     reference = pictures.pop(REFERENCE)
     for setting, picture in pictures.items():

@@ -13,6 +13,7 @@ from simgen.catalog.catalog import open_catalog
 from simgen.core.assets import Material
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Break, Environment, Release, SceneSpec, Stage, ViewRequest
+from simgen.core.tracks import Instant
 from simgen.engine.physics import simulate
 from simgen.procedural import models
 from simgen.procedural.models import fragments
@@ -136,7 +137,7 @@ def broken() -> Rollout:
 
 def at_the_break(rollout: Rollout) -> int:
     """The last step at which the whole is there."""
-    return max(k for k in range(len(rollout.times_s)) if rollout.visible(1, k))
+    return max(k for k in range(len(rollout.times_s)) if rollout.visible(1, Instant(0.0, k)))
 
 
 def test_the_masses_of_the_pieces_are_that_of_the_whole() -> None:
@@ -148,7 +149,7 @@ def test_pieces_are_there_when_the_whole_is_not(broken: Rollout) -> None:
     last = at_the_break(broken)
     assert 0 < last < broken.end_index
     for body in broken.spec.bodies[1:]:
-        assert not broken.visible(body.id, last) and broken.visible(body.id, last + 1)
+        assert not broken.visible(body.id, Instant(0.0, last)) and broken.visible(body.id, Instant(0.0, last + 1))
 
 
 def test_a_break_changes_neither_momentum_nor_energy(broken: Rollout) -> None:
@@ -172,7 +173,7 @@ def test_a_blow_that_is_too_weak_breaks_nothing() -> None:
     spec = thrown()
     strong = replace(spec, events=(spec.events[0], replace(spec.events[1], min_impulse_ns=1e6)))
     rollout = simulate(strong, open_catalog())
-    assert rollout.visible(1, rollout.end_index)
+    assert rollout.visible(1, rollout.end)
 
 
 def test_the_same_spec_breaks_into_the_same_states(broken: Rollout) -> None:

@@ -140,7 +140,7 @@ def test_a_load_off_the_middle_of_a_bar_on_two_supports_sags_it_less_and_its_mom
 @pytest.mark.parametrize("index", range(4))
 def test_the_bent_strip_hangs_as_low_as_its_deflection_and_keeps_its_volume(index: int) -> None:
     done = rollout("bending", index)
-    strip, mesh = done.spec.body(1), done.mesh(1, done.end_index)
+    strip, mesh = done.spec.body(1), done.mesh(1, done.end)
     assert strip.model is not None and mesh is not None
     number = dict(strip.model.numbers)
     load = done.quantity("load").end
@@ -246,7 +246,7 @@ def test_the_skin_of_a_soft_body_has_the_volume_of_its_particles_without_being_s
         done = rollout(name, index)
         truth = {t.name: t.value for t in done.truth}
         assert abs(truth["skin_volume_error"]) < limit
-        before, after = (done.mesh(1, k) for k in (done.start_index, done.end_index))
+        before, after = (done.mesh(1, instant) for instant in (done.start, done.end))
         assert before is not None
         assert after is not None
         wanted = models.volume_m3(before) * truth["solver_volume_ratio"]

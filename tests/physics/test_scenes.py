@@ -93,9 +93,9 @@ def test_the_camera_holds_what_the_event_is_about(name: str) -> None:
             continue
         camera = camera_of(rollout)
         for body_id in subject_ids(rollout):
-            for index in (rollout.start_index, rollout.end_index):
-                if rollout.visible(body_id, index):
-                    points = points_at(rollout, shapes_of(rollout), body_id, index)
+            for instant in (rollout.start, rollout.end):
+                if rollout.visible(body_id, instant):
+                    points = points_at(rollout, shapes_of(rollout), body_id, instant)
                     assert inside_share(camera, points, 512, 512) == 1.0
         assert camera.position_m[2] > 0.05
 

@@ -149,7 +149,7 @@ def test_ids_are_where_the_camera_projects_the_bodies(renderer: Renderer) -> Non
     places = [(-0.25, -0.1, 0.06), (0.0, 0.2, 0.06), (0.25, 0.0, 0.3)]
     rollout = rollout_of(spec_of([body(k + 1, place) for k, place in enumerate(places)]))
     show(renderer, rollout)
-    ids = renderer.render(rollout, CAMERA, 0).ids
+    ids = renderer.render(rollout, CAMERA, rollout.start).ids
     pixels, depth = project(CAMERA, places, SIZE, SIZE)
     assert set(np.unique(ids)) == {0, 1, 2, 3}
     for number, centre, away in zip((1, 2, 3), pixels, depth, strict=True):
@@ -163,7 +163,7 @@ def test_depth_and_normals_are_those_of_a_ball_on_a_plane(renderer: Renderer) ->
     centre = np.array([0.05, 0.0, 0.2])
     rollout = rollout_of(spec_of([body(1, tuple(centre), size_m=(0.3, 0.3, 0.3))]))
     show(renderer, rollout)
-    frame = renderer.render(rollout, CAMERA, 0)
+    frame = renderer.render(rollout, CAMERA, rollout.start)
     eye, ray = np.array(CAMERA.position_m), rays(CAMERA, SIZE, SIZE)
 
     # |eye + t ray - centre| = r, the nearer of the two; t is the depth since rays have length 1 along the axis.
@@ -187,7 +187,7 @@ def test_there_is_no_depth_and_no_normal_where_there_is_nothing(renderer: Render
     camera = replace(CAMERA, position_m=(0.0, -1.2, 0.2), look_at_m=(0.0, 0.0, 0.3))
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], camera=camera))
     show(renderer, rollout, camera)
-    frame = renderer.render(rollout, camera, 0)
+    frame = renderer.render(rollout, camera, rollout.start)
     assert np.isinf(frame.depth_m[0]).all()
     assert (frame.normals[0] == 0).all()
     assert (frame.ids[0] == 0).all()
@@ -196,10 +196,10 @@ def test_there_is_no_depth_and_no_normal_where_there_is_nothing(renderer: Render
 def test_a_body_that_is_gone_is_neither_seen_nor_counted(renderer: Renderer) -> None:
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06)), body(2, (0.3, 0.0, 0.06))]), gone=[2])
     show(renderer, rollout)
-    assert 2 in renderer.render(rollout, CAMERA, 0).ids
-    end = renderer.render(rollout, CAMERA, 1)
+    assert 2 in renderer.render(rollout, CAMERA, rollout.start).ids
+    end = renderer.render(rollout, CAMERA, rollout.end)
     assert set(np.unique(end.ids)) == {0, 1}
-    assert 2 in renderer.render(rollout, CAMERA, 0).ids
+    assert 2 in renderer.render(rollout, CAMERA, rollout.start).ids
 
 
 def test_255_bodies_keep_their_ids(renderer: Renderer) -> None:
@@ -208,7 +208,7 @@ def test_255_bodies_keep_their_ids(renderer: Renderer) -> None:
     bodies = [body(k + 1, place, size_m=(0.03, 0.03, 0.03)) for k, place in enumerate(grid)]
     rollout = rollout_of(spec_of(bodies, camera=above))
     show(renderer, rollout, above)
-    ids = renderer.render(rollout, above, 0).ids
+    ids = renderer.render(rollout, above, rollout.start).ids
     pixels, _ = project(above, grid, SIZE, SIZE)
     found = [ids[int(y), int(x)] for x, y in pixels]
     assert found == list(range(1, 256))
@@ -228,8 +228,8 @@ def test_the_same_scene_gives_the_same_bytes_whatever_was_rendered_before(render
     for rollout in (first, other, first):
         show(renderer, rollout)
         if rollout is first and digests:
-            renderer.meter(rollout, 1)
-        digests.append(_digest(renderer.render(rollout, CAMERA, 0)))
+            renderer.meter(rollout, rollout.end)
+        digests.append(_digest(renderer.render(rollout, CAMERA, rollout.start)))
     assert digests[0] == digests[2] != digests[1]
 
 
@@ -246,7 +246,7 @@ def elsewhere() -> dict[str, Any]:
 def test_another_process_gives_the_same_bytes(renderer: Renderer, elsewhere: dict[str, Any]) -> None:
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], render_seed=3))
     show(renderer, rollout)
-    assert _digest(renderer.render(rollout, CAMERA, 0)) == elsewhere["digest"]
+    assert _digest(renderer.render(rollout, CAMERA, rollout.start)) == elsewhere["digest"]
 
 
 def test_a_render_keeps_one_thread_busy_and_no_other(elsewhere: dict[str, Any]) -> None:
@@ -259,7 +259,7 @@ def test_a_body_that_stays_is_the_same_in_start_and_end(renderer: Renderer) -> N
         spec_of([body(1, (-0.3, 0.0, 0.06)), body(2, (0.3, 0.0, 0.06))]), {1: ((-0.3, 0.1, 0.06), IDENTITY)}
     )
     show(renderer, rollout)
-    start, end = (renderer.render(rollout, CAMERA, index) for index in (0, 1))
+    start, end = (renderer.render(rollout, CAMERA, instant) for instant in (rollout.start, rollout.end))
     still = start.ids == 2
     assert (still == (end.ids == 2)).all()
     # Same seed, same noise; the denoiser alone makes a little of what moved elsewhere.
@@ -270,8 +270,8 @@ def test_a_body_that_stays_is_the_same_in_start_and_end(renderer: Renderer) -> N
 def test_exposure_scales_the_light_and_nothing_else(renderer: Renderer) -> None:
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))]))
     show(renderer, rollout)
-    plain = renderer.render(rollout, CAMERA, 0)
-    darker = renderer.render(rollout, replace(CAMERA, exposure_ev=-2.0), 0)
+    plain = renderer.render(rollout, CAMERA, rollout.start)
+    darker = renderer.render(rollout, replace(CAMERA, exposure_ev=-2.0), rollout.start)
     assert darker.rgb.mean() < 0.7 * plain.rgb.mean()
     assert (darker.depth_m == plain.depth_m).all()
 
@@ -282,7 +282,7 @@ def test_the_meter_sees_twice_the_light_where_there_is_twice_as_much(renderer: R
         spec = spec_of([body(1, (0.0, 0.0, 0.06))], lights=(), environment=replace(SKY, strength=strength))
         rollout = rollout_of(spec)
         show(renderer, rollout)
-        look = renderer.meter(rollout, 0)
+        look = renderer.meter(rollout, rollout.start)
         assert set(np.unique(look.ids)) == {0, 1}
         levels.append(float(look.luminance.mean()))
     assert levels[1] == pytest.approx(2 * levels[0], rel=0.01)
@@ -293,7 +293,7 @@ def test_flow_takes_a_turned_and_moved_body_to_where_it_is_seen(renderer: Render
     box = body(1, (-0.1, 0.0, 0.1), shape="box", size_m=(0.2, 0.2, 0.2))
     rollout = rollout_of(spec_of([box]), {1: ((0.05, 0.05, 0.1), quat_multiply(turn, IDENTITY))})
     show(renderer, rollout)
-    start, end = (renderer.render(rollout, CAMERA, index) for index in (0, 1))
+    start, end = (renderer.render(rollout, CAMERA, instant) for instant in (rollout.start, rollout.end))
     flow = renderer.flow(start, rollout, CAMERA)
     assert (flow[start.ids == 0] == 0).all()
     rows, columns = np.nonzero(start.ids == 1)
@@ -314,11 +314,11 @@ def test_a_border_changes_its_rectangle_only(renderer: Renderer) -> None:
     moved = {1: ((0.1, 0.0, 0.06), IDENTITY)}
     rollout = rollout_of(spec_of([body(1, (-0.1, 0.0, 0.06))]), moved)
     show(renderer, rollout)
-    start = renderer.render(rollout, CAMERA, 0)
-    whole = renderer.render(rollout, CAMERA, 1)
+    start = renderer.render(rollout, CAMERA, rollout.start)
+    whole = renderer.render(rollout, CAMERA, rollout.end)
     margin = module.BORDER_MARGIN_PX
     for boxes in (((24, 40, 72, 72),), ((24, 40, 48, 72), (48, 40, 72, 72))):
-        part = renderer.render(rollout, CAMERA, 1, borders=boxes, under=start)
+        part = renderer.render(rollout, CAMERA, rollout.end, borders=boxes, under=start)
         assert (part.ids == whole.ids).all()
         outside = np.ones((SIZE, SIZE), bool)
         for left, top, right, bottom in boxes:
@@ -326,7 +326,7 @@ def test_a_border_changes_its_rectangle_only(renderer: Renderer) -> None:
             outside[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = False
         assert outside.any()
         assert (part.rgb == start.rgb)[outside].all()
-    small = renderer.render(rollout, CAMERA, 1, borders=((50, 50, 56, 56),), under=start)
+    small = renderer.render(rollout, CAMERA, rollout.end, borders=((50, 50, 56, 56),), under=start)
     assert (small.rgb == whole.rgb).all()
 
 
@@ -343,7 +343,7 @@ def test_a_worker_does_not_grow_from_scene_to_scene() -> None:
         surface = catalog.surfaces[number % 3]
         rollout = rollout_of(spec_of(bodies, stage=Stage(kind="table", surface=f"builtin:{surface.id}")))
         show(renderer, rollout)
-        renderer.render(rollout, CAMERA, 0)
+        renderer.render(rollout, CAMERA, rollout.start)
         resident_mb.append(psutil.Process().memory_info().rss / 1e6)
     assert max(resident_mb[20:]) < max(resident_mb[5:15]) + 25
 
@@ -355,7 +355,7 @@ def test_glass_is_not_black_and_casts_a_pale_shadow(renderer: Renderer) -> None:
         spec = spec_of([body(1, (0.0, 0.0, 0.15), size_m=(0.3, 0.3, 0.3), material=material)])
         rollout = rollout_of(spec)
         show(renderer, rollout)
-        look = renderer.meter(rollout, 0)
+        look = renderer.meter(rollout, rollout.start)
         shades.append(float(look.luminance[look.ids == 1].mean()))
     assert shades[0] > 0.35 * shades[1]
 
@@ -374,7 +374,9 @@ def test_the_environment_map_turns_from_x_towards_y(tmp_path: Path) -> None:
         spec = spec_of([], camera=camera, environment=Environment(asset="a:map", rotation_rad=rotation_rad))
         rollout = rollout_of(spec)
         show(renderer, rollout, camera)
-        seen = renderer.render(rollout, replace(camera, exposure_ev=-3.0), 0).rgb[2:8, 12:20].mean(axis=(0, 1))
+        seen = (
+            renderer.render(rollout, replace(camera, exposure_ev=-3.0), rollout.start).rgb[2:8, 12:20].mean(axis=(0, 1))
+        )
         assert seen[0] > 2 * seen[2]
 
 
@@ -404,11 +406,11 @@ def test_salt_in_a_shaker_is_not_in_the_dark(renderer: Renderer) -> None:
     rollout = rollout_of(spec_of([replace(shown, material=None)], camera=camera))
     show(filled, rollout, camera)
     ((x, y),), _ = project(camera, [(0.0, 0.0, 0.025)], SIZE, SIZE)
-    salt = filled.meter(rollout, 0).luminance[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3].mean()
+    salt = filled.meter(rollout, rollout.start).luminance[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3].mean()
     white = body(1, (0.0, 0.0, 0.04), size_m=(0.08, 0.08, 0.08), material=Material(base_color=(0.8, 0.8, 0.8)))
     rollout = rollout_of(spec_of([white], camera=camera))
     show(filled, rollout, camera)
-    look = filled.meter(rollout, 0)
+    look = filled.meter(rollout, rollout.start)
     assert salt > 0.3 * look.luminance[look.ids == 1].mean()
 
 
@@ -476,7 +478,8 @@ def test_a_world_is_lit_the_way_that_has_less_noise(hall: OneMap, monkeypatch: p
     renderer._place(rollout, 0)
     assert renderer._suns == min(noise, key=lambda suns: noise[suns])
     show(renderer, rollout)
-    renderer._place(rollout.relit(replace(LAMPS[0], power=1.0)), 0)
+    relit = rollout.relit(LAMPS[0].name, lambda phase: replace(LAMPS[0], power=1.0) if phase else LAMPS[0])
+    renderer._place(relit, relit.start)
     assert renderer._suns == ()
     assert [lamp.data.energy for lamp in renderer._lamps.values()] == [4.0, 1.0]
 
@@ -506,7 +509,7 @@ def test_every_stage_fills_the_picture_below_the_horizon(renderer: Renderer) -> 
     for kind in ("floor", "sweep", "table"):
         rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], stage=Stage(kind=kind)))  # type: ignore[arg-type]
         show(renderer, rollout)
-        frame = renderer.render(rollout, CAMERA, 0)
+        frame = renderer.render(rollout, CAMERA, rollout.start)
         assert np.isfinite(frame.depth_m[SIZE // 2 :]).all()
         if kind != "table":
             assert np.isfinite(frame.depth_m).all(), f"{kind}: the background is empty"
@@ -544,7 +547,7 @@ def test_a_kubric_asset_that_cannot_be_shown_is_refused(renderer: Renderer) -> N
 def test_passes_by_way_of_files_are_those_from_memory(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))]))
     show(renderer, rollout)
-    in_memory = renderer.render(rollout, CAMERA, 0)
+    in_memory = renderer.render(rollout, CAMERA, rollout.start)
     monkeypatch.setattr(module, "_shoot_in_memory", dict)
     by_files = Renderer(renderer.catalog, width=SIZE, height=SIZE, quality="preview")
     assert by_files._shoot is module._shoot_to_files
@@ -566,7 +569,7 @@ def test_nothing_of_a_scene_stays_when_the_next_is_loaded(renderer: Renderer) ->
     counts = []
     for _ in range(3):
         show(renderer, rollout)
-        renderer.render(rollout, CAMERA, 0)
+        renderer.render(rollout, CAMERA, rollout.start)
         data = bpy.data
         counts.append([len(kind) for kind in (data.objects, data.meshes, data.materials, data.images, data.worlds)])
     assert counts[0] == counts[1] == counts[2]
@@ -586,7 +589,7 @@ def _say() -> None:
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], render_seed=3))
     renderer = Renderer(open_catalog(builtin=False), width=SIZE, height=SIZE, quality="preview")
     show(renderer, rollout)
-    digest = _digest(renderer.render(rollout, CAMERA, 0))
+    digest = _digest(renderer.render(rollout, CAMERA, rollout.start))
     busy = Renderer(renderer.catalog, width=SIZE, height=SIZE, quality="high")
     show(busy, rollout)
     busy.render(rollout, CAMERA, 0)

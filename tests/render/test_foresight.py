@@ -34,7 +34,7 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well(monkeypatch:
             continue
         hopeless += 1
         maker.renderer.load(build_world(rollout.spec, maker.catalog, width=256, height=256), camera)
-        looks = [maker.renderer.meter(rollout, i).ids for i in (rollout.start_index, rollout.end_index)]
+        looks = [maker.renderer.meter(rollout, instant).ids for instant in (rollout.start, rollout.end)]
         seen = judge.first_reject(judge.judge_view(rollout, camera, shapes, (looks[0], looks[1]), scene))
         assert seen is not None
         assert seen.gate == foreseen.gate

@@ -9,6 +9,7 @@ import pytest
 
 from simgen.catalog.catalog import open_catalog
 from simgen.core.assets import Layer, Material
+from simgen.core.blend import between, blend
 from simgen.core.colour import blackbody_rgb
 from simgen.core.geometry import quat_from_axis_angle
 from simgen.core.mesh import Field, Mesh
@@ -69,9 +70,9 @@ def ball_of(material: Material, **overrides: Any) -> Body:
     return Body(**(values | overrides))
 
 
-def frames(renderer: Renderer, rollout: Rollout, *indices: int) -> list[Any]:
+def frames(renderer: Renderer, rollout: Rollout, *phases: float) -> list[Any]:
     renderer.load(build_world(rollout.spec, renderer.catalog, width=SIZE, height=SIZE), CAMERA)
-    return [renderer.render(rollout, CAMERA, index) for index in indices]
+    return [renderer.render(rollout, CAMERA, rollout.instant(phase)) for phase in phases]
 
 
 def color_of(frame: Any) -> Any:
@@ -82,9 +83,11 @@ def test_a_state_can_be_left_and_come_back_to_with_the_same_bytes(renderer: Rend
     """Material, geometry and light of the end leave nothing behind in the start."""
     key = Light(kind="area", name="key", position_m=(0.8, -0.8, 1.4), power=30.0)
     rollout = still(spec_of(ball_of(RED), lights=(key,)))
-    small = models.build(models.make("test_ball", radius_m=0.05))
-    rollout = rollout.resurfaced(1, GREEN, before=RED).reshaped(1, models.build(rollout.spec.actor.model), small)  # type: ignore[arg-type]
-    rollout = rollout.relit(replace(key, power=60.0, color=blackbody_rgb(2500), position_m=(-0.8, -0.8, 1.4)))
+    after = replace(key, power=60.0, color=blackbody_rgb(2500), position_m=(-0.8, -0.8, 1.4))
+    rollout = rollout.resurfaced(1, lambda phase: blend(RED, GREEN, phase)).relit("key", lambda p: blend(key, after, p))
+    rollout = rollout.reshaped(
+        1, lambda phase: models.build(models.make("test_ball", radius_m=between(0.1, 0.05, phase)))
+    )
     start, end, again = frames(renderer, rollout, 0, 1, 0)
     assert (start.rgb == again.rgb).all() and (start.ids == again.ids).all()
     assert color_of(start)[0] > 2 * color_of(start)[1] and color_of(end)[1] > color_of(end)[2]
@@ -116,7 +119,7 @@ def test_a_scan_keeps_what_it_looks_like_below_its_layers(renderer: Renderer) ->
     own = Material(template="own")
     frosted = replace(own, layers=(Layer(top=palette.frost(), field="frost", level=1.0),))
     mug = replace(mug, fields=(Field(name="frost", seed=2, wave_m=0.02),))
-    rollout = still(spec_of(mug)).resurfaced(1, frosted, before=own)
+    rollout = still(spec_of(mug)).resurfaced(1, lambda phase: frosted if phase else own)
     start, end = frames(renderer, rollout, 0, 1)
     (bare,) = frames(renderer, still(spec_of(replace(mug, fields=()))), 0)
     assert np.abs(color_of(start) - color_of(bare)).max() < 1.0
@@ -129,10 +132,10 @@ def test_twice_the_power_is_twice_the_light_and_twice_the_distance_a_quarter(ren
     hidden = ball_of(RED, model=models.make("test_ball", radius_m=0.001), position_m=(0.0, 1.2, 0.0))
 
     def light(lamp: Light) -> float:
-        rollout = still(spec_of(hidden, lights=(far,), strength=0.0)).relit(lamp)
+        rollout = still(spec_of(hidden, lights=(far,), strength=0.0)).relit("lamp", lambda p: blend(far, lamp, p))
         renderer.load(build_world(rollout.spec, renderer.catalog, width=SIZE, height=SIZE), CAMERA)
         # Below the lamp, where the light falls straight down.
-        look = renderer.meter(rollout, 1).luminance
+        look = renderer.meter(rollout, rollout.end).luminance
         return float(look[SIZE // 2 - 3 : SIZE // 2 + 3, SIZE // 2 - 3 : SIZE // 2 + 3].mean())
 
     once = light(far)
@@ -142,7 +145,7 @@ def test_twice_the_power_is_twice_the_light_and_twice_the_distance_a_quarter(ren
 
 def test_what_shines_lights_what_is_near_it(renderer: Renderer) -> None:
     ember = replace(RED, emission=(8.0, 2.0, 0.4))
-    rollout = still(spec_of(ball_of(RED), strength=0.05)).resurfaced(1, ember, before=RED)
+    rollout = still(spec_of(ball_of(RED), strength=0.05)).resurfaced(1, lambda phase: blend(RED, ember, phase))
     start, end = frames(renderer, rollout, 0, 1)
     table = start.ids == 0
     below = end.rgb[table].astype(float).mean(axis=0) - start.rgb[table].astype(float).mean(axis=0)

@@ -1,12 +1,15 @@
 """What changes besides poses: states over time, fields, models, colours, and what is said of quantities."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from simgen.core import colour
 from simgen.core.assets import Material
+from simgen.core.blend import blend
 from simgen.core.errors import UnknownName, UsageError
 from simgen.core.geometry import vertex_areas, vertex_normals
 from simgen.core.mesh import Field, Mesh
@@ -33,32 +36,40 @@ def camera() -> Camera:
     return Camera(position_m=(0.0, -1.2, 0.5), look_at_m=(0.0, 0.0, 0.0))
 
 
-def test_a_state_holds_from_its_index_until_the_next(rollout: Rollout) -> None:
-    changed = rollout.resurfaced(1, BLUE, before=RED).resurfaced(1, RED, before=BLUE, slot="lid")
-    assert changed.materials(1, 0) == changed.materials(1, 3) == {"": RED, "lid": BLUE}
-    assert changed.materials(1, 4) == {"": BLUE, "lid": RED}
-    assert changed.materials(2, 4) == {}
+def later(before: Any, after: Any) -> Callable[[float], Any]:
+    """A law that changes when half of the time has passed."""
+    return lambda phase: before if phase < 0.5 else after
+
+
+def test_a_state_is_that_of_its_phase(rollout: Rollout) -> None:
+    changed = rollout.resurfaced(1, later(RED, BLUE)).resurfaced(1, later(BLUE, RED), slot="lid")
+    early, end = changed.instant(0.3), changed.end
+    assert changed.materials(1, changed.start) == changed.materials(1, early) == {"": RED, "lid": BLUE}
+    assert changed.materials(1, end) == {"": BLUE, "lid": RED}
+    assert changed.materials(2, end) == {}
 
 
 def test_a_body_that_changes_its_material_or_its_shape_has_changed(rollout: Rollout) -> None:
     assert not rollout.altered(2)
-    assert rollout.resurfaced(2, BLUE, before=RED).altered(2)
-    assert not rollout.resurfaced(2, RED, before=RED).altered(2)
+    assert rollout.resurfaced(2, later(RED, BLUE)).altered(2)
+    assert not rollout.resurfaced(2, later(RED, RED)).altered(2)
     cube, slab = (forms.mesh(forms.box((0.1, 0.1, z))) for z in (0.1, 0.02))
-    pressed = rollout.reshaped(2, cube, slab)
-    assert pressed.mesh(2, 0) is cube and pressed.mesh(2, 4) is slab and pressed.mesh(1, 0) is None
+    pressed = rollout.reshaped(2, later(cube, slab))
+    assert pressed.mesh(2, pressed.start) is cube and pressed.mesh(2, pressed.end) is slab
+    assert pressed.mesh(1, pressed.start) is None
     assert 2 in judge.changed_bodies(pressed)
 
 
 def test_what_has_changed_its_material_does_not_count_as_having_stayed(rollout: Rollout, camera: Camera) -> None:
     assert claims.holds("affected stayed", claims.observe(rollout, camera))
-    assert not claims.holds("affected stayed", claims.observe(rollout.resurfaced(2, BLUE, before=RED), camera))
+    assert not claims.holds("affected stayed", claims.observe(rollout.resurfaced(2, later(RED, BLUE)), camera))
 
 
 def test_a_light_ends_as_it_is_told_and_its_side_is_the_cameras(rollout: Rollout, camera: Camera) -> None:
     key = rollout.spec.lights[0]
-    swung = rollout.relit(replace(key, position_m=(-3.0, 0.0, 1.0), look_at_m=(0.0, 0.0, 0.0)))
-    assert swung.light("key", 0) is key and swung.light("key", 4).position_m == (-3.0, 0.0, 1.0)
+    after = replace(key, position_m=(-3.0, 0.0, 1.0), look_at_m=(0.0, 0.0, 0.0))
+    swung = rollout.relit("key", lambda phase: blend(key, after, phase))
+    assert swung.light("key", swung.start) is key and swung.light("key", swung.end) is after
     assert swung.relights and not rollout.relights
     facts = claims.observe(swung, camera)
     # The camera looks along +y: what lies at -x is on its left.

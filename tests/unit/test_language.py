@@ -683,7 +683,7 @@ def bear_out(claim: Claim, rollout: Any, camera: Any) -> bool:
     if claim.name == "count":
         return 0 < claim.value <= len(claim.bodies)
     if claim.name == "removed":
-        return not rollout.visible(claim.bodies[0], rollout.end_index)
+        return not rollout.visible(claim.bodies[0], rollout.end)
     return float(np.linalg.norm(end - start)) >= 0.0199
 
 
