@@ -201,7 +201,7 @@ def reference_side(options: argparse.Namespace, size: int, quality: str) -> None
             if not all(place.exists() for place in places):
                 renderer.load(build_world(rollout.spec, maker.catalog, width=size, height=size), camera)
                 _as_blender_bounces()
-                renderer._place(rollout, index)
+                renderer._place(rollout, instant)
                 for half, place in enumerate(places):
                     _set_seed(half)
                     look = renderer._take(size, size, Sampling(options.samples // 2, "NONE"), box)

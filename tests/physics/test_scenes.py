@@ -13,7 +13,8 @@ from simgen.core.spec import Camera, ViewRequest
 from simgen.engine.physics import simulate
 from simgen.language import sentences
 from simgen.language.claims import TIERS
-from simgen.make import judge
+from simgen.make.evidence import Physics
+from simgen.make.gates import first_reject, judge
 from simgen.plan.recipe import load_scenes
 from simgen.record.record import spec_from_json, spec_to_json
 from simgen.scene.cameras import body_shape, frame_camera, inside_share, points_at, subject_ids
@@ -63,7 +64,7 @@ def test_a_scene_is_possible_in_both_splits_and_keeps_to_the_objects_and_maps_of
 def test_at_least_half_of_the_attempts_pass_the_certificate_and_can_be_told(name: str) -> None:
     kept = 0
     for rollout in rollouts(name):
-        if judge.first_reject(judge.judge_physics(rollout)) is not None:
+        if first_reject(judge("physics", Physics(rollout))) is not None:
             continue
         camera = camera_of(rollout)
         told = sentences.compile_instructions(build(name), rollout, camera, np.random.default_rng(0))
@@ -87,7 +88,7 @@ def test_attempts_differ_in_objects_light_and_view(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_camera_holds_what_the_event_is_about(name: str) -> None:
     for rollout in rollouts(name):
-        if judge.first_reject(judge.judge_physics(rollout)) is not None or not isinstance(
+        if first_reject(judge("physics", Physics(rollout))) is not None or not isinstance(
             rollout.spec.camera, ViewRequest
         ):
             continue

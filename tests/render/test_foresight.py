@@ -2,7 +2,8 @@
 
 import pytest
 
-from simgen.make import judge
+from simgen.make.evidence import Outlines, View
+from simgen.make.gates import first_reject, judge
 from simgen.make.maker import Clock, Maker, _Family
 from simgen.plan.plan import SampleId
 from simgen.plan.recipe import load_recipe
@@ -28,14 +29,20 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well(monkeypatch:
         rollout = members[0].rollout
         shapes = family.shapes = family._shapes(rollout.spec.bodies)
         camera = family._camera(members)
-        foreseen = judge.first_reject(judge.foresee_view(rollout, camera, shapes, scene, width=256, height=256))
+        foreseen = first_reject(
+            judge(
+                "outline", Outlines(rollout=rollout, camera=camera, shapes=shapes, scene=scene, width=256, height=256)
+            )
+        )
         if foreseen is None:
             kept += 1
             continue
         hopeless += 1
         maker.renderer.load(build_world(rollout.spec, maker.catalog, width=256, height=256), camera)
         looks = [maker.renderer.meter(rollout, instant).ids for instant in (rollout.start, rollout.end)]
-        seen = judge.first_reject(judge.judge_view(rollout, camera, shapes, (looks[0], looks[1]), scene))
+        seen = first_reject(
+            judge("view", View(rollout=rollout, camera=camera, shapes=shapes, scene=scene, ids=(looks[0], looks[1])))
+        )
         assert seen is not None
         assert seen.gate == foreseen.gate
     assert hopeless >= 1

@@ -18,7 +18,9 @@ from simgen.core.spec import Camera
 from simgen.core.taxonomy import DOMAINS, TRANSITIONS
 from simgen.language import claims, sentences
 from simgen.language.words import figure_words, say_light, say_quantity
-from simgen.make import judge
+from simgen.make.changes import changed_bodies
+from simgen.make.evidence import Physics
+from simgen.make.gates import judge
 from simgen.procedural import fields, models
 from simgen.procedural.models import forms
 
@@ -57,7 +59,7 @@ def test_a_body_that_changes_its_material_or_its_shape_has_changed(rollout: Roll
     pressed = rollout.reshaped(2, later(cube, slab))
     assert pressed.mesh(2, pressed.start) is cube and pressed.mesh(2, pressed.end) is slab
     assert pressed.mesh(1, pressed.start) is None
-    assert 2 in judge.changed_bodies(pressed)
+    assert 2 in changed_bodies(pressed)
 
 
 def test_what_has_changed_its_material_does_not_count_as_having_stayed(rollout: Rollout, camera: Camera) -> None:
@@ -82,7 +84,7 @@ def test_a_conserved_quantity_that_is_lost_is_a_gate_that_fails(rollout: Rollout
         return Quantity(name="mass", start=1.0, end=end, unit="kg", provenance="solved", conserved=0.01)
 
     def failed(q: Quantity) -> list[str]:
-        return [g.name for g in judge.judge_physics(rollout.then(quantities=(q,))) if not g.passed]
+        return [g.name for g in judge("physics", Physics(rollout.then(quantities=(q,)))) if not g.passed]
 
     assert "mass_error" in failed(mass(1.02)) and "mass_error" not in failed(mass(1.005))
 
