@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from simgen.cli.assets import assets
+from simgen.cli.commands.assets import assets
 from simgen.core.errors import AssetError, UnknownName
 
 TRIANGLES = "v -0.05 -0.05 -0.05\nv 0.05 -0.05 -0.05\nv 0 0.05 -0.05\nv 0 0 0.05\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"

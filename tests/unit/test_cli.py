@@ -365,7 +365,7 @@ def test_a_bug_is_one_sentence_and_keeps_its_traceback(simgen, monkeypatch: pyte
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("simgen.plan.scene_list.all_scenes", broken)
+    monkeypatch.setattr("simgen.dataset.scene_list.all_scenes", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     said = complaint(simgen("scenes"), 1)
     assert "unexpected ZeroDivisionError: a bug" in said

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from simgen.core.assets import EnvironmentAsset, ObjectAsset, SurfaceAsset
-
 if TYPE_CHECKING:
     from simgen.catalog.catalog import Catalog
+    from simgen.core.assets import EnvironmentAsset, ObjectAsset, SurfaceAsset
 
+SECTION = "See what can be made"
 T = TypeVar("T")
 
 
-@click.group()
+@click.group(short_help="List, fetch, verify and pack assets.")
 def assets() -> None:
     """List, fetch, verify and pack objects, surfaces and environment maps.
 
@@ -152,12 +152,14 @@ def _catalog(sources: tuple[str, ...]) -> "Catalog":
     return open_catalog(objects=objects, environments=environments, builtin=not sources)
 
 
-def _as_json(asset: ObjectAsset | SurfaceAsset | EnvironmentAsset) -> dict[str, Any]:
+def _as_json(asset: "ObjectAsset | SurfaceAsset | EnvironmentAsset") -> dict[str, Any]:
     kind = {"ObjectAsset": "object", "SurfaceAsset": "surface", "EnvironmentAsset": "environment"}
     return {"type": kind[type(asset).__name__], **dataclasses.asdict(asset)}
 
 
-def _row(asset: ObjectAsset | SurfaceAsset | EnvironmentAsset) -> tuple[str, ...]:
+def _row(asset: "ObjectAsset | SurfaceAsset | EnvironmentAsset") -> tuple[str, ...]:
+    from simgen.core.assets import ObjectAsset, SurfaceAsset
+
     name = f"{asset.source}:{asset.id}"
     size, mass = "", ""
     if isinstance(asset, ObjectAsset):
