@@ -1,0 +1,35 @@
+"""One file, one thing: a package whose modules register themselves by being there.
+
+    for family in subclasses_in("simgen.train.families", Family): ...
+
+To add a family, a method, a gate or a command is to add a file to its package; nothing lists them.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def load_modules(package: str) -> tuple[ModuleType, ...]:
+    """Import every module of a package, its sub-packages included, in the order of their names."""
+    names = sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    return tuple(importlib.import_module(f"{package}.{name}") for name in names)
+
+
+def subclasses_in(package: str, base: type[T]) -> tuple[type[T], ...]:
+    """The concrete classes below `base` that the modules of a package define: by module, then as they stand there."""
+    return tuple(
+        found
+        for module in load_modules(package)
+        for found in vars(module).values()
+        if inspect.isclass(found)
+        and issubclass(found, base)
+        and not inspect.isabstract(found)
+        and found is not base
+        # What a module imports is not its own.
+        and found.__module__ == module.__name__
+    )
