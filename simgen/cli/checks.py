@@ -37,7 +37,7 @@ _PHYSICS = """
 import math
 from simgen.catalog.catalog import open_catalog
 from simgen.engine.physics import simulate
-from simgen.core.mesh import Material
+from simgen.core.assets import Material
 from simgen.core.spec import Body, Camera, Environment, Release, SceneSpec, Stage
 ball = Body(id=1, shape="ball", size_m=(0.1,) * 3, label="ball", role="actor", position_m=(0, 0, 0.55), mass_kg=0.5,
             friction=0.5, restitution=0.0, material=Material())
