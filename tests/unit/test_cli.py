@@ -119,7 +119,7 @@ def complaint(ended: Ended, code: int) -> str:
         (["verify", "nowhere"], 1, "nowhere: holds no simgen data set"),
         (["report", "nowhere"], 1, "nowhere: holds no simgen data set"),
         (["retry", ".", "--workers", "0"], 2, "--workers must be at least 1; got 0"),
-        (["assets", "lsit"], 2, "Did you mean 'list'?"),
+        (["assets", "lsit"], 2, "No such command 'lsit'"),
         (["retry", "nowhere"], 1, "nowhere: holds no simgen data set"),
         (["reproduce", ".", "drop-000001"], 1, "holds no simgen data set"),
     ],
