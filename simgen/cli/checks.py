@@ -15,7 +15,7 @@ from pathlib import Path
 
 from simgen.core.errors import UnknownName
 from simgen.run.machine import cores
-from simgen.storage.archives import default_cache
+from simgen.storage.cache import default_cache
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
 _EXTRA = "pip install 'simgen[generate]'"

@@ -14,9 +14,9 @@ import click
 from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble
 
 if TYPE_CHECKING:
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
-traceback_folder: ContextVar["Place | None"] = ContextVar("traceback_folder", default=None)
+traceback_folder: ContextVar["AnyPath | None"] = ContextVar("traceback_folder", default=None)
 """Where the traceback of a bug is kept; a command sets it once it has a folder of its own."""
 _TRAINING = {"torch", "diffusers", "transformers", "peft", "safetensors", "tensorboard", "huggingface_hub"}
 

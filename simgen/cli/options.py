@@ -8,7 +8,7 @@ import click
 from simgen.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 
 class _PlaceType(click.ParamType):  # type: ignore[type-arg]  # a generic from click 8.4 on
@@ -16,10 +16,10 @@ class _PlaceType(click.ParamType):  # type: ignore[type-arg]  # a generic from c
 
     name = "place"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Place":
-        from simgen.storage.paths import place
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "AnyPath":
+        from simgen.storage.paths import as_path
 
-        return place(value)
+        return as_path(value)
 
 
 PLACE = _PlaceType()

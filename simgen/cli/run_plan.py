@@ -10,14 +10,14 @@ from simgen.cli.errors import traceback_folder
 if TYPE_CHECKING:
     from simgen.plan.plan import Plan
     from simgen.run.cluster import Quarantined, Summary
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 QUARANTINED = 3
 """Exit code of a run that finished without some of its samples."""
 
 
 def run_plan(
-    plan: "Plan", folder: "Place", *, workers: int | None, address: str | None, sample_timeout: float | None
+    plan: "Plan", folder: "AnyPath", *, workers: int | None, address: str | None, sample_timeout: float | None
 ) -> int:
     """Make what the plan still lacks in the folder; returns the exit code."""
     from rich.console import Console
@@ -41,7 +41,7 @@ def run_plan(
     return QUARANTINED if summary.quarantined else 0
 
 
-def _print_summary(folder: "Place", summary: "Summary") -> None:
+def _print_summary(folder: "AnyPath", summary: "Summary") -> None:
     """What was made, what was not, where it is, and what to do next."""
     from simgen.dataset.progress import counts, duration
 

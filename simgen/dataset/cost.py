@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simgen.dataset.store import SPLITS
+from simgen.dataset.layout import SPLITS
 from simgen.plan.plan import Plan, count_scenes
 from simgen.plan.recipe import Pass, Quality, Render
 from simgen.storage.resources import folder
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 
 COSTS = "costs.yaml"
 """In `assets/`: scene → core-seconds for an accepted sample of 512 x 512 at quality fast, written by `make docs`."""

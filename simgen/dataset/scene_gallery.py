@@ -19,13 +19,13 @@ from PIL import Image
 from simgen.core.sample import Sample
 from simgen.core.taxonomy import DOMAINS, TRANSITIONS
 from simgen.dataset.cost import COSTS
+from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.reader import Dataset, open_dataset
 from simgen.dataset.scene_list import scene_data
 from simgen.dataset.status import read_stats
-from simgen.dataset.store import SPLITS, committed
 from simgen.plan.recipe import load_scenes
 from simgen.scene.registry import scenes
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 
 TILE_PX = 256
 

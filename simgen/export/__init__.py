@@ -1,7 +1,7 @@
 """Export formats: a file in this folder is a format because it is here.
 
     # simgen/export/jsonl.py
-    def write(data: Dataset, out: Place, options: Mapping[str, str]) -> None: ...
+    def write(data: Dataset, out: AnyPath, options: Mapping[str, str]) -> None: ...
 
     FORMAT = ExportFormat(name="jsonl", description="One JSON line for each pair, pictures beside it.", write=write)
 
@@ -17,7 +17,7 @@ from simgen.core.registry import objects_in
 
 if TYPE_CHECKING:
     from simgen.dataset.reader import Dataset
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class ExportFormat:
     name: str
     description: str
     """One line, for lists of the formats."""
-    write: Callable[["Dataset", "Place", Mapping[str, str]], None]
+    write: Callable[["Dataset", "AnyPath", Mapping[str, str]], None]
     """(data set, folder that gets the export, options by name). A wrong option is a UsageError before anything is
     written."""
 

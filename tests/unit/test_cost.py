@@ -11,7 +11,7 @@ from simgen.plan.plan import Plan, count_scenes, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice, load_scenes
 from simgen.scene.registry import scenes
 from simgen.storage.resources import folder
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 
 SMALL = Render(quality="fast")
 

@@ -9,7 +9,7 @@ from simgen.core.taxonomy import TRANSITIONS
 from simgen.language import sentences
 from simgen.plan.recipe import load_scenes
 from simgen.scene import registry
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[2]
 

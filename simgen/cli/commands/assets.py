@@ -52,7 +52,7 @@ def fetch(source: str, only: tuple[str, ...]) -> int:
     """
     from simgen.catalog.manifests import read_manifest
     from simgen.core.errors import AssetError, UnknownName
-    from simgen.storage.archives import Cache, default_cache
+    from simgen.storage.cache import Cache, default_cache
 
     manifest = read_manifest(source, Cache(root=default_cache()), refresh=True)
     catalog = _catalog((source,))
@@ -144,7 +144,7 @@ def _catalog(sources: tuple[str, ...]) -> "Catalog":
     """Sources of either kind, each handed to the side it belongs to."""
     from simgen.catalog.catalog import open_catalog
     from simgen.catalog.manifests import read_manifest
-    from simgen.storage.archives import Cache, default_cache
+    from simgen.storage.cache import Cache, default_cache
 
     objects: list[str] = []
     environments: list[str] = []

@@ -12,7 +12,7 @@ from simgen.core.errors import UsageError
 if TYPE_CHECKING:
     from simgen.dataset.cost import CostEstimate
     from simgen.plan.plan import Plan
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 SECTION = "Make data"
 
@@ -37,7 +37,7 @@ SECTION = "Make data"
 def generate(
     recipe: str | None,
     n: int | None,
-    out: "Place | None",
+    out: "AnyPath | None",
     seed: int | None,
     overrides: tuple[str, ...],
     assets: tuple[str, ...],
@@ -89,7 +89,7 @@ def generate(
     return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
 
 
-def _dry_run(plan: "Plan", folder: "Place", workers: int | None, probes: int | None) -> int:
+def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:
     """Estimate what the plan takes, from `probes` samples that are made now, and print it."""
     from simgen.dataset.cost import estimate_cost
     from simgen.run.machine import cores
@@ -106,11 +106,11 @@ def _dry_run(plan: "Plan", folder: "Place", workers: int | None, probes: int | N
     return 0
 
 
-def _print_estimate(plan: "Plan", folder: "Place", workers: int, estimate: "CostEstimate") -> None:
+def _print_estimate(plan: "Plan", folder: "AnyPath", workers: int, estimate: "CostEstimate") -> None:
     from simgen.cli.text import two_digits
     from simgen.dataset.cost import count_mix
+    from simgen.dataset.layout import committed
     from simgen.dataset.progress import counts, duration
-    from simgen.dataset.store import committed
 
     recipe = plan.recipe
     scenes, splits = count_mix(plan)

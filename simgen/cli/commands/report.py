@@ -7,14 +7,14 @@ import click
 from simgen.cli.options import PLACE
 
 if TYPE_CHECKING:
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 SECTION = "Look at a data set"
 
 
 @click.command()
 @click.argument("folder", type=PLACE)
-def report(folder: "Place") -> int:
+def report(folder: "AnyPath") -> int:
     """Write a data set as one page to look at."""
     from simgen.dataset.report import write_report
 

@@ -7,7 +7,7 @@ import click
 from simgen.cli.options import PLACE
 
 if TYPE_CHECKING:
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 SECTION = "Look at a data set"
 
@@ -15,7 +15,7 @@ SECTION = "Look at a data set"
 @click.command()
 @click.argument("folder", type=PLACE)
 @click.argument("key")
-def reproduce(folder: "Place", key: str) -> int:
+def reproduce(folder: "AnyPath", key: str) -> int:
     """Make one sample again and compare.
 
     Says how much is the same: bytes, pixels, or the state of the world at the end.

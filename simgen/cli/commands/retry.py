@@ -7,7 +7,7 @@ import click
 from simgen.cli.options import PLACE, run_options
 
 if TYPE_CHECKING:
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 SECTION = "Make data"
 
@@ -15,7 +15,7 @@ SECTION = "Make data"
 @click.command()
 @click.argument("folder", type=PLACE)
 @run_options
-def retry(folder: "Place", workers: int | None, address: str | None, sample_timeout: float | None) -> int:
+def retry(folder: "AnyPath", workers: int | None, address: str | None, sample_timeout: float | None) -> int:
     """Make the quarantined samples again.
 
     And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.

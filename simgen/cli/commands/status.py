@@ -10,7 +10,7 @@ from simgen.cli.options import PLACE
 
 if TYPE_CHECKING:
     from simgen.dataset.status import Status
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 SECTION = "Look at a data set"
 
@@ -19,7 +19,7 @@ SECTION = "Look at a data set"
 @click.argument("folder", type=PLACE)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--watch", is_flag=True, help="Again every other second, until it is complete.")
-def status(folder: "Place", as_json: bool, watch: bool) -> int:
+def status(folder: "AnyPath", as_json: bool, watch: bool) -> int:
     """Say how far a data set has come."""
     from simgen.dataset.status import read_status
     from simgen.dataset.suspects import exclusion, read_suspects

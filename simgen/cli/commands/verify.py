@@ -8,7 +8,7 @@ import click
 from simgen.cli.options import PLACE
 
 if TYPE_CHECKING:
-    from simgen.storage.paths import Place
+    from simgen.storage.paths import AnyPath
 
 SECTION = "Look at a data set"
 
@@ -16,7 +16,7 @@ SECTION = "Look at a data set"
 @click.command()
 @click.argument("folder", type=PLACE)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-def verify(folder: "Place", as_json: bool) -> int:
+def verify(folder: "AnyPath", as_json: bool) -> int:
     """Say what is wrong with a data set.
 
     Reads every byte of it; exit code 1 where anything is wrong.

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from simgen.core.errors import OutputError, UnknownName, UsageError, inline, shown
-from simgen.storage.paths import Address, Place
+from simgen.storage.paths import AnyPath, RemotePath
 
 MAX_BYTES = 1 << 20
 """Of a YAML file. Reading takes a quarter of a minute there, and people write a hundredth of it."""
@@ -16,15 +16,15 @@ DEEPEST = 30
 """Levels of a YAML file: with a thousand, PyYAML takes a minute for a kilobyte."""
 
 
-def read_yaml(path: Place) -> dict[str, Any]:
+def read_yaml(path: AnyPath) -> dict[str, Any]:
     """The mapping in a YAML file; a UsageError names line and reason where there is none."""
     return mapping(load_yaml(path), str(path))
 
 
-def load_yaml(path: Place) -> Any:
+def load_yaml(path: AnyPath) -> Any:
     """Whatever a YAML file holds."""
     try:
-        if isinstance(path, Address):
+        if isinstance(path, RemotePath):
             data = path.read(0, MAX_BYTES + 1)
         else:
             with path.open("rb") as file:
