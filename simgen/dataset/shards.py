@@ -102,7 +102,7 @@ def write_shard(
     """Write the shard of a data set's folder as its entries come in, in the plan's order; returns its statistics.
 
     Whatever goes wrong leaves no `_stats.json`, and a shard without that does not exist. A shard that another worker
-    has committed meanwhile is left as it is. `run` is the word by which a store knows the run, see `store.own`.
+    has committed meanwhile is left as it is. `run` is the token of the run, see `lock_dataset`.
     """
     # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
     started, began, cpu_started = time.time(), time.monotonic(), time.process_time()

@@ -59,7 +59,7 @@ class _Limited(fsspec.callbacks.Callback):  # type: ignore[misc]
 
 
 def _alternatives(address: str) -> list[str]:
-    """URLs of one file, in the order to try: public Google buckets are served over https too, without a library."""
+    """URLs of one file, in the order to try: a public Google bucket is served over https too, without a library."""
     if not address.startswith("gs://"):
         return [address]
     public = "https://storage.googleapis.com/" + address.removeprefix("gs://")

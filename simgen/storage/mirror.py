@@ -18,7 +18,7 @@ from simgen.storage.files import read_json, write_file
 from simgen.storage.locks import wait_for_lock
 
 ListNames = Callable[[str], list[str]]
-"""Lists a folder, given as its path inside the address ("" for the address itself): names of files and folders."""
+"""Lists a folder, given as its path inside the address ("" for the address itself): the sorted names in it."""
 Choose = Callable[[ListNames], Iterable[str]]
 """Chooses files by listing folders: returns the path of each wanted file inside the address, as "train/00000.tar"."""
 
@@ -137,7 +137,7 @@ def _chosen(address: str, choose: Choose) -> tuple[Any, dict[str, dict[str, Any]
         return folders[folder]
 
     chosen: dict[str, dict[str, Any]] = {}
-    for path in choose(lambda folder: list(entries_of(folder))):
+    for path in choose(lambda folder: sorted(entries_of(folder))):
         folder, _, name = path.rpartition("/")
         if ".." in path.split("/") or name not in entries_of(folder):
             raise OutputError(f"{address.rstrip('/')}/{path}: nothing is there; check the address")

@@ -42,7 +42,7 @@ import simgen.dataset.card
 import simgen.run.cluster  # noqa: F401
 from simgen.core.errors import SimgenError
 from simgen.dataset.layout import CHECKSUMS, parse_name
-from simgen.dataset.progress import NOTES
+from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.shards import dataset_digest
 from simgen.dataset.status import verify
 from simgen.storage.files import TEMPORARY_NAME
@@ -280,7 +280,7 @@ class Round:
 
     def notes(self) -> list[Path]:
         try:
-            return sorted((self.folder / NOTES).glob("worker-*.jsonl"))
+            return sorted((self.folder / PROGRESS_FOLDER).glob("worker-*.jsonl"))
         except OSError:
             return []
 
@@ -630,7 +630,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def _loose(path: Path) -> bool:
     """Whether a file of a data set was never committed."""
-    if TEMPORARY_NAME.fullmatch(path.name) or path.parent.name == NOTES:
+    if TEMPORARY_NAME.fullmatch(path.name) or path.parent.name == PROGRESS_FOLDER:
         return True
     shard = parse_name(path.name)
     return shard is not None and not (path.parent / f"{shard[0]:05d}_stats.json").exists()

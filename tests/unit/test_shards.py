@@ -263,7 +263,7 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_looks_committed(tm
     assert process.returncode == -signal.SIGKILL
     assert committed(tmp_path / "train") == ()
     left = list_names(tmp_path / "train")
-    # Its drafts, under names that no reader takes for a shard.
+    # Its temporary files, under names that no reader takes for a shard.
     assert left and all(name.startswith(".") and name.endswith(".tmp") for name in left)
     assert remove_leftovers(tmp_path) == tuple(f"train/{name}" for name in left)
     assert list_names(tmp_path / "train") == []
@@ -295,24 +295,24 @@ def test_a_process_killed_between_two_renames_has_not_committed_and_the_next_one
     assert dataset_digest(tmp_path / "killed") == dataset_digest(tmp_path / "whole")
 
 
-def test_the_sweep_takes_drafts_wherever_simgen_writes(tmp_path: Path) -> None:
-    drafts = [f"{place}.x.json.0123abcd.tmp" for place in ("", "quarantine/", "quarantine/logs/", "report/", "train/")]
-    for name in drafts:
+def test_temporary_files_are_removed_wherever_simgen_writes(tmp_path: Path) -> None:
+    files = [f"{place}.x.json.0123abcd.tmp" for place in ("", "quarantine/", "quarantine/logs/", "report/", "train/")]
+    for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert sorted(remove_leftovers(tmp_path)) == sorted(drafts)
+    assert sorted(remove_leftovers(tmp_path)) == sorted(files)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("published", range(4))
 @pytest.mark.parametrize("listing", [1, 2])
-def test_who_commits_while_others_sweep_commits_a_whole_shard_or_none(
+def test_who_commits_while_others_remove_leftovers_commits_a_whole_shard_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: int, listing: int
 ) -> None:
-    """A worker of a killed run that still lives goes on with its renames right after the sweep has looked."""
-    drafts = [AtomicFile(part_path(tmp_path / "train", 0, part)) for part in SHARD_FILES]
-    for draft in drafts[:published]:
-        draft.publish()
+    """A worker of a killed run that still lives goes on with its renames right after the folder was listed."""
+    files = [AtomicFile(part_path(tmp_path / "train", 0, part)) for part in SHARD_FILES]
+    for file in files[:published]:
+        file.publish()
     looks = []
 
     def look(folder: Path) -> list[str]:
@@ -321,8 +321,8 @@ def test_who_commits_while_others_sweep_commits_a_whole_shard_or_none(
             looks.append(folder)
             if len(looks) == listing:
                 with contextlib.suppress(OutputError):
-                    for draft in drafts[published:]:
-                        draft.publish()
+                    for file in files[published:]:
+                        file.publish()
         return found
 
     monkeypatch.setattr(lock, "list_names", look)
@@ -340,7 +340,7 @@ def test_a_clock_that_is_set_back_makes_no_shard_end_before_it_began(
     assert 0 <= cost["finished_unix_s"] - cost["started_unix_s"] < 60
 
 
-def test_the_sweep_keeps_what_is_committed_and_what_is_not_ours(tmp_path: Path, write: Write) -> None:
+def test_what_is_committed_and_what_is_not_ours_is_not_removed(tmp_path: Path, write: Write) -> None:
     write(tmp_path, shard_of(1))
     place = tmp_path / "train"
     before = list_names(place)

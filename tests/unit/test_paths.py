@@ -265,10 +265,10 @@ def test_a_lock_that_nobody_renews_is_taken_over_and_its_old_holder_commits_noth
 
 def publish(folder: RemotePath, run: str) -> None:
     """What a worker does at the end of a shard."""
-    drafts = [AtomicFile(part_path(folder / "train", 0, part)) for part in SHARD_FILES]
-    for draft in drafts:
-        draft.write(b"of a straggler")
-    commit_shard(drafts, folder=folder, run=run)
+    files = [AtomicFile(part_path(folder / "train", 0, part)) for part in SHARD_FILES]
+    for file in files:
+        file.write(b"of a straggler")
+    commit_shard(files, folder=folder, run=run)
 
 
 def test_after_a_kill_the_same_machine_takes_over_at_once(shelf: RemotePath) -> None:
