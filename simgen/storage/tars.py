@@ -7,7 +7,7 @@ MAX_HEADER_BYTES = 64 << 10
 """Limit on a long name or a list of attributes, which tarfile reads into memory whole."""
 
 DAMAGED = (tarfile.TarError, EOFError, ValueError, OverflowError, LookupError, RecursionError)
-"""What tarfile raises for damaged archives: its arithmetic fails on some headers, and it recurses with every nested one."""
+"""What tarfile raises for damaged archives: its arithmetic fails on some headers, and nested ones recurse."""
 
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 

@@ -1,4 +1,4 @@
-"""Read YAML files and `--set key=value` strictly into plain data: duplicate keys, aliases and deep nesting are errors."""
+"""Read YAML files and `--set key=value` strictly: duplicate keys, aliases and deep nesting are errors."""
 
 import dataclasses
 import re
