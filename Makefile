@@ -58,8 +58,8 @@ endif
 # Pictures, costs and truth of docs/scenes.md come from pairs of every scene, and the costs in assets/costs.yaml.
 docs: install
 	rm -rf out/docs  # made by other code, it would be refused
-	$(BIN)/simgen generate catalogue --n 141 --out out/docs
-	$(BIN)/python -m simgen.dataset.gallery out/docs docs assets
+	$(BIN)/simgen generate scene_gallery --n 141 --out out/docs
+	$(BIN)/python -m simgen.dataset.scene_gallery out/docs docs assets
 
 lint: install
 	$(BIN)/ruff check .

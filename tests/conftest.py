@@ -18,13 +18,14 @@ from simgen.core.rollout import Contact, Rollout, Truth
 from simgen.core.sample import Gate, Instructions, Reject, Sample
 from simgen.core.spec import Body, Camera, Environment, Event, Light, Push, Release, Remove, SceneSpec, Stage
 from simgen.core.tracks import PoseTrack, VisibilityTrack
+from simgen.dataset.layout import update_checksums
 from simgen.dataset.shards import Entry, write_shard
-from simgen.dataset.store import put, seal
 from simgen.plan.plan import RESOLVED, Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
 from simgen.record.record import Identity, make_record
 from simgen.scene.registry import Phrases, Range, Scene
-from simgen.storage.paths import Address, place
+from simgen.storage.files import write_file
+from simgen.storage.paths import RemotePath, as_path
 
 WIDTH, HEIGHT = 64, 48
 
@@ -288,8 +289,8 @@ def nudge_entries(plan: Plan, samples: Iterable[SampleId], *, holes: Iterable[in
 
 def write_nudges(folder: Any, plan: Plan, *, holes: Iterable[int] = ()) -> Any:
     """A whole data set of hand-made samples."""
-    put(folder / RESOLVED, plan.to_yaml().encode())
-    seal(folder, RESOLVED)
+    write_file(folder / RESOLVED, plan.to_yaml().encode())
+    update_checksums(folder, RESOLVED)
     for shard in plan.shards:
         entries = nudge_entries(plan, shard.samples, holes=holes)
         write_shard(folder, shard, entries, fingerprint=plan.fingerprint, machine={"host": "here"})
@@ -428,7 +429,7 @@ def _store_server() -> Iterator[StoreServer]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment.items():
             patch.setenv(name, value)
-        place(f"s3://{server.bucket}/x")._ask("made", lambda fs: fs.mkdir(server.bucket))
+        as_path(f"s3://{server.bucket}/x").request("made", lambda fs: fs.mkdir(server.bucket))
         yield server
     server.close()
 
@@ -444,8 +445,8 @@ def store_server(_store_server: StoreServer) -> Iterator[StoreServer]:
 
 
 @pytest.fixture
-def shelf(store_server: StoreServer, request: pytest.FixtureRequest) -> Address:
+def shelf(store_server: StoreServer, request: pytest.FixtureRequest) -> RemotePath:
     """An address of its own for every test."""
-    there = place(f"s3://{store_server.bucket}/{re.sub(r'[^a-z0-9]+', '-', request.node.name)}")
-    assert isinstance(there, Address)
+    there = as_path(f"s3://{store_server.bucket}/{re.sub(r'[^a-z0-9]+', '-', request.node.name)}")
+    assert isinstance(there, RemotePath)
     return there

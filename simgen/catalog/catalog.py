@@ -30,8 +30,8 @@ from simgen.core.spec import Body
 from simgen.procedural import models
 from simgen.procedural.builtin import build_builtin, builtin_fingerprint
 from simgen.procedural.models import forms
-from simgen.storage import archives
-from simgen.storage.archives import Cache, Fetched, default_cache
+from simgen.storage import urls
+from simgen.storage.cache import Cache, Fetched, default_cache
 
 BUILTIN = "builtin"
 
@@ -298,10 +298,10 @@ class Catalog:
             if not entry.archive:
                 names = [v for v in entry.kwargs.values() if isinstance(v, str)]
                 local[entry.id] = [_inside(Path(entry.data_dir), name) for name in names]
-            elif not entry.sha256 and not archives.is_remote(entry.archive):
-                local[entry.id] = [archives.local_path(entry.archive)]
+            elif not entry.sha256 and not urls.is_remote(entry.archive):
+                local[entry.id] = [urls.local_path(entry.archive)]
         needed = [(entry.id, path) for entry in manifest.entries for path in _local_files(entry, local)]
-        missing = [(key, path) for key, path in needed if not archives.is_file(path)]
+        missing = [(key, path) for key, path in needed if not urls.is_file(path)]
         if missing:
             key, path = missing[0]
             raise AssetError(
@@ -365,8 +365,8 @@ def ref(asset: AnyAsset) -> str:
 
 def _absolute(source: str) -> str:
     """A path that holds wherever the catalogue is opened; an address or a known name as it stands."""
-    path = archives.local_path(source)
-    return str(path) if not archives.is_remote(source) and path.is_file() else source
+    path = urls.local_path(source)
+    return str(path) if not urls.is_remote(source) and path.is_file() else source
 
 
 def _test_ids(source: str, ids: Sequence[str]) -> frozenset[str]:
@@ -391,7 +391,7 @@ def _inside(folder: Path, name: str) -> Path:
 def _local_files(entry: Entry, local: Mapping[str, list[Path]]) -> list[Path]:
     if entry.id in local:
         return local[entry.id]
-    return [] if archives.is_remote(entry.archive) else [archives.local_path(entry.archive)]
+    return [] if urls.is_remote(entry.archive) else [urls.local_path(entry.archive)]
 
 
 def _check_archive(entry: Entry, folder: Path) -> None:

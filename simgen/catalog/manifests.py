@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from simgen.core.errors import AssetError, UnknownName, UsageError, shown
-from simgen.storage import archives
-from simgen.storage.archives import Cache
+from simgen.storage import urls
+from simgen.storage.cache import Cache
 from simgen.storage.resources import folder as content_folder
-from simgen.storage.settings import load_yaml
+from simgen.storage.yaml_files import load_yaml
 
 ASSET_TYPES = ("FileBasedObject", "Surface", "Texture")
 """Kubric's two, and ours for what a stage is made of. A Texture is an environment map, as in HDRI_haven."""
@@ -116,7 +116,7 @@ def parse_manifest(data: Any, address: str, labels: Mapping[str, Mapping[str, An
     data_dir = data.get("data_dir") or "."
     if not _is_place(data_dir):
         raise AssetError(f"{address}: 'data_dir' must be a text; got {shown(data_dir)}")
-    data_dir = archives.join(archives.parent(address), data_dir)
+    data_dir = urls.join(urls.parent(address), data_dir)
     if not data["assets"]:
         raise AssetError(f"{address}: the manifest holds no assets")
     entries = tuple(_entry(key, data["assets"][key], address, data_dir) for key in sorted(data["assets"]))
@@ -162,12 +162,12 @@ def bundled_labels(source: str) -> dict[str, dict[str, Any]]:
 
 
 def _address(source: str) -> str:
-    if archives.is_remote(source) or archives.is_file(archives.local_path(source)):
-        return source if archives.is_remote(source) else str(archives.local_path(source))
+    if urls.is_remote(source) or urls.is_file(urls.local_path(source)):
+        return source if urls.is_remote(source) else str(urls.local_path(source))
     if source in KNOWN_SOURCES:
         return KNOWN_SOURCES[source].address
     if source.endswith(".json") or "/" in source:
-        raise AssetError(f"{archives.local_path(source)}: no such manifest; check the path")
+        raise AssetError(f"{urls.local_path(source)}: no such manifest; check the path")
     raise AssetError(str(UnknownName("manifest or known source", source, KNOWN_SOURCES)))
 
 
@@ -236,9 +236,9 @@ def _entry(key: str, data: Any, address: str, data_dir: str) -> Entry:
     # It becomes the name of a file in the cache.
     if not isinstance(sha256, str) or not re.fullmatch(r"([0-9a-fA-F]{64})?", sha256):
         raise AssetError(f"{where}: 'sha256' must be 64 hexadecimal digits; got {shown(sha256)}")
-    if archives.is_remote(address) and "://" in (path or "") and not archives.is_remote(path):
+    if urls.is_remote(address) and "://" in (path or "") and not urls.is_remote(path):
         raise AssetError(f"{where}: 'path' of a manifest from elsewhere names a file of this machine: {shown(path)}")
-    if path is None and archives.is_remote(data_dir):
+    if path is None and urls.is_remote(data_dir):
         raise AssetError(f"{where}: has no archive (path null), and loose files are read from this machine only")
     return Entry(
         id=key,
@@ -254,10 +254,10 @@ def _entry(key: str, data: Any, address: str, data_dir: str) -> Entry:
 
 def _archive(name: str, address: str, data_dir: str) -> str:
     """An archive that lies beside a copied manifest is taken from there, wherever the manifest says it came from."""
-    beside = archives.join(archives.parent(address), name)
-    if not archives.is_remote(beside) and archives.is_file(archives.local_path(beside)):
+    beside = urls.join(urls.parent(address), name)
+    if not urls.is_remote(beside) and urls.is_file(urls.local_path(beside)):
         return beside
-    return archives.join(data_dir, name)
+    return urls.join(data_dir, name)
 
 
 def _check_bounds(bounds: Any, where: str) -> None:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -33,3 +33,21 @@ def subclasses_in(package: str, base: type[T]) -> tuple[type[T], ...]:
         # What a module imports is not its own.
         and found.__module__ == module.__name__
     )
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+def objects_in(package: str, kind: type[N]) -> dict[str, N]:
+    """The objects of a type that the modules of a package have at their top level, by the `name` of each."""
+    found: dict[str, N] = {}
+    for module in load_modules(package):
+        for value in vars(module).values():
+            if isinstance(value, kind) and found.setdefault(value.name, value) is not value:
+                raise ValueError(f"{module.__file__}: the name {value.name!r} is taken by another file; choose another")
+    return found

@@ -15,12 +15,13 @@ import yaml
 from numpy.typing import NDArray
 
 from simgen.core.assets import Credit
+from simgen.dataset.layout import ATTRIBUTION, CARD, SPLITS, csv_cell, update_checksums
 from simgen.dataset.reader import Dataset, open_dataset
 from simgen.dataset.status import SceneStatus, Status, read_status
-from simgen.dataset.store import ATTRIBUTION, CARD, SPLITS, csv_cell, listed, put, seal
 from simgen.plan.plan import read_plan
 from simgen.record.record import MEMBERS, SCHEMA, SCHEMA_VERSION, Leaf, Node, leaves
-from simgen.storage.paths import Place, each
+from simgen.storage.files import list_entries, write_file
+from simgen.storage.paths import AnyPath, map_concurrently
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +51,19 @@ class Contents:
         return sum(count for (_, split), count in self.counts.items() if split == name)
 
 
-def write_card(folder: Place, *, command: str) -> None:
+def write_card(folder: AnyPath, *, command: str) -> None:
     """Write README.md and ATTRIBUTION.csv of a data set as far as it has come. `command` is what to run to make it."""
     data = open_dataset(folder)
     contents = read_contents(data)
-    put(folder / ATTRIBUTION, attribution_csv(contents.used).encode())
-    put(folder / CARD, _card(folder, data, contents, command).encode())
+    write_file(folder / ATTRIBUTION, attribution_csv(contents.used).encode())
+    write_file(folder / CARD, _card(folder, data, contents, command).encode())
     # Marks and logs of the quarantine come from many workers; now, at the end of a run, they stand still.
     aside = {
         f"{inner}/{name}": is_file
         for inner in ("quarantine", "quarantine/logs")
-        for name, is_file in sorted(listed(folder / inner).items())
+        for name, is_file in sorted(list_entries(folder / inner).items())
     }
-    seal(folder, CARD, ATTRIBUTION, *(name for name, is_file in aside.items() if is_file))
+    update_checksums(folder, CARD, ATTRIBUTION, *(name for name, is_file in aside.items() if is_file))
 
 
 def read_contents(data: Dataset) -> Contents:
@@ -72,7 +73,7 @@ def read_contents(data: Dataset) -> Contents:
     counts: Counter[tuple[str, str]] = Counter()
     tracks: set[str] = set()
     version = ""
-    for record in each(data.folder, data.record, data.keys):
+    for record in map_concurrently(data.folder, data.record, data.keys):
         version = version or record["simgen_version"]
         counts[record["scene"], record["split"]] += 1
         tracks.update(record["tracks"])
@@ -156,7 +157,7 @@ def overall_license(licenses: Iterable[str]) -> str:
 # The card.
 
 
-def _card(folder: Place, data: Dataset, contents: Contents, command: str) -> str:
+def _card(folder: AnyPath, data: Dataset, contents: Contents, command: str) -> str:
     status, plan = read_status(folder), read_plan(folder)
     arrays = data[0].arrays if len(data) else {}
     extra = {f"{name}.npy": array for name, array in sorted(arrays.items())}

@@ -19,16 +19,15 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from simgen.dataset.store import NOTES as NOTES
-from simgen.dataset.store import notes
-from simgen.storage.paths import Place
+from simgen.dataset.lock import progress_folder
+from simgen.storage.paths import AnyPath
 
 
 class Progress:
     """The live display of one run: a bar where there is a terminal, a line now and then where there is none."""
 
-    def __init__(self, folder: Place, *, planned: int, done: int, console: Console, every_s: float = 30.0) -> None:
-        self._notes = notes(folder)
+    def __init__(self, folder: AnyPath, *, planned: int, done: int, console: Console, every_s: float = 30.0) -> None:
+        self._notes = progress_folder(folder)
         self._planned = planned
         self._first = self._finished = done
         # By index: ten million names would be a gigabyte.
@@ -130,8 +129,8 @@ class Progress:
 class Notebook:
     """The notes of one worker."""
 
-    def __init__(self, folder: Place, worker: str) -> None:
-        self._path = notes(folder) / f"{worker}.jsonl"
+    def __init__(self, folder: AnyPath, worker: str) -> None:
+        self._path = progress_folder(folder) / f"{worker}.jsonl"
 
     def write(self, note: Mapping[str, Any]) -> None:
         # Opened for every line: a folder that a later run has tidied away is no reason to fail.

@@ -14,9 +14,10 @@ from typing import Any, overload
 
 from simgen.core.errors import OutputError, UnknownName, UsageError, shown
 from simgen.core.sample import Sample
-from simgen.dataset.store import SPLITS, committed, part_path, read, read_index
+from simgen.dataset.layout import SPLITS, committed, part_path, read_index
 from simgen.record.record import MEMBERS, check_record, decode, decode_record
-from simgen.storage.paths import Place, each, place
+from simgen.storage.files import read
+from simgen.storage.paths import AnyPath, as_path, map_concurrently
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,14 @@ class _Place:
     """Where a sample lies: member → (offset, size) in a tar."""
 
     key: str
-    tar: Place
+    tar: AnyPath
     spans: dict[str, tuple[int, int]]
 
 
 class Dataset(Sequence[Sample]):
     """The committed samples of a data set, by number or key; decoded anew each time one is asked for."""
 
-    def __init__(self, folder: Place, places: Sequence[_Place]) -> None:
+    def __init__(self, folder: AnyPath, places: Sequence[_Place]) -> None:
         self.folder = folder
         self._places = tuple(places)
         self._by_key = {place.key: place for place in self._places}
@@ -101,9 +102,9 @@ def _sound(place: _Place, record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def open_dataset(folder: str | os.PathLike[str] | Place, *, split: str | None = None) -> Dataset:
+def open_dataset(folder: str | os.PathLike[str] | AnyPath, *, split: str | None = None) -> Dataset:
     """The data set in a folder or at an address, or one split of it. Shards that are not committed do not count."""
-    root = place(folder)
+    root = as_path(folder)
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; give the --out folder of `simgen generate`")
     if split is not None and split not in SPLITS:
@@ -111,11 +112,11 @@ def open_dataset(folder: str | os.PathLike[str] | Place, *, split: str | None = 
     shards = [(root / s, number) for s in SPLITS if split in (None, s) for number in committed(root / s)]
     if not shards and not any((root / s).is_dir() for s in SPLITS):
         raise OutputError(f"{root}: holds no samples (no folder train/ or test/); check the folder's name")
-    found = each(root, lambda shard: list(_places(*shard)), shards)
+    found = map_concurrently(root, lambda shard: list(_places(*shard)), shards)
     return Dataset(root, [place for places in found for place in places])
 
 
-def _places(folder: Place, number: int) -> Iterator[_Place]:
+def _places(folder: AnyPath, number: int) -> Iterator[_Place]:
     path = part_path(folder, number, ".idx.json")
     tar = part_path(folder, number, ".tar")
     for key, members in read_index(path).items():

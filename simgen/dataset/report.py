@@ -17,6 +17,7 @@ from simgen.core.assets import Credit, Split
 from simgen.core.errors import OutputError, inline
 from simgen.core.sample import Reject, Sample
 from simgen.core.taxonomy import TRANSITIONS
+from simgen.dataset.layout import REPORT, SPLITS, committed, update_checksums
 from simgen.dataset.reader import Dataset, open_dataset
 from simgen.dataset.report_parts.cards import (
     TIERS,
@@ -33,10 +34,10 @@ from simgen.dataset.report_parts.charts import Bar, bar_chart, histogram, number
 from simgen.dataset.report_parts.markup import Child, Html, el, join
 from simgen.dataset.shards import read_rows
 from simgen.dataset.status import read_stats
-from simgen.dataset.store import REPORT, SPLITS, committed, names, put, read_end, read_json, seal
 from simgen.dataset.suspects import Suspect, exclusion, read_suspects
 from simgen.plan.plan import read_plan
-from simgen.storage.paths import Place, each
+from simgen.storage.files import list_names, read_end, read_json, write_file
+from simgen.storage.paths import AnyPath, map_concurrently
 
 SHOWN = 120
 """Pairs with pictures, at most."""
@@ -99,20 +100,20 @@ class Facts:
     """The command that makes it without the suspects."""
 
 
-def write_report(folder: Place) -> Place:
+def write_report(folder: AnyPath) -> AnyPath:
     """Write the page of a data set, finished or not, into its folder; returns where it is."""
     path = folder / PLACE
     # Half a character, as a JSON file can write it, can stand in no page.
-    put(path, page(gather(folder)).encode(errors="replace"))
-    seal(folder, PLACE)
+    write_file(path, page(gather(folder)).encode(errors="replace"))
+    update_checksums(folder, PLACE)
     return path
 
 
-def gather(folder: Place) -> Facts:
+def gather(folder: AnyPath) -> Facts:
     """What the files of a data set say; shards that are not committed do not count."""
     plan = read_plan(folder)
     shards = [(folder / split, number) for split in SPLITS for number in committed(folder / split)]
-    stats = list(each(folder, lambda shard: read_stats(*shard), shards))
+    stats = list(map_concurrently(folder, lambda shard: read_stats(*shard), shards))
     data = open_dataset(folder) if shards else Dataset(folder, ())
     rows = sorted(read_rows(folder), key=lambda row: int(row["index"]))
     recipe, render = plan.recipe, plan.recipe.render
@@ -161,7 +162,7 @@ def gather(folder: Place) -> Facts:
     )
 
 
-def _read_lost(folder: Place, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, ...]:
+def _read_lost(folder: AnyPath, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost, ...]:
     """Samples set aside: marks in the quarantine, and holes of shards whose mark has been lost."""
     found = {
         hole["key"]: Lost(
@@ -175,7 +176,7 @@ def _read_lost(folder: Place, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost,
         for shard in stats
         for hole in shard["holes"]
     }
-    for name in names(folder / "quarantine"):
+    for name in list_names(folder / "quarantine"):
         if not name.endswith(".json"):
             continue
         path = folder / "quarantine" / name
@@ -198,7 +199,7 @@ def _read_lost(folder: Place, stats: Iterable[Mapping[str, Any]]) -> tuple[Lost,
     return tuple(found[key] for key in sorted(found))
 
 
-def _end_of(log: Place) -> str:
+def _end_of(log: AnyPath) -> str:
     return read_end(log, 4 * _LOG_CHARACTERS).decode(errors="replace")[-_LOG_CHARACTERS:]
 
 

@@ -32,25 +32,22 @@ from simgen import __version__
 from simgen.core.errors import OutputError, inline
 from simgen.core.masks import Pair
 from simgen.core.sample import Reject, Sample
-from simgen.dataset.store import (
+from simgen.dataset.layout import (
     HASHED,
-    PARTS,
+    SHARD_FILES,
     SPLITS,
-    Draft,
-    commit,
     committed,
+    content_sha256,
+    cost_sha256,
     is_committed,
-    measured_sha256,
     part_path,
-    read,
-    read_json,
-    sha256,
     stats_text,
-    told_sha256,
 )
+from simgen.dataset.lock import commit_shard
 from simgen.plan.plan import SampleId, ShardPlan
 from simgen.record.record import SCHEMA_VERSION, encode, to_json
-from simgen.storage.paths import Address, Place, each
+from simgen.storage.files import AtomicFile, read, read_json, sha256
+from simgen.storage.paths import AnyPath, RemotePath, map_concurrently
 
 
 def _tar_writer() -> Any:
@@ -94,7 +91,7 @@ class Entry:
 
 
 def write_shard(
-    folder: Place,
+    folder: AnyPath,
     shard: ShardPlan,
     entries: Iterable[Entry],
     *,
@@ -105,17 +102,17 @@ def write_shard(
     """Write the shard of a data set's folder as its entries come in, in the plan's order; returns its statistics.
 
     Whatever goes wrong leaves no `_stats.json`, and a shard without that does not exist. A shard that another worker
-    has committed meanwhile is left as it is. `run` is the word by which a store knows the run, see `store.own`.
+    has committed meanwhile is left as it is. `run` is the token of the run, see `lock_dataset`.
     """
     # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
     started, began, cpu_started = time.time(), time.monotonic(), time.process_time()
     place = folder / shard.split
-    paths = {part: part_path(place, shard.number, part) for part in PARTS}
+    paths = {part: part_path(place, shard.number, part) for part in SHARD_FILES}
     rows: list[dict[str, Any]] = []
     fates: list[_Fate] = []
     with contextlib.ExitStack() as stack:
         # All four files are complete on the disk before the first gets its name: a full disk leaves none of them.
-        drafts = {part: stack.enter_context(Draft(path)) for part, path in paths.items()}
+        drafts = {part: stack.enter_context(AtomicFile(path)) for part, path in paths.items()}
         # Fixed time, owner and order (webdataset sorts the members), so that the same samples are the same bytes.
         tar = TarWriter(drafts[".tar"], user="simgen", group="simgen", mtime=0, encoder=False)
         for planned, entry in _matched(shard, entries):
@@ -143,12 +140,12 @@ def write_shard(
             **_accounts(fates),
         }
         cost = _cost(fates, started=started, seconds=time.monotonic() - began, cpu_s=time.process_time() - cpu_started)
-        stats = {**told, "sha256": told_sha256(told), "cost": cost, "machine": dict(machine or {})}
-        cost["sha256"] = measured_sha256(stats)
+        stats = {**told, "sha256": content_sha256(told), "cost": cost, "machine": dict(machine or {})}
+        cost["sha256"] = cost_sha256(stats)
         drafts["_stats.json"].write(stats_text(stats).encode())
         if is_committed(place, shard.number):
             return read_json(paths["_stats.json"])
-        if not commit(drafts.values(), folder=folder, run=run):
+        if not commit_shard(drafts.values(), folder=folder, run=run):
             return read_json(paths["_stats.json"])
     return stats
 
@@ -282,15 +279,15 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def read_rows(folder: Place) -> list[dict[str, Any]]:
+def read_rows(folder: AnyPath) -> list[dict[str, Any]]:
     """The parquet rows of every committed shard of a data set, train before test."""
     paths = (part_path(folder / split, number, ".parquet") for split in SPLITS for number in committed(folder / split))
-    return [row for rows in each(folder, _rows, paths) for row in rows]
+    return [row for rows in map_concurrently(folder, _rows, paths) for row in rows]
 
 
-def _rows(path: Place) -> list[dict[str, Any]]:
+def _rows(path: AnyPath) -> list[dict[str, Any]]:
     try:
-        file = pq.ParquetFile(pa.BufferReader(read(path)) if isinstance(path, Address) else path)
+        file = pq.ParquetFile(pa.BufferReader(read(path)) if isinstance(path, RemotePath) else path)
         # A kilobyte of it can say one value a thousand million times over.
         if file.metadata.num_rows > MOST_ROWS or not file.schema_arrow.equals(_COLUMNS):
             raise OutputError(f"{path}: does not hold the columns that simgen writes; see `simgen verify`")
@@ -308,13 +305,13 @@ def _rows(path: Place) -> list[dict[str, Any]]:
     return rows
 
 
-def dataset_digest(folder: Place) -> str:
+def dataset_digest(folder: AnyPath) -> str:
     """One figure for "the same bytes": of the committed shards of a data set, without what was measured on the way."""
     result = hashlib.sha256()
     for split in SPLITS:
         for number in committed(folder / split):
             stats = read_json(part_path(folder / split, number, "_stats.json"))
-            result.update(told_sha256(stats).encode())
+            result.update(content_sha256(stats).encode())
             for part in HASHED:
                 result.update(sha256(part_path(folder / split, number, part)).encode())
     return result.hexdigest()

@@ -19,34 +19,29 @@ from simgen.core.errors import OutputError, inline, shown
 from simgen.core.masks import KEEP, LEVELS
 from simgen.core.sample import Sample
 from simgen.core.spec import STAGE_ID
-from simgen.dataset.store import (
+from simgen.dataset.layout import (
     ATTRIBUTION,
     CARD,
-    DRAFT,
+    CHECKSUMS,
     HASHED,
-    PARTS,
     REPORT,
+    SHARD_FILES,
     SPLITS,
-    SUMS,
-    at_hand,
+    checksums,
+    checksums_text,
     committed,
+    content_sha256,
+    cost_sha256,
     csv_cell,
-    listed,
-    measured_sha256,
     parse_name,
     part_path,
-    read,
     read_index,
-    read_json,
-    sha256,
     stats_text,
-    sums,
-    sums_text,
-    told_sha256,
 )
 from simgen.plan.plan import RESOLVED, Plan, SampleId, ShardPlan, count_scenes, read_plan
 from simgen.record.record import IMAGES, check_record, decode, spec_from_json
-from simgen.storage.paths import Place, each
+from simgen.storage.files import TEMPORARY_NAME, list_entries, local_copy, read, read_json, sha256
+from simgen.storage.paths import AnyPath, map_concurrently
 from simgen.storage.tars import DAMAGED, Header
 
 # How far it has come.
@@ -111,13 +106,13 @@ class Status:
         return {**asdict(self), "complete": self.complete}
 
 
-def read_status(folder: Place) -> Status:
+def read_status(folder: AnyPath) -> Status:
     """How far the data set in a folder has come."""
     plan = read_plan(folder)
     tally = _Tally()
     there = [(folder / split, number) for split in SPLITS for number in committed(folder / split)]
     # One at a time: those of a large data set do not fit into memory together.
-    for stats in each(folder, lambda shard: read_stats(*shard), there):
+    for stats in map_concurrently(folder, lambda shard: read_stats(*shard), there):
         tally.add(stats)
     planned = count_scenes(plan)
     scenes = tuple(_scene(name, planned[name], tally.scenes.get(name, _Account())) for name in sorted(planned))
@@ -205,7 +200,7 @@ _STATS_FIELDS: Mapping[str, type] = {
 _KEY = re.compile(r"[A-Za-z0-9-]+")
 
 
-def read_stats(folder: Place, number: int) -> dict[str, Any]:
+def read_stats(folder: AnyPath, number: int) -> dict[str, Any]:
     """The statistics of a committed shard; an OutputError where they are damaged."""
     path = part_path(folder, number, "_stats.json")
     stats = read_json(path)
@@ -219,7 +214,7 @@ def read_stats(folder: Place, number: int) -> dict[str, Any]:
             f"{path}: does not hold what simgen writes ({inline(_named(error))}); remove it and run the same "
             "`simgen generate` again"
         ) from error
-    if stats["sha256"] != told_sha256(stats):
+    if stats["sha256"] != content_sha256(stats):
         raise OutputError(
             f"{path}: has been changed after it was written (its sha256 does not fit); remove it and run the same "
             f"`simgen generate` again"
@@ -321,7 +316,7 @@ class _Shard:
     twice: set[str] = field(default_factory=set)
 
 
-def verify(folder: Place, *, workers: int | None = None) -> list[Finding]:
+def verify(folder: AnyPath, *, workers: int | None = None) -> list[Finding]:
     """Everything that is wrong with a data set: checksums, tars, records, pictures, who is missing. Empty where it is
     sound. Every byte is read."""
     plan = read_plan(folder)
@@ -347,25 +342,27 @@ def verify(folder: Place, *, workers: int | None = None) -> list[Finding]:
     return findings
 
 
-_BESIDE = {RESOLVED, CARD, ATTRIBUTION, SUMS, "report", "quarantine", ".progress", *SPLITS}
+_BESIDE = {RESOLVED, CARD, ATTRIBUTION, CHECKSUMS, "report", "quarantine", ".progress", *SPLITS}
 """What simgen writes into the folder of a data set."""
 _OF_THE_HUB = {".git", ".gitattributes", ".cache"}
 
 
-def _unsealed(folder: Place) -> Iterator[Finding]:
+def _unsealed(folder: AnyPath) -> Iterator[Finding]:
     """What lies beside the shards and is not as it was written."""
-    if not (folder / SUMS).is_file():
-        yield Finding(where=SUMS, what="is missing; the next run writes it")
+    if not (folder / CHECKSUMS).is_file():
+        yield Finding(where=CHECKSUMS, what="is missing; the next run writes it")
         return
-    told = sums(folder)
-    if read(folder / SUMS) != sums_text(told).encode():
-        yield Finding(where=SUMS, what="has been changed after it was written; the next run writes it anew")
+    told = checksums(folder)
+    if read(folder / CHECKSUMS) != checksums_text(told).encode():
+        yield Finding(where=CHECKSUMS, what="has been changed after it was written; the next run writes it anew")
     for name in (RESOLVED, CARD, ATTRIBUTION, REPORT):
         if name not in told and (folder / name).is_file():
-            yield Finding(where=name, what=f"is not named in {SUMS}; the next run, or `simgen report`, writes it anew")
+            yield Finding(
+                where=name, what=f"is not named in {CHECKSUMS}; the next run, or `simgen report`, writes it anew"
+            )
     for name, digest in sorted(told.items()):
         if not _beside(name):
-            yield Finding(where=SUMS, what=f"names {shown(name)}, which is not simgen's")
+            yield Finding(where=CHECKSUMS, what=f"names {shown(name)}, which is not simgen's")
         elif not (folder / name).is_file():
             yield Finding(where=name, what="is missing; the next run, or `simgen report`, writes it")
         elif sha256(folder / name) != digest:
@@ -378,14 +375,14 @@ def _beside(name: str) -> bool:
     return name in (RESOLVED, CARD, ATTRIBUTION, REPORT) or aside is not None
 
 
-def _strays(folder: Place, plan: Plan) -> Iterator[Finding]:
+def _strays(folder: AnyPath, plan: Plan) -> Iterator[Finding]:
     yield from _strays_beside(folder)
     for split in SPLITS:
         done = set(committed(folder / split))
-        for name, is_file in sorted(listed(folder / split).items()):
+        for name, is_file in sorted(list_entries(folder / split).items()):
             where = f"{split}/{name}"
             parsed = parse_name(name)
-            if DRAFT.fullmatch(name):
+            if TEMPORARY_NAME.fullmatch(name):
                 yield Finding(where=where, what=_KILLED)
             elif parsed is None or not is_file:
                 yield Finding(where=where, what="does not belong here; loaders would trip over it, move it away")
@@ -398,25 +395,25 @@ def _strays(folder: Place, plan: Plan) -> Iterator[Finding]:
 _KILLED = "is left of a run that was killed; the next run removes it"
 
 
-def _strays_beside(folder: Place) -> Iterator[Finding]:
-    kinds = listed(folder)
+def _strays_beside(folder: AnyPath) -> Iterator[Finding]:
+    kinds = list_entries(folder)
     for name, is_file in sorted(kinds.items()):
-        if DRAFT.fullmatch(name):
+        if TEMPORARY_NAME.fullmatch(name):
             yield Finding(where=name, what=_KILLED)
-        elif name not in _BESIDE | _OF_THE_HUB or is_file != (name in (RESOLVED, CARD, ATTRIBUTION, SUMS)):
+        elif name not in _BESIDE | _OF_THE_HUB or is_file != (name in (RESOLVED, CARD, ATTRIBUTION, CHECKSUMS)):
             yield Finding(where=inline(name), what="does not belong here; move it away")
     for place in ("report", "quarantine", "quarantine/logs"):
-        for name, is_file in sorted(listed(folder / place).items()) if kinds.get(place) is False else ():
+        for name, is_file in sorted(list_entries(folder / place).items()) if kinds.get(place) is False else ():
             where = f"{place}/{name}"
             kinds[where] = is_file
-            if DRAFT.fullmatch(name):
+            if TEMPORARY_NAME.fullmatch(name):
                 yield Finding(where=where, what=_KILLED)
             elif not (_beside(where) and is_file) and where != "quarantine/logs":
                 yield Finding(where=inline(where), what="does not belong here; move it away")
 
 
-def _read_shard(folder: Place, shard: ShardPlan, plan: Plan) -> _Shard:
-    with at_hand(folder, [f"{shard.name}{part}" for part in PARTS]) as copy:
+def _read_shard(folder: AnyPath, shard: ShardPlan, plan: Plan) -> _Shard:
+    with local_copy(folder, [f"{shard.name}{part}" for part in SHARD_FILES]) as copy:
         return _read_files(copy, shard, plan)
 
 
@@ -431,7 +428,7 @@ def _read_files(folder: Path, shard: ShardPlan, plan: Plan) -> _Shard:
         result.foreign = [key for key in named.elements() if key not in planned]
         result.twice = {key for key, count in named.items() if count > 1}
         path = part_path(folder / shard.split, shard.number, "_stats.json")
-        if read(path) != stats_text(stats).encode() or stats["cost"].get("sha256") != measured_sha256(stats):
+        if read(path) != stats_text(stats).encode() or stats["cost"].get("sha256") != cost_sha256(stats):
             what = "has been changed after it was written, in what was measured or how it is spelled"
             result.findings.append(Finding(where=f"{shard.name}_stats.json", what=what))
         if (stats["split"], stats["shard"]) != (shard.split, shard.number):
@@ -607,7 +604,7 @@ def _one_set_of_members(present: Sequence[tuple[Split, int]], results: Sequence[
                 )
 
 
-def _attribution(folder: Place, used: set[str]) -> Iterator[Finding]:
+def _attribution(folder: AnyPath, used: set[str]) -> Iterator[Finding]:
     """Whoever made something that is in a picture is named."""
     path = folder / ATTRIBUTION
     if not path.is_file():

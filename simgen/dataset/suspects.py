@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from simgen.core.errors import OutputError
-from simgen.dataset.store import ATTRIBUTION, names, read, read_json
+from simgen.dataset.layout import ATTRIBUTION
 from simgen.plan.plan import RESOLVED, read_plan
-from simgen.storage.paths import Place
+from simgen.storage.files import list_names, read, read_json
+from simgen.storage.paths import AnyPath
 
 FEWEST = 2
 """One sample that fails may have any reason, and three to eight assets that share the blame. In a second one of
@@ -35,14 +36,14 @@ class Suspect:
         return f"{self.asset} is in {self.quarantined} quarantined samples and in {self.samples} good ones"
 
 
-def read_suspects(folder: Place) -> tuple[Suspect, ...]:
+def read_suspects(folder: AnyPath) -> tuple[Suspect, ...]:
     """Assets to blame, the worst first: each explains what those before it do not.
 
     Where much is poison, a wall that stood behind all of it is in as many failures; but whatever has the true cause in
     it is explained, and the wall is left with too few.
     """
     failures: list[set[str]] = []
-    for name in names(folder / "quarantine"):
+    for name in list_names(folder / "quarantine"):
         if name.endswith(".json"):
             mark = read_json(folder / "quarantine" / name)
             assets = mark.get("assets", [])
@@ -66,7 +67,7 @@ def read_suspects(folder: Place) -> tuple[Suspect, ...]:
         failures = [assets for assets in failures if worst not in assets]
 
 
-def exclusion(folder: Place, suspects: tuple[Suspect, ...]) -> str:
+def exclusion(folder: AnyPath, suspects: tuple[Suspect, ...]) -> str:
     """The command that makes the data set without them."""
     without = sorted({*read_plan(folder).recipe.assets.exclude, *(one.asset for one in suspects)})
     value = shlex.quote(f"assets.exclude={json.dumps(without, ensure_ascii=False)}")
@@ -75,7 +76,7 @@ def exclusion(folder: Place, suspects: tuple[Suspect, ...]) -> str:
     )
 
 
-def _good(folder: Place) -> dict[str, int]:
+def _good(folder: AnyPath) -> dict[str, int]:
     """Good samples by asset, where a run has ended and counted them."""
     if not (folder / ATTRIBUTION).is_file():
         return {}

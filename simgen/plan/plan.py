@@ -22,8 +22,8 @@ import numpy as np
 from simgen.core.assets import Split
 from simgen.core.errors import ConflictError, OutputError, UsageError, shown
 from simgen.plan.recipe import Recipe, parse_recipe
-from simgen.storage.paths import Place
-from simgen.storage.settings import read_yaml, write_yaml
+from simgen.storage.paths import AnyPath
+from simgen.storage.yaml_files import read_yaml, write_yaml
 
 RESOLVED = "config.resolved.yaml"
 """The plan of a data set, in its folder; `generate` takes it as a recipe, too."""
@@ -242,7 +242,7 @@ def count_scenes(plan: Plan) -> Counter[str]:
     return found
 
 
-def read_plan(folder: Place) -> Plan:
+def read_plan(folder: AnyPath) -> Plan:
     """The plan that a data set was started with."""
     path = folder / RESOLVED
     if not path.is_file():
@@ -255,7 +255,7 @@ def read_plan(folder: Place) -> Plan:
     return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
 
 
-def read_run(path: Place) -> dict[str, Any]:
+def read_run(path: AnyPath) -> dict[str, Any]:
     """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
     run = read_yaml(path).get("run") or {}
     if run and (not isinstance(run, dict) or not all(type(run.get(k)) is int for k in ("n", "seed", "shard_size"))):
@@ -266,7 +266,7 @@ def read_run(path: Place) -> dict[str, Any]:
     return dict(run)
 
 
-def check_same(folder: Place, plan: Plan) -> None:
+def check_same(folder: AnyPath, plan: Plan) -> None:
     """Refuse to go on with another plan's data set: its shards would mix two recipes."""
     there = read_plan(folder)
     if there.fingerprint == plan.fingerprint:

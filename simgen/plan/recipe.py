@@ -30,7 +30,7 @@ from simgen.core.errors import UnknownName, UsageError, inline, shown
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.scene import registry
 from simgen.storage import resources
-from simgen.storage.settings import known_keys, mapping, override, read_yaml, write_yaml
+from simgen.storage.yaml_files import known_keys, mapping, override, read_yaml, write_yaml
 
 Quality = Literal["fast", "standard", "high"]
 Pass = Literal["depth", "normals", "flow"]

@@ -30,29 +30,17 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from simgen.core.assets import Split
 from simgen.core.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble, inline
+from simgen.dataset.layout import SPLITS, committed, part_path, update_checksums
+from simgen.dataset.lock import PROGRESS_FOLDER, lock_dataset, progress_folder, remove_leftovers
 from simgen.dataset.progress import Notebook
 from simgen.dataset.shards import Entry, Failure, write_shard
 from simgen.dataset.status import Status, read_stats, read_status
-from simgen.dataset.store import (
-    DRAFT,
-    SPLITS,
-    committed,
-    names,
-    notes,
-    own,
-    part_path,
-    put,
-    read_json,
-    remove,
-    seal,
-    sweep,
-)
-from simgen.dataset.store import NOTES as NOTES
 from simgen.make.maker import Maker, Outcome
 from simgen.plan.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
 from simgen.plan.recipe import Recipe
 from simgen.run import shipping
-from simgen.storage.paths import Place, each
+from simgen.storage.files import TEMPORARY_NAME, list_names, read_json, remove, write_file
+from simgen.storage.paths import AnyPath, map_concurrently
 
 QUARANTINE = "quarantine"
 PARTS = 3
@@ -144,7 +132,7 @@ class Refused:
 
 def run(
     plan: Plan,
-    folder: Place,
+    folder: AnyPath,
     *,
     maker: MakerFactory = Maker,
     workers: int | None = None,
@@ -179,36 +167,38 @@ def run(
     return Summary(status=status, quarantined=quarantined, made=status.samples - before, seconds=seconds)
 
 
-def unmade(plan: Plan, folder: Place) -> list[tuple[Split, int]]:
+def unmade(plan: Plan, folder: AnyPath) -> list[tuple[Split, int]]:
     """Split and number of the shards that are not committed yet, in the plan's order."""
     there = {split: set(committed(folder / split)) for split in SPLITS}
     return [(split, number) for split, number in plan.shards.names() if number not in there[split]]
 
 
 @contextlib.contextmanager
-def open_folder(folder: Place, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
+def open_folder(folder: AnyPath, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
     """Own a data set's folder for one run: writable, ours or empty, room on the disk, nobody else at it."""
     if isinstance(folder, Path):
         _check_disk(folder, lambda: sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder)))
     if (folder / RESOLVED).is_file():
         check_same(folder, plan)
-    elif found := [n for n in names(folder) if n not in (NOTES, QUARANTINE) and not DRAFT.fullmatch(n)]:
+    elif found := [
+        n for n in list_names(folder) if n not in (PROGRESS_FOLDER, QUARANTINE) and not TEMPORARY_NAME.fullmatch(n)
+    ]:
         raise OutputError(
             f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
         )
-    with own(folder) as run:
-        sweep(folder)
-        (notes(folder) / RUN).write_text(run)
-        put(folder / RESOLVED, plan.to_yaml().encode())
-        seal(folder, RESOLVED)
+    with lock_dataset(folder) as run:
+        remove_leftovers(folder)
+        (progress_folder(folder) / RUN).write_text(run)
+        write_file(folder / RESOLVED, plan.to_yaml().encode())
+        update_checksums(folder, RESOLVED)
         try:
             yield
         except BaseException:
             # What workers left that were killed over a shard; why the run ended is what counts.
             with contextlib.suppress(SimgenError):
-                sweep(folder)
+                remove_leftovers(folder)
             raise
-        sweep(folder)
+        remove_leftovers(folder)
 
 
 def _check_disk(folder: Path, needed_bytes: Callable[[], int]) -> None:
@@ -229,25 +219,25 @@ def _check_disk(folder: Path, needed_bytes: Callable[[], int]) -> None:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
-def finished(plan: Plan, folder: Place) -> int:
+def finished(plan: Plan, folder: AnyPath) -> int:
     """How many of the planned samples are in committed shards, holes included."""
     return sum(plan.shard_samples(split, number) for split in SPLITS for number in committed(folder / split))
 
 
-def read_quarantine(folder: Place) -> list[Quarantined]:
+def read_quarantine(folder: AnyPath) -> list[Quarantined]:
     """Every sample that was set aside, by key."""
-    paths = [folder / QUARANTINE / name for name in names(folder / QUARANTINE) if name.endswith(".json")]
-    return list(each(folder, _read_mark, paths))
+    paths = [folder / QUARANTINE / name for name in list_names(folder / QUARANTINE) if name.endswith(".json")]
+    return list(map_concurrently(folder, _read_mark, paths))
 
 
-def _read_mark(path: Place) -> Quarantined:
+def _read_mark(path: AnyPath) -> Quarantined:
     try:
         return Quarantined(**read_json(path))
     except TypeError as error:
         raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
 
 
-def retry(folder: Place, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:
+def retry(folder: AnyPath, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:
     """Open the shards again that have holes of these classes, so that the next run makes them; the keys."""
     opened = []
     for split in SPLITS:
@@ -264,15 +254,15 @@ def retry(folder: Place, failures: tuple[Failure, ...] = ("crash", "timeout", "o
     return opened
 
 
-def set_aside(folder: Place, quarantined: Quarantined, log: str) -> None:
+def set_aside(folder: AnyPath, quarantined: Quarantined, log: str) -> None:
     """Keep the log and the mark of a sample that could not be made."""
-    put(folder / quarantined.log, log.encode())
+    write_file(folder / quarantined.log, log.encode())
     mark = json.dumps(asdict(quarantined), indent=1) + "\n"
-    put(folder / QUARANTINE / f"{quarantined.key}.json", mark.encode())
+    write_file(folder / QUARANTINE / f"{quarantined.key}.json", mark.encode())
 
 
 def _quarantined(
-    folder: Place, sample: SampleId, failure: Failure, reason: str, detail: str = "", assets: Sequence[str] = ()
+    folder: AnyPath, sample: SampleId, failure: Failure, reason: str, detail: str = "", assets: Sequence[str] = ()
 ) -> Quarantined:
     return Quarantined(
         key=sample.key,
@@ -297,7 +287,7 @@ class Worker:
     def __init__(
         self,
         name: str,
-        folder: Place,
+        folder: AnyPath,
         plan: Plan,
         maker: MakerFactory,
         limits: Limits,
@@ -323,7 +313,7 @@ class Worker:
         try:
             self._open_log()
             # One look for all samples of the shard: on a store each would be a request.
-            self._set_aside = set(names(self._folder / QUARANTINE))
+            self._set_aside = set(list_names(self._folder / QUARANTINE))
             with self._watchdog(self._limits.write_s):
                 write_shard(
                     self._folder,
@@ -344,7 +334,7 @@ class Worker:
         """Everything that this process says, from Python or below, goes into its log."""
         if self._log is not None:
             return
-        if not (notes(self._folder) / self._token).exists():
+        if not (progress_folder(self._folder) / self._token).exists():
             host = socket.gethostname()
             if isinstance(self._folder, Path):
                 raise OutputError(
@@ -352,10 +342,10 @@ class Worker:
                     f"be on a disk that all machines share"
                 )
             raise OutputError(
-                f"{notes(self._folder)}: is not on {host}, and on the machine that started the run holds the notes of "
-                f"its workers; set TMPDIR to a disk that all machines share, or use one machine"
+                f"{progress_folder(self._folder)}: is not on {host}, and on the machine that started the run holds the "
+                f"notes of its workers; set TMPDIR to a disk that all machines share, or use one machine"
             )
-        self._log = (notes(self._folder) / f"{self._name}.log").open("ab", buffering=0)
+        self._log = (progress_folder(self._folder) / f"{self._name}.log").open("ab", buffering=0)
         os.dup2(self._log.fileno(), 1)
         os.dup2(self._log.fileno(), 2)
         faulthandler.enable(self._log)
@@ -439,7 +429,7 @@ class Worker:
         return Entry(planned=sample, failure="error", reason=reason)
 
     def _log_text(self) -> str:
-        return _tail(notes(self._folder) / f"{self._name}.log")
+        return _tail(progress_folder(self._folder) / f"{self._name}.log")
 
     @contextlib.contextmanager
     def _watchdog(self, seconds: float) -> Iterator[None]:
@@ -487,7 +477,7 @@ class _Hand:
 @dataclass(slots=True)
 class _Driver:
     plan: Plan
-    folder: Place
+    folder: AnyPath
     maker: MakerFactory
     limits: Limits
     waiting: deque[tuple[Split, int]]
@@ -517,7 +507,7 @@ class _Driver:
             raise
 
     def _run(self, workers: int, watch: Callable[[], object]) -> None:
-        (notes(self.folder) / self.token).touch()
+        (progress_folder(self.folder) / self.token).touch()
         # Found by an earlier run that was stopped: it has cost enough workers. What is rejected or raises is found
         # again, and with it the figures that belong into the shard.
         accidents = ("crash", "timeout", "oom")
@@ -559,7 +549,7 @@ class _Driver:
         name = f"worker-{os.getpid()}-{self.hired}"
         self.hired += 1
         actor = ray.remote(Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
-        run = (notes(self.folder) / RUN).read_text()
+        run = (progress_folder(self.folder) / RUN).read_text()
         # A worker's current folder is that of the Ray that started it.
         given = (name, self.folder.absolute(), self.plan, self.maker, self.limits, self.token, run, self.moved)
         return _Hand(name, actor.remote(*given))
@@ -586,7 +576,7 @@ class _Driver:
         """Give up on workers that never came, unless others have the cores that they wait for."""
         absent = {reference: hand for reference, (hand, _) in self.busy.items() if not hand.came}
         for hand in absent.values():
-            hand.came = (notes(self.folder) / f"{hand.name}.log").exists()
+            hand.came = (progress_folder(self.folder) / f"{hand.name}.log").exists()
         absent = {reference: hand for reference, hand in absent.items() if not hand.came}
         if len(absent) < len(self.busy) or any(
             time.monotonic() - h.hired_s < self.limits.hire_s for h in absent.values()
@@ -599,7 +589,7 @@ class _Driver:
     def _lost(self, hand: _Hand, shard: ShardPlan, error: Exception) -> None:
         """A worker has died over a shard: who is to blame, and is it the last time?"""
         ray.kill(hand.actor)
-        log = _tail(notes(self.folder) / f"{hand.name}.log")
+        log = _tail(progress_folder(self.folder) / f"{hand.name}.log")
         failure = _classify(error, log)
         notebook = Notebook(self.folder, hand.name)
         key = notebook.last()

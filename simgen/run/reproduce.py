@@ -13,7 +13,7 @@ from simgen.make.maker import Maker
 from simgen.plan.plan import read_plan, sample_id
 from simgen.plan.recipe import pins
 from simgen.record.record import decode, encode
-from simgen.storage.paths import Place
+from simgen.storage.paths import AnyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Verdict:
 _IDENTICAL = "the same, byte for byte"
 
 
-def compare(folder: Place, key: str) -> Verdict:
+def compare(folder: AnyPath, key: str) -> Verdict:
     """Make a sample again from the recipe, seed and index that its data set was made from."""
     plan, data = read_plan(folder), open_dataset(folder)
     planned = plan.sample(key)

@@ -21,8 +21,8 @@ from typing import Any
 from simgen.catalog.manifests import Manifest, read_manifest
 from simgen.core.errors import EnvironmentProblem, UsageError
 from simgen.plan.recipe import Recipe, load_scenes, pins
-from simgen.storage import archives, resources
-from simgen.storage.archives import Cache, default_cache
+from simgen.storage import resources, urls
+from simgen.storage.cache import Cache, default_cache
 
 MOST_BYTES = 64 << 20
 """Of scenes and assets that travel with a run; Ray keeps them in the memory of its head."""
@@ -60,7 +60,7 @@ def pack(recipe: Recipe, place: Path) -> Cargo:
     cache = Cache(root=default_cache().absolute())
     for kind, named in (("objects", recipe.assets.objects), ("environments", recipe.assets.environments)):
         for number, source in enumerate(dict.fromkeys(named)):
-            if archives.is_remote(source) or not archives.is_file(archives.local_path(source)):
+            if urls.is_remote(source) or not urls.is_file(urls.local_path(source)):
                 continue
             manifest = read_manifest(source, cache)
             # No further than it takes to see that it is too much: loose files may lie in a folder of everything.
@@ -92,7 +92,7 @@ def arrived(recipe: Recipe, moved: Mapping[str, str]) -> Recipe:
 def check_node(recipe: Recipe, pinned: Mapping[str, str], *, host: str) -> None:
     """Refuse a node that would make other bytes: other versions, or without the files of a manifest."""
     for source in (*recipe.assets.objects, *recipe.assets.environments):
-        if Path(source).is_absolute() and not archives.is_file(Path(source)):
+        if Path(source).is_absolute() and not urls.is_file(Path(source)):
             raise EnvironmentProblem(
                 f"{source}: is not on {host}, and with what it names more than the {MOST_BYTES >> 20} MiB that are "
                 "sent along; put it on a disk that all machines share, or give it as an address (https, gs, s3)"
@@ -121,8 +121,8 @@ def _local_files(manifest: Manifest) -> Iterator[Path]:
     for folder in {entry.data_dir for entry in manifest.entries if not entry.archive}:
         yield from (path for path in Path(folder).rglob("*") if path.is_file())
     for entry in manifest.entries:
-        if entry.archive and not archives.is_remote(entry.archive):
-            yield archives.local_path(entry.archive)
+        if entry.archive and not urls.is_remote(entry.archive):
+            yield urls.local_path(entry.archive)
 
 
 def _copy_manifest(manifest: Manifest, to: Path) -> None:
@@ -137,11 +137,11 @@ def _copy_manifest(manifest: Manifest, to: Path) -> None:
     for number, entry in enumerate(manifest.entries):
         if not entry.archive:
             continue
-        if archives.is_remote(entry.archive):
+        if urls.is_remote(entry.archive):
             data["assets"][entry.id]["path"] = entry.archive
         else:
             data["assets"][entry.id]["path"] = f"{number}.tar.gz"
-            shutil.copyfile(archives.local_path(entry.archive), files / f"{number}.tar.gz")
+            shutil.copyfile(urls.local_path(entry.archive), files / f"{number}.tar.gz")
     to.write_text(json.dumps(data), encoding="utf-8")
     stem = manifest.address.removesuffix(".json")
     for suffix in (".labels.yaml", ".labels.json"):

@@ -1,19 +1,19 @@
-"""tarfile, for archives that strangers wrote: a header may not ask for gigabytes before anyone has looked at it."""
+"""tarfile for untrusted archives: a header cannot make it read gigabytes into memory."""
 
 import tarfile
 from typing import Self
 
 MAX_HEADER_BYTES = 64 << 10
-"""Of a long name or a list of attributes, which tarfile reads into memory whole, however long it says it is."""
+"""Limit on a long name or a list of attributes, which tarfile reads into memory whole."""
 
 DAMAGED = (tarfile.TarError, EOFError, ValueError, OverflowError, LookupError, RecursionError)
-"""tarfile stumbles over some headers with whatever its arithmetic raises, and nests with every header of a header."""
+"""What tarfile raises for damaged archives: its arithmetic fails on some headers, and nested ones recurse."""
 
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 
 
 class Header(tarfile.TarInfo):
-    """A header that asks for no more than an archive of plain files needs; give it to `tarfile.open` as `tarinfo`."""
+    """A tar header with a limited size and no sparse files; give this class to `tarfile.open` as `tarinfo`."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -27,5 +27,5 @@ class Header(tarfile.TarInfo):
         return header
 
     def _proc_gnusparse_10(self, *ignored: object) -> None:
-        """tarfile's own reads a list of holes of any length into memory, before anyone is asked."""
+        """Overrides a method that reads a list of holes of any length into memory."""
         raise tarfile.TarError("a file with holes")

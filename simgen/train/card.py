@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from simgen import __version__
-from simgen.dataset.store import put
+from simgen.storage.files import write_file
 from simgen.train.base import Base
 from simgen.train.checkpoint import CARD, WEIGHTS
 from simgen.train.config import TrainConfig
@@ -62,4 +62,4 @@ Licence of the base: {base.license}. Credits of the pictures: `ATTRIBUTION.csv` 
 {settings}
 ```
 """
-    put(folder / CARD, text.encode())
+    write_file(folder / CARD, text.encode())

@@ -26,8 +26,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from simgen.core.errors import ConflictError, OutputError
-from simgen.dataset.store import DRAFT, put, read_json
-from simgen.storage.settings import write_yaml
+from simgen.storage.files import TEMPORARY_NAME, read_json, write_file
+from simgen.storage.yaml_files import write_yaml
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
@@ -58,7 +58,7 @@ def lock(folder: Path) -> TextIO:
     if (
         folder.is_dir()
         and not (folder / RUN).is_file()
-        and any(not (_TRACE.fullmatch(p.name) or DRAFT.fullmatch(p.name)) for p in folder.iterdir())
+        and any(not (_TRACE.fullmatch(p.name) or TEMPORARY_NAME.fullmatch(p.name)) for p in folder.iterdir())
     ):
         raise ConflictError(f"{folder}: is not empty and holds no run; give another --out")
     try:
@@ -72,7 +72,7 @@ def lock(folder: Path) -> TextIO:
     for path in folder.glob(".weights.*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.rglob(".*.tmp"):
-        if DRAFT.fullmatch(path.name):
+        if TEMPORARY_NAME.fullmatch(path.name):
             path.unlink(missing_ok=True)
     return file
 
@@ -94,15 +94,15 @@ def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
                 f"{folder}: holds a run of other settings ({'; '.join(differs[:4])}); give another --out"
             )
     else:
-        put(path, (json.dumps(dict(told), indent=1) + "\n").encode())
-    put(folder / CONFIG, write_yaml(config.as_data()).encode())
+        write_file(path, (json.dumps(dict(told), indent=1) + "\n").encode())
+    write_file(folder / CONFIG, write_yaml(config.as_data()).encode())
 
 
 def save(folder: Path, state: State, *, keep: int) -> None:
     """Write a checkpoint whole, then let go of the oldest beyond `keep`."""
     told = {"step": str(state.step), "skipped": str(state.skipped)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
-    put(_path(folder, state.step), safetensors.torch.save(tensors, metadata=told))
+    write_file(_path(folder, state.step), safetensors.torch.save(tensors, metadata=told))
     for step in steps(folder)[:-keep]:
         _path(folder, step).unlink(missing_ok=True)
 
@@ -143,7 +143,7 @@ def write_weights(folder: Path, adapter: Adapter, base: Base) -> Path:
             data = (Path(draft) / WEIGHTS).read_bytes()
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{folder}: the weights cannot be written ({error}); make room and go on") from error
-    put(folder / WEIGHTS, data)
+    write_file(folder / WEIGHTS, data)
     return folder / WEIGHTS
 
 
@@ -152,7 +152,7 @@ def trim_log(folder: Path, step: int) -> None:
     path = folder / LOG
     if path.is_file():
         kept = [line for line in path.read_bytes().splitlines(keepends=True) if _step_of(line) <= step]
-        put(path, b"".join(kept))
+        write_file(path, b"".join(kept))
 
 
 def _step_of(line: bytes) -> float:

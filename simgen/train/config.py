@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from simgen.core.errors import UnknownName, UsageError
 from simgen.storage import resources
-from simgen.storage.settings import known_keys, override, read_yaml, write_yaml
+from simgen.storage.yaml_files import known_keys, override, read_yaml, write_yaml
 
 PREFIX = "train_"
 """What the names of training recipes in `pipelines/` begin with."""

@@ -38,8 +38,9 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from simgen.core.assets import Split
 from simgen.core.errors import EnvironmentProblem, OutputError, UnknownName, UsageError, inline, shown
-from simgen.dataset.store import SPLITS, names, parse_name, part_path, put, read_json
+from simgen.dataset.layout import SPLITS, parse_name, part_path
 from simgen.record.record import LARGEST_PX, decode_record, png_size
+from simgen.storage.files import list_names, read_json, write_file
 from simgen.storage.tars import DAMAGED, Header
 
 Image: TypeAlias = NDArray[np.uint8]
@@ -243,7 +244,7 @@ def _tars(place: str, split: Split, cache: Path) -> tuple[Path, ...]:
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "no such folder"
         raise UsageError(f"{root}: {what}; give the --out folder of `simgen generate`, or a folder of tars")
-    return tuple(root / name for name in _find(str(root), split, lambda inner: names(root / inner)))
+    return tuple(root / name for name in _find(str(root), split, lambda inner: list_names(root / inner)))
 
 
 def _find(place: str, split: Split, names_in: Callable[[str], Collection[str]]) -> tuple[str, ...]:
@@ -320,7 +321,7 @@ def _index(tar: Path, descriptor: int, cache: Path) -> Index:
     index = _scan(tar, descriptor)
     # A cache that cannot be written costs time at the next opening, nothing else.
     with contextlib.suppress(OutputError):
-        put(kept_path, json.dumps({"tar": tar.name, "samples": index}).encode())
+        write_file(kept_path, json.dumps({"tar": tar.name, "samples": index}).encode())
     return index
 
 
@@ -386,7 +387,7 @@ def _mirrored(address: str, split: Split, cache: Path) -> tuple[Path, ...]:
         files = _complete(list_path)
         if files is None:
             files = _fetch(address, split, folder)
-            put(list_path, json.dumps({"address": address, "files": files}).encode())
+            write_file(list_path, json.dumps({"address": address, "files": files}).encode())
     return tuple(folder / name for name in sorted(files) if name.endswith(".tar"))
 
 

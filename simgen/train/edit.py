@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 
 from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
-from simgen.dataset.store import names, put, read_json
+from simgen.storage.files import list_names, read_json, write_file
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, load_base
 from simgen.train.checkpoint import RUN, WEIGHTS
@@ -84,7 +84,7 @@ def jobs(place: Path, out: Path | None) -> list[Job]:
     """One picture, or all of a folder; the edits go beside it under `-edit` names, or to `out`. No edit takes the
     place of a picture, or of another edit."""
     if place.is_dir():
-        sources = [place / name for name in names(place) if Path(name).suffix.lower() in _FORMATS]
+        sources = [place / name for name in list_names(place) if Path(name).suffix.lower() in _FORMATS]
         if not sources:
             raise UsageError(f"{place}: holds no pictures; they end in {', '.join(_FORMATS)}")
         # `.` has no name to put anything behind.
@@ -204,5 +204,5 @@ def _write(path: Path, picture: Picture) -> Path:
     buffer = io.BytesIO()
     kind = _FORMATS[path.suffix.lower()]
     Image.fromarray(picture).save(buffer, kind, **({"quality": 95} if kind != "PNG" else {}))
-    put(path, buffer.getvalue())
+    write_file(path, buffer.getvalue())
     return path

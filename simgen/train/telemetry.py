@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from simgen.core.errors import EnvironmentProblem, OutputError
 from simgen.dataset.progress import duration
-from simgen.dataset.store import put
+from simgen.storage.files import write_file
 from simgen.train.checkpoint import LOG
 from simgen.train.validate import finite_mean
 
@@ -142,5 +142,5 @@ def _run_id(folder: Path) -> str:
     """The same when a run goes on; another one for a run of that name elsewhere, or for a new one in that place."""
     path = folder / "wandb" / "id"
     if not path.is_file():
-        put(path, secrets.token_hex(8).encode())
+        write_file(path, secrets.token_hex(8).encode())
     return path.read_text()

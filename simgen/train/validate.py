@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simgen.dataset.store import put
+from simgen.storage.files import write_file
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
 from simgen.train.data import Example, Framing, Pairs, Slot, frame
@@ -101,7 +101,7 @@ def validate(
     }
     sheet = _sheet(shown, edits)
     path = folder / "validation" / f"{step:08d}.png"
-    put(path, cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
+    write_file(path, cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
     return Validation(figures=figures, sheet=sheet)
 
 

@@ -29,10 +29,10 @@ import ray
 from rich.console import Console
 
 from simgen.core.sample import Sample
+from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.progress import Notebook, Progress
 from simgen.dataset.shards import Entry, write_shard
 from simgen.dataset.status import read_stats, read_status, verify
-from simgen.dataset.store import SPLITS, committed
 from simgen.make.maker import Outcome
 from simgen.plan.plan import Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice

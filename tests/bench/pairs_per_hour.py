@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import simgen
+from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.status import read_stats
-from simgen.dataset.store import SPLITS, committed
 
 YARDSTICK = """
 import time, math, os, sys, bpy

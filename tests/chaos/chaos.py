@@ -41,10 +41,11 @@ import simgen.cli
 import simgen.dataset.card
 import simgen.run.cluster  # noqa: F401
 from simgen.core.errors import SimgenError
-from simgen.dataset.progress import NOTES
+from simgen.dataset.layout import CHECKSUMS, parse_name
+from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.shards import dataset_digest
 from simgen.dataset.status import verify
-from simgen.dataset.store import DRAFT, SUMS, parse_name
+from simgen.storage.files import TEMPORARY_NAME
 
 HERE = Path(__file__).resolve().parent
 LONGEST_S = float(os.environ.get("CHAOS_PATIENCE_S", "240"))
@@ -279,7 +280,7 @@ class Round:
 
     def notes(self) -> list[Path]:
         try:
-            return sorted((self.folder / NOTES).glob("worker-*.jsonl"))
+            return sorted((self.folder / PROGRESS_FOLDER).glob("worker-*.jsonl"))
         except OSError:
             return []
 
@@ -407,7 +408,7 @@ class Round:
     def _signalled(self, number: int, code: int) -> None:
         hang = self.chance.random() < 0.5
         accidents = [{"index": self.chance.randrange(4), "what": "hang"}] if hang else []
-        before = {path for path in self.folder.rglob("*") if DRAFT.fullmatch(path.name)}
+        before = {path for path in self.folder.rglob("*") if TEMPORARY_NAME.fullmatch(path.name)}
         run = self.start(worker={"pace_s": 0.1, "accidents": accidents}, timeout_s=600.0)
         if hang and not self.real:
             end = time.monotonic() + LONGEST_S
@@ -427,8 +428,9 @@ class Round:
                 self.wrong(f"took {took:.1f} s to end")
             self.gone()
             # What an earlier run left stays where this one was ended before it looked.
-            if drafts := [p.name for p in self.folder.rglob("*") if DRAFT.fullmatch(p.name) and p not in before]:
-                self.wrong(f"left drafts: {drafts}")
+            temporary = {path for path in self.folder.rglob("*") if TEMPORARY_NAME.fullmatch(path.name)}
+            if left := sorted(path.name for path in temporary - before):
+                self.wrong(f"left temporary files: {left}")
 
     def _clock_jumps(self) -> None:
         seed = self.chance.randrange(1 << 30)
@@ -619,7 +621,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and parse_name(path.name) is None:
             data = path.read_bytes().replace(str(folder).encode(), b"DIR")
-            if path.name == SUMS:
+            if path.name == CHECKSUMS:
                 # A mark names its folder; that its sum fits is for `verify` to say.
                 data = re.sub(rb"\w{64}(  quarantine/.*json)", rb"\1", data)
             found[str(path.relative_to(folder))] = data
@@ -628,7 +630,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def _loose(path: Path) -> bool:
     """Whether a file of a data set was never committed."""
-    if DRAFT.fullmatch(path.name) or path.parent.name == NOTES:
+    if TEMPORARY_NAME.fullmatch(path.name) or path.parent.name == PROGRESS_FOLDER:
         return True
     shard = parse_name(path.name)
     return shard is not None and not (path.parent / f"{shard[0]:05d}_stats.json").exists()

@@ -9,6 +9,7 @@ import contextlib
 import csv
 import faulthandler
 import gzip
+import hashlib
 import importlib.util
 import io
 import json
@@ -33,10 +34,10 @@ from simgen.catalog.catalog import open_catalog, ref
 from simgen.catalog.mesh_files import check_environment, read_obj, read_parts, read_urdf
 from simgen.core.errors import SimgenError
 from simgen.dataset.card import write_card
+from simgen.dataset.layout import content_sha256
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.report import write_report
 from simgen.dataset.status import read_status, verify
-from simgen.dataset.store import told_sha256
 from simgen.plan.plan import RESOLVED, SampleId, make_plan, read_plan
 from simgen.plan.recipe import load_recipe, parse_recipe
 from simgen.record.record import check_record, decode, encode, spec_from_json
@@ -604,8 +605,8 @@ def data_sets(draw: st.DrawFn) -> dict[str, bytes]:
             stats = json.loads(files["train/00000_stats.json"])
             for part in stats["files"]:
                 data = files[f"train/{part}"]
-                stats["files"][part] = {"sha256": archives.hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-            stats["sha256"] = told_sha256(stats)
+                stats["files"][part] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+            stats["sha256"] = content_sha256(stats)
             files["train/00000_stats.json"] = json.dumps(stats).encode()
     return files
 

@@ -18,6 +18,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from simgen.core.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
 from simgen.core.sample import Reject
 from simgen.dataset import shards
+from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.progress import Notebook
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
@@ -26,7 +27,7 @@ from simgen.make.maker import Outcome
 from simgen.plan.plan import Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice, load_recipe, pins
 from simgen.run import cluster, ray_session
-from simgen.run.cluster import NOTES, Limits, Summary, open_folder, read_quarantine, retry, run
+from simgen.run.cluster import Limits, Summary, open_folder, read_quarantine, retry, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -132,7 +133,7 @@ def test_two_workers_and_an_accident_make_the_bytes_of_one_worker(generate, plan
     assert summary.status.samples == 23
     assert [q.key for q in summary.quarantined] == [f"nudge-{DULL:06d}"]
     assert dataset_digest(tmp_path / "b") == dataset_digest(clean)
-    assert not (tmp_path / "b" / NOTES).exists()
+    assert not (tmp_path / "b" / PROGRESS_FOLDER).exists()
 
 
 @pytest.mark.parametrize("at_a_sample", [True, False])
@@ -268,7 +269,7 @@ def test_a_machine_that_is_lost_changes_nothing(make_sample, plan, clean, tmp_pa
         return StandIn(make_sample, dict.fromkeys(range(24), lambda: time.sleep(0.3)))
 
     def lose() -> None:
-        if two.list_all_nodes()[1:] and len(list((folder / NOTES).glob("worker-*.jsonl"))) == 2:
+        if two.list_all_nodes()[1:] and len(list((folder / PROGRESS_FOLDER).glob("worker-*.jsonl"))) == 2:
             two.remove_node(other, allow_graceful=False)
 
     with open_folder(folder, plan, sample_bytes=0):

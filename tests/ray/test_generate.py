@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
 from simgen.dataset.status import verify
-from simgen.run.cluster import NOTES
 
 pytestmark = [pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(540)]
 
@@ -109,7 +109,7 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
     chance = random.Random(KILLS)
     for kill in range(1, KILLS + 1):
         run = started("generate", *SMALL, "--out", folder, "--workers", 2)
-        wait_for(lambda run=run: list((folder / NOTES).glob("worker-*.jsonl")) or run.poll() is not None)
+        wait_for(lambda run=run: list((folder / PROGRESS_FOLDER).glob("worker-*.jsonl")) or run.poll() is not None)
         time.sleep(chance.uniform(0, 8))
         workers = workers_of(run.pid) if run.poll() is None else []
         if kill % 2 and workers:
@@ -180,7 +180,7 @@ def test_a_run_that_is_terminated_while_ray_starts_says_so_too(started, tmp_path
 
 def at_the_render(folder: Path) -> bool:
     """Whether a worker has drawn its first scene."""
-    return any('"assets"' in path.read_text() for path in (folder / NOTES).glob("worker-*.jsonl"))
+    return any('"assets"' in path.read_text() for path in (folder / PROGRESS_FOLDER).glob("worker-*.jsonl"))
 
 
 def workers_at(folder: Path) -> list[psutil.Process]:

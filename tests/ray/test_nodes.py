@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
 from simgen.dataset.status import verify
-from simgen.run.cluster import NOTES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(1800)]
 
@@ -150,7 +150,7 @@ def test_a_node_that_dies_changes_nothing_and_no_node_needs_simgen(cluster, mine
     folder = tmp_path / "b"
     arguments = ["generate", *mine, *SMALL, "--n", 8, "--shard-size", 2, "--out", folder, "--address", address]
     run = simgen(*arguments, RAY_AUTH_TOKEN="a" * 64)  # for which nobody asks, as for one that lies in a home folder
-    notes = folder / NOTES
+    notes = folder / PROGRESS_FOLDER
     wait_for(lambda: len([p for p in notes.glob("worker-*.jsonl") if p.stat().st_size]) == 2, run)
     assert [one for one in nodes[1].processes() if "make_shard" in " ".join(one.cmdline())]
     nodes[1].kill()

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from simgen.dataset.layout import SPLITS, committed
+from simgen.dataset.lock import progress_folder
 from simgen.dataset.shards import dataset_digest, write_shard
 from simgen.dataset.status import read_stats, verify
-from simgen.dataset.store import SPLITS, committed, listed, names, notes
 from simgen.plan.plan import Plan, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
-from simgen.storage.paths import Address
+from simgen.storage.files import list_entries, list_names
+from simgen.storage.paths import RemotePath
 
 # Minutes: a store that is gone is asked again and again before a run gives up.
 pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.network, pytest.mark.timeout(540)]
@@ -37,7 +39,7 @@ from simgen.dataset.card import write_card
 from simgen.run.cluster import Limits, open_folder, run
 from simgen.core.errors import SimgenError
 from simgen.make.maker import Outcome
-from simgen.storage.paths import place
+from simgen.storage.paths import as_path
 
 def load(name, path):
     spec = importlib.util.spec_from_file_location(name, path)
@@ -60,7 +62,7 @@ class StandIn:
         return Outcome(sample=stores.sample_of(hand_made, planned), rejects=(), cost={"render": 0.1})
 
 ray.cloudpickle.register_pickle_by_value(sys.modules["__main__"])
-folder, plan, limits = place(sys.argv[3]), stores.plan(), Limits(hire_s=500.0)
+folder, plan, limits = as_path(sys.argv[3]), stores.plan(), Limits(hire_s=500.0)
 try:
     with open_folder(folder, plan, sample_bytes=0):
         print(run(plan, folder, maker=lambda recipe, seed: StandIn(), workers=2, limits=limits).made)
@@ -107,12 +109,12 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def num_committed(folder: Address) -> int:
+def num_committed(folder: RemotePath) -> int:
     return sum(len(committed(folder / split)) for split in SPLITS)
 
 
 def test_killed_and_failing_a_data_set_on_a_store_is_that_in_a_folder(
-    shelf: Address, store_server: Any, start: Callable[..., subprocess.Popen[str]], clean: Path, tmp_path: Path
+    shelf: RemotePath, store_server: Any, start: Callable[..., subprocess.Popen[str]], clean: Path, tmp_path: Path
 ) -> None:
     store_server.fail(0.05, seed=11)
     first = start(shelf)
@@ -135,15 +137,15 @@ def test_killed_and_failing_a_data_set_on_a_store_is_that_in_a_folder(
     assert len(hosts) > 2
 
     # Nothing of the two runs is left, here or there.
-    assert names(shelf) == ["ATTRIBUTION.csv", "README.md", "SHA256SUMS", "config.resolved.yaml", *sorted(SPLITS)]
-    parts = sum(len(listed(shelf / split)) for split in SPLITS)
+    assert list_names(shelf) == ["ATTRIBUTION.csv", "README.md", "SHA256SUMS", "config.resolved.yaml", *sorted(SPLITS)]
+    parts = sum(len(list_entries(shelf / split)) for split in SPLITS)
     assert parts == 4 * len(plan().shards)
-    assert not notes(shelf).exists()
+    assert not progress_folder(shelf).exists()
     assert not list(Path(tempfile.gettempdir()).glob(f"simgen-ray-{second.pid}-*"))
 
 
 def test_a_store_that_goes_away_ends_the_run_with_a_sentence_and_the_same_command_goes_on(
-    shelf: Address,
+    shelf: RemotePath,
     store_server: Any,
     start: Callable[..., subprocess.Popen[str]],
     clean: Path,

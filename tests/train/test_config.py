@@ -10,7 +10,7 @@ import yaml
 from simgen.core.errors import UnknownName, UsageError
 from simgen.plan.recipe import load_recipe
 from simgen.plan.recipe import recipe_names as generating
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 from simgen.train.config import PREFIX, TrainConfig, load_config, parse_config, recipe_names, recipe_path
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}

@@ -23,7 +23,7 @@ import webdataset
 
 import simgen
 from simgen.core.errors import OutputError, UnknownName, UsageError
-from simgen.dataset.store import told_sha256
+from simgen.dataset.layout import content_sha256
 from simgen.train.data import Example, Framing, Order, Pairs, Slot, Source, default_cache, frame, full_size, open_pairs
 
 FRAMING = Framing(crop_px=32, crop_share=0.5, largest_px=96, grain_px=16, tiers=(0.2, 0.5, 0.3))
@@ -78,7 +78,7 @@ def commit(tar: Path) -> Path:
     tar.with_name(f"{tar.stem}.idx.json").write_text(json.dumps({"tar": tar.name, "samples": index}))
     facts = {"sha256": hashlib.sha256(tar.read_bytes()).hexdigest(), "bytes": tar.stat().st_size}
     told = {"files": {tar.name: facts}, "keys": list(index)}
-    tar.with_name(f"{tar.stem}_stats.json").write_text(json.dumps({**told, "sha256": told_sha256(told)}))
+    tar.with_name(f"{tar.stem}_stats.json").write_text(json.dumps({**told, "sha256": content_sha256(told)}))
     return tar
 
 

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from simgen.cli.app import main
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 from simgen.train.config import parse_config
 from simgen.train.data import open_pairs
 from simgen.train.tiny import tiny_pipeline

@@ -24,7 +24,7 @@ import pytest
 from simgen.catalog.catalog import Catalog, open_catalog, ref
 from simgen.catalog.manifests import Entry, parse_manifest
 from simgen.core.errors import AssetError, UnknownName
-from simgen.storage.archives import Cache
+from simgen.storage.cache import Cache
 
 CORNERS = [(x, y, z) for x in (-0.05, 0.05) for y in (-0.04, 0.04) for z in (-0.03, 0.03)]
 SIDES = ["1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4"]

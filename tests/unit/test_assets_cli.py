@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from simgen.cli.assets import assets
+from simgen.cli.commands.assets import assets
 from simgen.core.errors import AssetError, UnknownName
 
 TRIANGLES = "v -0.05 -0.05 -0.05\nv 0.05 -0.05 -0.05\nv 0 0.05 -0.05\nv 0 0 0.05\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
@@ -68,8 +68,9 @@ def address(things: Path) -> Iterator[str]:
 
 
 def run(*words: str) -> Result:
-    result = CliRunner().invoke(assets, list(words))
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
+    """The result of `simgen assets WORDS`; its `return_value` is the exit code."""
+    result = CliRunner().invoke(assets, list(words), standalone_mode=False)
+    if result.exception is not None:
         raise result.exception
     return result
 
@@ -96,7 +97,7 @@ def test_list_without_a_source_shows_what_comes_with_simgen(monkeypatch: pytest.
 @pytest.mark.network
 def test_fetch_brings_one_asset_or_all(address: str) -> None:
     result = run("fetch", address, "--only", "red_mug")
-    assert result.exit_code == 0 and result.stdout.startswith("1 assets of Things")
+    assert result.return_value == 0 and result.stdout.startswith("1 assets of Things")
     assert run("verify", address).stdout == "1 assets are sound, 2 have not been fetched\n"
     assert run("fetch", address).stdout.startswith("3 assets of Things")
     assert run("verify", address).stdout == "3 assets are sound\n"
@@ -106,7 +107,7 @@ def test_fetch_brings_one_asset_or_all(address: str) -> None:
 def test_fetch_reports_what_cannot_be_had_and_goes_on(address: str, things: Path) -> None:
     (things.parent / "red_mug.tar.gz").unlink()
     result = run("fetch", address)
-    assert result.exit_code == 1
+    assert result.return_value == 1
     assert "red_mug.tar.gz: cannot be fetched: nothing is there" in result.stderr
     assert result.stdout.startswith("2 assets of Things")
 
@@ -122,7 +123,7 @@ def test_verify_prints_one_line_for_every_fault_and_fails(things: Path) -> None:
         path = things.parent / f"{name}.tar.gz"
         path.write_bytes(path.read_bytes()[:100])
     result = run("verify", str(things))
-    assert result.exit_code == 1
+    assert result.return_value == 1
     lines = result.stdout.splitlines()
     assert [line.split(":")[1] for line in lines] == ["red_mug", "tall_vase"]
     assert all("truncated" in line for line in lines)
@@ -141,7 +142,7 @@ def test_pack_makes_a_manifest_that_can_be_listed(tmp_path: Path, things: Path) 
     text = TRIANGLES.replace("0.05", "50")
     (tmp_path / "meshes" / "blue_pyramid.obj").write_text(text)
     result = run("pack", str(tmp_path / "meshes"), str(tmp_path / "mine"), "--unit", "mm", "--substance", "wood")
-    assert result.exit_code == 0 and "blue_pyramid: blue pyramid, 10 x 10 x 10 cm" in result.stdout
+    assert result.return_value == 0 and "blue_pyramid: blue pyramid, 10 x 10 x 10 cm" in result.stdout
     listed = run("list", str(tmp_path / "mine" / "mine.json")).output
     assert "mine:blue_pyramid" in listed and "not stated" in listed
     result = run("pack", str(tmp_path / "meshes"), str(tmp_path / "giants"))

@@ -18,7 +18,7 @@ from simgen.core.assets import Material
 from simgen.core.errors import UnknownName
 from simgen.core.substances import SUBSTANCES
 from simgen.procedural.builtin import build_builtin, builtin_fingerprint, mesh, noise, profiles, solids
-from simgen.storage.archives import Cache, default_cache
+from simgen.storage.cache import Cache, default_cache
 from simgen.storage.resources import folder as content_folder
 
 pybullet = pytest.importorskip("pybullet")

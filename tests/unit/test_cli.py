@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from simgen import __version__
+from simgen.cli import commands
 from simgen.cli.app import main
 
 SCENE = '''
@@ -31,6 +32,19 @@ class Flip(Scene):
     law = "torque"
     types = (21,)
     phrases = Phrases(superficial=("Flip it.",), intermediate=("Flip it.",), explicit=("Flip it.",))
+'''
+
+
+COMMAND = '''
+import click
+
+SECTION = "{section}"
+
+@click.command()
+def count_keys() -> int:
+    """Count the samples of a data set."""
+    click.echo("counted")
+    return 5
 '''
 
 
@@ -104,6 +118,8 @@ def complaint(ended: Ended, code: int) -> str:
         (["status", "."], 1, "holds no simgen data set"),
         (["verify", "nowhere"], 1, "nowhere: holds no simgen data set"),
         (["report", "nowhere"], 1, "nowhere: holds no simgen data set"),
+        (["retry", ".", "--workers", "0"], 2, "--workers must be at least 1; got 0"),
+        (["assets", "lsit"], 2, "No such command 'lsit'"),
         (["retry", "nowhere"], 1, "nowhere: holds no simgen data set"),
         (["reproduce", ".", "drop-000001"], 1, "holds no simgen data set"),
     ],
@@ -325,6 +341,11 @@ def test_a_bad_archive_is_named_and_nothing_escapes_from_it(simgen, tmp_path, co
     assert set(tmp_path.rglob("*")) == before
 
 
+def test_damaged_assets_are_an_exit_code(simgen, tmp_path: Path) -> None:
+    ended = simgen("assets", "verify", manifest(tmp_path / "bad", WHOLE[: len(WHOLE) // 2]))
+    assert (ended.code, ended.err) == (1, "1 of 1 assets are damaged\n")
+
+
 def test_assets_without_anything_to_stand_on_are_named(simgen, tmp_path: Path) -> None:
     path = manifest(tmp_path / "few", WHOLE)
     said = complaint(simgen("preview", "drop", "--assets", path, "--set", "assets.builtin=false"), 1)
@@ -365,7 +386,7 @@ def test_a_bug_is_one_sentence_and_keeps_its_traceback(simgen, monkeypatch: pyte
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("simgen.plan.scene_list.all_scenes", broken)
+    monkeypatch.setattr("simgen.dataset.scene_list.all_scenes", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     said = complaint(simgen("scenes"), 1)
     assert "unexpected ZeroDivisionError: a bug" in said
@@ -387,10 +408,38 @@ def test_the_version_and_the_help_are_there() -> None:
     assert (run.returncode, run.stdout.strip()) == (0, f"simgen, version {__version__}")
 
 
+def test_a_file_that_lies_among_the_commands_is_a_command(
+    simgen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "count_keys.py").write_text(COMMAND.format(section="Use a data set"))
+    (tmp_path / "sweep.py").write_text(COMMAND.format(section="Housekeeping").replace("count_keys", "sweep"))
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    shown = simgen("--help").out
+    headings = ["Make data:", "See what can be made:", "Look at a data set:", "Use a data set:", "Housekeeping:"]
+    assert [line for line in shown.splitlines() if line in headings] == headings
+    used = shown.partition("Use a data set:")[2].partition("Housekeeping:")[0]
+    assert [line.split()[0] for line in used.splitlines() if line] == ["count-keys", "edit", "train"]
+    assert "  sweep  Count the samples of a data set." in shown
+    assert (simgen("count-keys").code, simgen("count-keys").out) == (5, "counted\n")
+    assert "did you mean 'count-keys'?" in complaint(simgen("count-kys"), 2)
+    for name in ("count_keys", "sweep"):
+        del sys.modules[f"{commands.__name__}.{name}"]
+        delattr(commands, name)
+
+
+def test_a_command_imports_no_other(simgen) -> None:
+    code = (
+        "import sys; from simgen.cli import cli; cli.main(['status', '--help'], standalone_mode=False); "
+        "print(*(n for n in sys.modules if n.startswith('simgen.cli.commands.')))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "simgen.cli.commands.status"
+
+
 def test_help_names_every_command(simgen) -> None:
     ended = simgen("--help")
     making = ("generate", "scenes", "preview", "status", "verify", "report", "reproduce", "retry", "doctor")
-    for command in (*making, "train", "edit"):
+    for command in (*making, "assets", "train", "edit"):
         assert f"  {command} " in ended.out
         assert simgen(command, "--help").code == 0
     assert "  eval " not in ended.out and "  export " not in ended.out

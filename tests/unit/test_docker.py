@@ -73,7 +73,7 @@ def test_nothing_is_installed_without_hashes_but_what_was_built_there(image: str
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_the_health_check_is_a_check_of_the_doctor(image: str) -> None:
-    from simgen.cli.doctor import CHECKS
+    from simgen.cli.checks import CHECKS
 
     (check,) = (value for word, value in instructions(image) if word == "HEALTHCHECK")
     assert yaml.safe_load(check.split("CMD ")[1]) == ["simgen", "doctor", image]

@@ -9,7 +9,7 @@ from simgen.core.taxonomy import TRANSITIONS
 from simgen.language import sentences
 from simgen.plan.recipe import load_scenes
 from simgen.scene import registry
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def test_the_scene_in_contributing_loads_and_can_say_what_it_shows(tmp_path: Pat
     assert len(example.splitlines()) < 40
 
 
-def test_the_catalogue_has_every_scene_with_its_types_and_law() -> None:
+def test_the_page_of_scenes_has_every_scene_with_its_types_and_law() -> None:
     """`make docs` writes it; a scene that has come or changed since is missing here."""
     load_scenes()
     chapters = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", (ROOT / "docs/scenes.md").read_text(), re.M | re.S))
@@ -52,8 +52,8 @@ def test_the_readme_counts_scenes_and_transitions() -> None:
     assert f"{len(own)} scenes show {len(covered)} of the {len(TRANSITIONS)}" in (ROOT / "README.md").read_text()
 
 
-def test_the_recipe_of_the_catalogue_has_every_scene_in_equal_parts() -> None:
+def test_the_recipe_of_the_scene_gallery_has_every_scene_in_equal_parts() -> None:
     load_scenes()
     own = [c for c in registry.scenes().values() if Path(inspect.getfile(c)).is_relative_to(ROOT / "scenes")]
-    given = read_yaml(ROOT / "pipelines" / "catalogue.yaml")["scenes"]
+    given = read_yaml(ROOT / "pipelines" / "scene_gallery.yaml")["scenes"]
     assert {key: group["weight"] for key, group in given.items()} == Counter(f"domain:{c.domain}" for c in own)

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from simgen.dataset.card import write_card
+from simgen.dataset.layout import committed
 from simgen.dataset.reader import open_dataset
-from simgen.dataset.store import committed
 from simgen.record.record import MEMBERS, decode, encode
 
 webdataset = pytest.importorskip("webdataset")

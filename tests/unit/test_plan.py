@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simgen.core.errors import ConflictError, OutputError, UsageError
-from simgen.dataset.store import parse_name
+from simgen.dataset.layout import parse_name
 from simgen.plan.plan import RESOLVED, SampleId, check_same, count_scenes, make_plan, read_plan, read_run, sample_id
 from simgen.plan.recipe import Recipe, Render, SceneChoice
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from simgen.dataset.progress import NOTES, Notebook, Progress, counts, duration
+from simgen.dataset.lock import PROGRESS_FOLDER
+from simgen.dataset.progress import Notebook, Progress, counts, duration
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / NOTES).mkdir()
+    (tmp_path / PROGRESS_FOLDER).mkdir()
     return tmp_path
 
 
@@ -42,7 +43,7 @@ def test_what_the_sample_was_made_of_is_known_from_the_notes_of_its_latest_attem
 
 def test_a_note_that_a_full_disk_cut_short_is_passed_over(folder: Path) -> None:
     out = io.StringIO()
-    path = folder / NOTES / "worker-1.jsonl"
+    path = folder / PROGRESS_FOLDER / "worker-1.jsonl"
     path.write_text('{"at": "a-0"}\n{"key": "a-{"at": "a-1"}\n')
     assert Notebook(folder, "worker-1").last() == "a-0"
     with Progress(folder, planned=2, done=0, console=Console(file=out), every_s=0) as progress:
@@ -98,7 +99,7 @@ def test_after_a_look_that_took_long_the_next_one_waits(folder: Path, monkeypatc
 
 def test_half_a_line_waits_for_its_other_half(folder: Path) -> None:
     out = io.StringIO()
-    path = folder / NOTES / "worker-1.jsonl"
+    path = folder / PROGRESS_FOLDER / "worker-1.jsonl"
     with Progress(folder, planned=2, done=0, console=Console(file=out), every_s=0) as progress:
         path.write_text('{"key": "a-0", "fail')
         progress.update(at_once=True)

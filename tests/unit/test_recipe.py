@@ -11,7 +11,7 @@ import yaml
 from simgen.core.errors import OutputError, UnknownName, UsageError
 from simgen.plan.recipe import Recipe, load_recipe, load_scenes, parse_recipe, pins, recipe_names
 from simgen.scene import registry
-from simgen.storage.settings import load_yaml
+from simgen.storage.yaml_files import load_yaml
 
 HOP = '''
 from dataclasses import dataclass

@@ -21,13 +21,14 @@ from simgen.core.errors import OutputError
 from simgen.core.sample import Reject, Sample
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.dataset import report
+from simgen.dataset.layout import committed, part_path
 from simgen.dataset.report import PLACE, Facts, gather, page, write_report
 from simgen.dataset.report_parts.cards import line_percent, picture_uri, sample_card
 from simgen.dataset.report_parts.charts import Bar, bar_chart, histogram, number, ticks_between
 from simgen.dataset.report_parts.markup import Html, el
 from simgen.dataset.report_parts.palette import instance_color, overlay, paint_instances
-from simgen.dataset.store import committed, part_path, put
 from simgen.plan.plan import RESOLVED
+from simgen.storage.files import write_file
 
 
 class Elements(HTMLParser):
@@ -261,7 +262,7 @@ def test_a_quarantined_sample_is_shown_with_its_class_and_the_command(dataset: P
         "log": f"quarantine/logs/{key}.log",
         "reproduce": f"simgen reproduce demo {key}",
     }
-    put(dataset / "quarantine" / f"{key}.json", json.dumps(mark).encode())
+    write_file(dataset / "quarantine" / f"{key}.json", json.dumps(mark).encode())
     text = page(gather(dataset))
     (card,) = (card for card in cards(text) if "quarantined" in card["data-outcome"])
     assert card["id"] == key and "gate:at_rest" in card["data-outcome"].split()

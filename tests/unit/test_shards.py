@@ -18,11 +18,13 @@ import pytest
 
 from simgen.core.errors import OutputError
 from simgen.core.sample import Reject, Sample
-from simgen.dataset import store
+from simgen.dataset import lock
+from simgen.dataset.layout import SHARD_FILES, committed, part_path
+from simgen.dataset.lock import remove_leftovers
 from simgen.dataset.shards import Entry, dataset_digest, read_rows, write_shard
-from simgen.dataset.store import PARTS, Draft, committed, names, part_path, read_json, sweep
 from simgen.plan.plan import SampleId, ShardPlan
 from simgen.record.record import MEMBERS, encode
+from simgen.storage.files import AtomicFile, list_names, read_json
 
 SampleFactory = Callable[..., Sample]
 TESTS = Path(__file__).parents[1]
@@ -70,7 +72,7 @@ def test_the_same_samples_are_the_same_bytes_whoever_writes_them_and_however_lon
     write(one, shard_of(3), host="here", cost_s=1.0)
     time.sleep(1.1)
     write(two, shard_of(3), host="there", cost_s=9.0)
-    for part in PARTS[:3]:
+    for part in SHARD_FILES[:3]:
         assert part_path(one / "train", 0, part).read_bytes() == part_path(two / "train", 0, part).read_bytes()
     stats = [read_json(part_path(folder / "train", 0, "_stats.json")) for folder in (one, two)]
     assert stats[0]["cost"] != stats[1]["cost"] and stats[0]["machine"] != stats[1]["machine"]
@@ -170,7 +172,7 @@ def test_entries_that_are_not_those_of_the_plan_are_refused(
     shard = shard_of(3)
     with pytest.raises(ValueError, match=message):
         write_shard(tmp_path, shard, change(entries(shard)), fingerprint="f")
-    assert names(tmp_path / "train") == []
+    assert list_names(tmp_path / "train") == []
 
 
 def test_a_sample_under_another_name_is_refused(tmp_path: Path, make_sample: SampleFactory) -> None:
@@ -191,7 +193,7 @@ def test_an_exception_half_way_leaves_nothing_behind(tmp_path: Path, entries: Ca
 
     with pytest.raises(RuntimeError, match="the engine is gone"):
         write_shard(tmp_path, shard_of(3), failing(shard_of(3)), fingerprint="f")
-    assert names(tmp_path / "train") == []
+    assert list_names(tmp_path / "train") == []
 
 
 def test_a_shard_that_another_worker_has_committed_is_left_alone(
@@ -211,7 +213,7 @@ def test_a_shard_that_another_worker_has_committed_is_left_alone(
     assert read_json(tmp_path / "train" / "00000_stats.json") == stats
     with tarfile.open(tmp_path / "train" / "00000.tar") as tar:
         assert {name.split(".")[0] for name in tar.getnames()} == {"nudge-000000"}
-    assert names(tmp_path / "train") == sorted(part_path(tmp_path, 0, part).name for part in PARTS)
+    assert list_names(tmp_path / "train") == sorted(part_path(tmp_path, 0, part).name for part in SHARD_FILES)
 
 
 # Killed, and out of room: with real processes.
@@ -224,7 +226,7 @@ def python(code: str, *arguments: object, **options: Any) -> "subprocess.Popen[s
         sys.path.insert(0, {str(TESTS)!r})
         from pathlib import Path
         from conftest import nudge_sample
-        from simgen.dataset import store
+        from simgen.storage.files import AtomicFile
         from simgen.core.errors import OutputError
         from simgen.plan.plan import SampleId, ShardPlan
         from simgen.dataset.shards import Entry, write_shard
@@ -260,11 +262,11 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_looks_committed(tm
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert committed(tmp_path / "train") == ()
-    left = names(tmp_path / "train")
-    # Its drafts, under names that no reader takes for a shard.
+    left = list_names(tmp_path / "train")
+    # Its temporary files, under names that no reader takes for a shard.
     assert left and all(name.startswith(".") and name.endswith(".tmp") for name in left)
-    assert sweep(tmp_path) == tuple(f"train/{name}" for name in left)
-    assert names(tmp_path / "train") == []
+    assert remove_leftovers(tmp_path) == tuple(f"train/{name}" for name in left)
+    assert list_names(tmp_path / "train") == []
 
 
 @pytest.mark.parametrize("published", [0, 1, 2, 3])
@@ -272,60 +274,60 @@ def test_a_process_killed_between_two_renames_has_not_committed_and_the_next_one
     published: int, tmp_path: Path, write: Write
 ) -> None:
     code = """
-        publish, done = store.Draft.publish, []
-        def dying(draft):
+        publish, done = AtomicFile.publish, []
+        def dying(file):
             if len(done) == int(sys.argv[2]):
                 os.kill(os.getpid(), signal.SIGKILL)
-            publish(draft)
-            done.append(draft)
-        store.Draft.publish = dying
+            publish(file)
+            done.append(file)
+        AtomicFile.publish = dying
         write()
         """
     process = python(code, tmp_path / "killed", published)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert committed(tmp_path / "killed" / "train") == ()
-    assert len([name for name in names(tmp_path / "killed" / "train") if name[0] != "."]) == published
-    sweep(tmp_path / "killed")
-    assert names(tmp_path / "killed" / "train") == []
+    assert len([name for name in list_names(tmp_path / "killed" / "train") if name[0] != "."]) == published
+    remove_leftovers(tmp_path / "killed")
+    assert list_names(tmp_path / "killed" / "train") == []
     write(tmp_path / "killed", shard_of(2))
     write(tmp_path / "whole", shard_of(2))
     assert dataset_digest(tmp_path / "killed") == dataset_digest(tmp_path / "whole")
 
 
-def test_the_sweep_takes_drafts_wherever_simgen_writes(tmp_path: Path) -> None:
-    drafts = [f"{place}.x.json.0123abcd.tmp" for place in ("", "quarantine/", "quarantine/logs/", "report/", "train/")]
-    for name in drafts:
+def test_temporary_files_are_removed_wherever_simgen_writes(tmp_path: Path) -> None:
+    files = [f"{place}.x.json.0123abcd.tmp" for place in ("", "quarantine/", "quarantine/logs/", "report/", "train/")]
+    for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert sorted(sweep(tmp_path)) == sorted(drafts)
+    assert sorted(remove_leftovers(tmp_path)) == sorted(files)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("published", range(4))
 @pytest.mark.parametrize("listing", [1, 2])
-def test_who_commits_while_others_sweep_commits_a_whole_shard_or_none(
+def test_who_commits_while_others_remove_leftovers_commits_a_whole_shard_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: int, listing: int
 ) -> None:
-    """A worker of a killed run that still lives goes on with its renames right after the sweep has looked."""
-    drafts = [Draft(part_path(tmp_path / "train", 0, part)) for part in PARTS]
-    for draft in drafts[:published]:
-        draft.publish()
+    """A worker of a killed run that still lives goes on with its renames right after the folder was listed."""
+    files = [AtomicFile(part_path(tmp_path / "train", 0, part)) for part in SHARD_FILES]
+    for file in files[:published]:
+        file.publish()
     looks = []
 
     def look(folder: Path) -> list[str]:
-        found = names(folder)
+        found = list_names(folder)
         if folder.name == "train":
             looks.append(folder)
             if len(looks) == listing:
                 with contextlib.suppress(OutputError):
-                    for draft in drafts[published:]:
-                        draft.publish()
+                    for file in files[published:]:
+                        file.publish()
         return found
 
-    monkeypatch.setattr(store, "names", look)
-    sweep(tmp_path)
-    assert names(tmp_path / "train") in ([], sorted(f"00000{part}" for part in PARTS))
+    monkeypatch.setattr(lock, "list_names", look)
+    remove_leftovers(tmp_path)
+    assert list_names(tmp_path / "train") in ([], sorted(f"00000{part}" for part in SHARD_FILES))
 
 
 def test_a_clock_that_is_set_back_makes_no_shard_end_before_it_began(
@@ -338,16 +340,16 @@ def test_a_clock_that_is_set_back_makes_no_shard_end_before_it_began(
     assert 0 <= cost["finished_unix_s"] - cost["started_unix_s"] < 60
 
 
-def test_the_sweep_keeps_what_is_committed_and_what_is_not_ours(tmp_path: Path, write: Write) -> None:
+def test_what_is_committed_and_what_is_not_ours_is_not_removed(tmp_path: Path, write: Write) -> None:
     write(tmp_path, shard_of(1))
     place = tmp_path / "train"
-    before = names(place)
+    before = list_names(place)
     (place / "00007.tar").write_bytes(b"half")
     (place / ".00008.tar.0123abcd.tmp").write_bytes(b"half")
     (tmp_path / ".README.md.0123abcd.tmp").write_bytes(b"half")
     (place / "notes.txt").write_text("mine")
-    assert sweep(tmp_path) == (".README.md.0123abcd.tmp", "train/.00008.tar.0123abcd.tmp", "train/00007.tar")
-    assert names(place) == [*before, "notes.txt"]
+    assert remove_leftovers(tmp_path) == (".README.md.0123abcd.tmp", "train/.00008.tar.0123abcd.tmp", "train/00007.tar")
+    assert list_names(place) == [*before, "notes.txt"]
 
 
 def test_a_file_that_grows_too_large_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ def test_a_file_that_grows_too_large_is_one_sentence_and_leaves_nothing(tmp_path
         f"mend that and run the same command again\n"
     )
     assert err == ""
-    assert names(tmp_path / "train") == []
+    assert list_names(tmp_path / "train") == []
 
 
 @contextlib.contextmanager
@@ -398,7 +400,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
             write_shard(disk, shard, entries(shard), fingerprint="f")
         assert str(error.value).startswith(f"{disk}/train: the disk is full (No space left on device after ")
         assert str(error.value).endswith("make room and run the same command again")
-        assert names(disk / "train") == []
+        assert list_names(disk / "train") == []
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path, write: Write) -> None:

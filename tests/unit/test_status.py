@@ -24,12 +24,13 @@ from simgen.dataset.card import (
     words,
     write_card,
 )
+from simgen.dataset.layout import SPLITS, committed, content_sha256, part_path, stats_text
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.report import write_report
 from simgen.dataset.shards import Entry, write_shard
 from simgen.dataset.status import Finding, read_stats, read_status, verify
-from simgen.dataset.store import SPLITS, committed, part_path, read_json, stats_text, told_sha256
 from simgen.plan.plan import read_plan
+from simgen.storage.files import read_json
 
 DatasetFactory = Callable[..., Path]
 
@@ -174,7 +175,7 @@ def resealed(folder: Path) -> None:
     for name in stats["files"]:
         data = (folder / "train" / name).read_bytes()
         stats["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    stats["sha256"] = told_sha256(stats)
+    stats["sha256"] = content_sha256(stats)
     path.write_text(stats_text(stats))
 
 
@@ -228,7 +229,7 @@ def test_a_shard_in_the_place_of_another_is_found(folder: Path) -> None:
             there.write_text(data.replace("00000.", "00001."))
     path = folder / "train" / "00001_stats.json"
     stats = read_json(path)
-    stats["sha256"] = told_sha256(stats)
+    stats["sha256"] = content_sha256(stats)
     path.write_text(json.dumps(stats))
     found = findings(folder)
     assert any(f.startswith("plan: 4 samples are neither there nor quarantined: ") for f in found)
@@ -446,7 +447,7 @@ def test_statistics_of_a_stranger_are_checked_before_anyone_acts_on_them(
     stats = read_json(path)
     stats["holes"].append({"key": "a", "scene": "nudge", "index": 3, "class": "crash", "reason": "none"})
     change(stats)
-    stats["sha256"] = told_sha256(stats)
+    stats["sha256"] = content_sha256(stats)
     path.write_text(json.dumps(stats))
     with pytest.raises(OutputError, match=re.escape(said)) as caught:
         read_status(folder)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from simgen.core.assets import EnvironmentAsset, ObjectAsset, SurfaceAsset
-
 if TYPE_CHECKING:
     from simgen.catalog.catalog import Catalog
+    from simgen.core.assets import EnvironmentAsset, ObjectAsset, SurfaceAsset
 
+SECTION = "See what can be made"
 T = TypeVar("T")
 
 
-@click.group()
+@click.group(short_help="List, fetch, verify and pack assets.")
 def assets() -> None:
     """List, fetch, verify and pack objects, surfaces and environment maps.
 
@@ -29,29 +29,30 @@ def assets() -> None:
 @assets.command("list")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
-def list_assets(sources: tuple[str, ...], as_json: bool) -> None:
+def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     """Show the assets of each SOURCE; the built-in ones where none is named."""
     catalog = _catalog(sources)
     if as_json:
         click.echo(json.dumps([_as_json(asset) for asset in catalog.all], indent=1))
-        return
+        return 0
     rows = [("asset", "label", "size", "mass", "split", "license"), *map(_row, catalog.all)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
 
 
 @assets.command()
 @click.argument("source", metavar="SOURCE")
 @click.option("--only", multiple=True, metavar="ID", help="This asset alone; may be repeated.")
-def fetch(source: str, only: tuple[str, ...]) -> None:
+def fetch(source: str, only: tuple[str, ...]) -> int:
     """Bring a SOURCE and its archives into the cache, so that it needs no network again.
 
     Run it again after an interruption: what is there is not fetched twice.
     """
     from simgen.catalog.manifests import read_manifest
     from simgen.core.errors import AssetError, UnknownName
-    from simgen.storage.archives import Cache, default_cache
+    from simgen.storage.cache import Cache, default_cache
 
     manifest = read_manifest(source, Cache(root=default_cache()), refresh=True)
     catalog = _catalog((source,))
@@ -72,13 +73,12 @@ def fetch(source: str, only: tuple[str, ...]) -> None:
     click.echo(
         f"{len(only or ids) - len(failures)} assets of {manifest.name}, {total / 1e6:.1f} MB, {catalog.cache.root}"
     )
-    if failures:
-        raise SystemExit(1)
+    return 1 if failures else 0
 
 
 @assets.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-def verify(sources: tuple[str, ...]) -> None:
+def verify(sources: tuple[str, ...]) -> int:
     """Read the archives and meshes of each SOURCE afresh and report what is wrong with them.
 
     The built-in ones where none is named. What has not been fetched is not.
@@ -97,9 +97,10 @@ def verify(sources: tuple[str, ...]) -> None:
         click.echo(fault)
     if faults:
         click.echo(f"{len(faults)} of {len(there)} assets are damaged", err=True)
-        raise SystemExit(1)
+        return 1
     absent = len(catalog.all) - len(there)
     click.echo(f"{len(there)} assets are sound" + (f", {absent} have not been fetched" if absent else ""))
+    return 0
 
 
 @assets.command()
@@ -114,7 +115,7 @@ def verify(sources: tuple[str, ...]) -> None:
 @click.option("--author", default="not stated", metavar="TEXT", help="Goes with every asset.")
 def pack(
     folder: Path, out: Path, substance: str, unit: str, labels: Path | None, license_name: str, author: str
-) -> None:
+) -> int:
     """Turn a FOLDER of OBJ, GLB and PLY meshes into a manifest with archives in OUT.
 
     Each mesh gets convex parts, a centre of mass and a mass, and its file name becomes its label.
@@ -131,6 +132,7 @@ def pack(
         parts = f"{packed.num_parts} convex part{'' if packed.num_parts == 1 else 's'}"
         click.echo(f"{packed.id}: {packed.label}, {size}, {_mass(packed.mass_kg)}, {parts}")
     click.echo(f"{manifest_path(out)}: use it with simgen generate --assets {manifest_path(out)}")
+    return 0
 
 
 def _progress(items: Sequence[T], label: str) -> AbstractContextManager[Iterable[T]]:
@@ -142,7 +144,7 @@ def _catalog(sources: tuple[str, ...]) -> "Catalog":
     """Sources of either kind, each handed to the side it belongs to."""
     from simgen.catalog.catalog import open_catalog
     from simgen.catalog.manifests import read_manifest
-    from simgen.storage.archives import Cache, default_cache
+    from simgen.storage.cache import Cache, default_cache
 
     objects: list[str] = []
     environments: list[str] = []
@@ -152,12 +154,14 @@ def _catalog(sources: tuple[str, ...]) -> "Catalog":
     return open_catalog(objects=objects, environments=environments, builtin=not sources)
 
 
-def _as_json(asset: ObjectAsset | SurfaceAsset | EnvironmentAsset) -> dict[str, Any]:
+def _as_json(asset: "ObjectAsset | SurfaceAsset | EnvironmentAsset") -> dict[str, Any]:
     kind = {"ObjectAsset": "object", "SurfaceAsset": "surface", "EnvironmentAsset": "environment"}
     return {"type": kind[type(asset).__name__], **dataclasses.asdict(asset)}
 
 
-def _row(asset: ObjectAsset | SurfaceAsset | EnvironmentAsset) -> tuple[str, ...]:
+def _row(asset: "ObjectAsset | SurfaceAsset | EnvironmentAsset") -> tuple[str, ...]:
+    from simgen.core.assets import ObjectAsset, SurfaceAsset
+
     name = f"{asset.source}:{asset.id}"
     size, mass = "", ""
     if isinstance(asset, ObjectAsset):

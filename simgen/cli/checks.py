@@ -1,6 +1,6 @@
-"""What simgen needs of a machine, tried out: one finding for each thing, with a remedy where it is missing.
+"""The checks of `simgen doctor`: each function tries one thing that simgen needs, and names a remedy.
 
-What can crash a process (Blender, Bullet, Ray) is tried in one of its own.
+What can crash a process (Blender, Bullet, Ray) is tried in a process of its own.
 """
 
 import importlib.metadata
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from simgen.core.errors import UnknownName
 from simgen.run.machine import cores
-from simgen.storage.archives import default_cache
+from simgen.storage.cache import default_cache
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
 _EXTRA = "pip install 'simgen[generate]'"
@@ -24,8 +24,8 @@ _LIBRARIES = "on Debian or Ubuntu: apt-get install libxi6 libxfixes3 libxrender1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; `remedy` is for the case that it is not as it should be."""
+class CheckResult:
+    """What one check found; `remedy` says what to do where it is not `ok`."""
 
     name: str
     ok: bool
@@ -37,13 +37,8 @@ _PHYSICS = """
 import math
 from simgen.catalog.catalog import open_catalog
 from simgen.engine.physics import simulate
-from simgen.core.vectors import *
-from simgen.core.assets import *
-from simgen.core.mesh import *
-from simgen.core.spec import *
-from simgen.core.tracks import *
-from simgen.core.rollout import *
-from simgen.core.sample import *
+from simgen.core.assets import Material
+from simgen.core.spec import Body, Camera, Environment, Release, SceneSpec, Stage
 ball = Body(id=1, shape="ball", size_m=(0.1,) * 3, label="ball", role="actor", position_m=(0, 0, 0.55), mass_kg=0.5,
             friction=0.5, restitution=0.0, material=Material())
 spec = SceneSpec(scene="doctor", bodies=(ball,), stage=Stage(kind="floor"), lights=(), environment=Environment(),
@@ -91,26 +86,26 @@ print(f"torch {torch.__version__} and diffusers {diffusers.__version__} edit a p
 """
 
 
-def _try(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> Finding:
-    """Run a few lines in a process of their own; their last line says what came out."""
+def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> CheckResult:
+    """Run a few lines in a process of their own; the last line they print is the detail of the result."""
     try:
         run = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        return Finding(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)
-    said = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()
-    detail = said[-1] if said else f"ended with code {run.returncode} and not a word"
-    return Finding(name=name, ok=run.returncode == 0, detail=detail, remedy=remedy)
+        return CheckResult(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)
+    lines = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()
+    detail = lines[-1] if lines else f"ended with code {run.returncode} and not a word"
+    return CheckResult(name=name, ok=run.returncode == 0, detail=detail, remedy=remedy)
 
 
-def _python() -> Finding:
+def _python() -> CheckResult:
     version = ".".join(map(str, sys.version_info[:3]))
     ok = sys.version_info[:2] == (3, 11)
-    return Finding(name="python", ok=ok, detail=version, remedy="bpy 4.5 exists for Python 3.11 only: install that")
+    return CheckResult(name="python", ok=ok, detail=version, remedy="bpy 4.5 exists for Python 3.11 only: install that")
 
 
-def _packages() -> Finding:
+def _packages() -> CheckResult:
     found, missing = [], []
     for name in PACKAGES:
         try:
@@ -118,24 +113,24 @@ def _packages() -> Finding:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     detail = f"missing: {', '.join(missing)}" if missing else ", ".join(found)
-    return Finding(name="packages", ok=not missing, detail=detail, remedy=_EXTRA)
+    return CheckResult(name="packages", ok=not missing, detail=detail, remedy=_EXTRA)
 
 
-def _cores() -> Finding:
-    return Finding(name="cores", ok=True, detail=f"{cores()}: as many workers unless told otherwise")
+def _cores() -> CheckResult:
+    return CheckResult(name="cores", ok=True, detail=f"{cores()}: as many workers unless told otherwise")
 
 
-def _memory() -> Finding:
+def _memory() -> CheckResult:
     """One worker takes up to a gigabyte."""
     free = available_bytes()
     if free is None:
-        return Finding(name="memory", ok=True, detail="unknown on this system; a worker takes up to 1 GB")
+        return CheckResult(name="memory", ok=True, detail="unknown on this system; a worker takes up to 1 GB")
     detail = f"{free / 1e9:.1f} GB free, enough for {int(free // 1e9)} workers"
-    return Finding(name="memory", ok=free > 1.5e9, detail=detail, remedy="close other programs, or use --workers 1")
+    return CheckResult(name="memory", ok=free > 1.5e9, detail=detail, remedy="close other programs, or use --workers 1")
 
 
 def available_bytes() -> int | None:
-    """Memory that can still be had, by the machine's and by the container's measure."""
+    """Memory that is still free, limited by the container where there is one; None where that is unknown."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return None
@@ -147,40 +142,44 @@ def available_bytes() -> int | None:
     return free
 
 
-def _shared_memory() -> Finding:
-    place = Path("/dev/shm")
-    if not place.is_dir():
-        return Finding(name="shm", ok=True, detail="no /dev/shm here; Ray does without")
-    free = shutil.disk_usage(place).free
+def _shared_memory() -> CheckResult:
+    folder = Path("/dev/shm")
+    if not folder.is_dir():
+        return CheckResult(name="shm", ok=True, detail="no /dev/shm here; Ray does without")
+    free = shutil.disk_usage(folder).free
     detail = f"{free / 1e6:.0f} MB free in /dev/shm, 100 MB wanted"
-    return Finding(name="shm", ok=free > 100e6, detail=detail, remedy="in Docker: --shm-size 256m")
+    return CheckResult(name="shm", ok=free > 100e6, detail=detail, remedy="in Docker: --shm-size 256m")
 
 
-def _disk() -> Finding:
+def _disk() -> CheckResult:
     free = shutil.disk_usage(Path.cwd()).free
     detail = f"{free / 1e9:.0f} GB free here, 10 000 samples of 512 x 512 take about 7 GB"
-    return Finding(name="disk", ok=free > 1e9, detail=detail, remedy="make room, or give --out on another disk")
+    return CheckResult(name="disk", ok=free > 1e9, detail=detail, remedy="make room, or give --out on another disk")
 
 
-def _cache() -> Finding:
-    place = default_cache()
+def _cache() -> CheckResult:
+    folder = default_cache()
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        detail = f"{place} cannot be written: {error.strerror}"
-        return Finding(name="cache", ok=False, detail=detail, remedy="set SIMGEN_CACHE to a folder that can be written")
-    return Finding(name="cache", ok=True, detail=f"{place} can be written")
+        detail = f"{folder} cannot be written: {error.strerror}"
+        return CheckResult(
+            name="cache", ok=False, detail=detail, remedy="set SIMGEN_CACHE to a folder that can be written"
+        )
+    return CheckResult(name="cache", ok=True, detail=f"{folder} can be written")
 
 
-def _uv() -> Finding:
+def _uv() -> CheckResult:
     """Under `uv run` Ray would start every worker through uv; simgen turns that off before Ray is imported."""
     inside = "UV" in os.environ or "UV_RUN_RECURSION_DEPTH" in os.environ
-    return Finding(name="uv", ok=True, detail="run by uv; Ray's hook for that is off" if inside else "not run by uv")
+    return CheckResult(
+        name="uv", ok=True, detail="run by uv; Ray's hook for that is off" if inside else "not run by uv"
+    )
 
 
-CHECKS: dict[str, Callable[[], Finding]] = {
+CHECKS: dict[str, Callable[[], CheckResult]] = {
     "python": _python,
     "packages": _packages,
     "cores": _cores,
@@ -189,19 +188,19 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "disk": _disk,
     "cache": _cache,
     "uv": _uv,
-    "physics": lambda: _try("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}"),
-    "render": lambda: _try("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}"),
-    "ray": lambda: _try(
+    "physics": lambda: _run_code("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}"),
+    "render": lambda: _run_code("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}"),
+    "ray": lambda: _run_code(
         "ray", _RAY, remedy=f"Ray must start on this machine: {_EXTRA}; is something blocking local ports?"
     ),
-    "train": lambda: _try("train", _TRAIN, remedy=f"torch and diffusers must load and run: {_TRAIN_EXTRA}"),
+    "train": lambda: _run_code("train", _TRAIN, remedy=f"torch and diffusers must load and run: {_TRAIN_EXTRA}"),
 }
-"""By name, the cheap things first."""
-GENERATE = tuple(name for name in CHECKS if name != "train")
+"""By name, the cheap ones first."""
+GENERATE_CHECKS = tuple(name for name in CHECKS if name != "train")
 
 
-def examine(names: Collection[str] = GENERATE) -> Iterator[Finding]:
-    """What was asked for; without a word, everything that `simgen generate` relies on."""
+def run_checks(names: Collection[str] = GENERATE_CHECKS) -> Iterator[CheckResult]:
+    """Run the named checks one after the other. An unknown name raises UnknownName before any is run."""
     for name in names:
         if name not in CHECKS:
             raise UnknownName("check", name, CHECKS)

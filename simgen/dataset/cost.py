@@ -1,8 +1,8 @@
-"""What a plan will take, before anything is made: from a table of what its scenes took, or from samples made for it.
+"""Plan → what it will cost in core-seconds and bytes, from a table of costs by scene and from samples made to measure.
 
-The table was measured on the machine of its authors; half of it or double may be true of another. A few probes, real
-samples of the plan made here and now, set it right: each is compared with what the table says of its scene, and the
-spread of these ratios says how far to trust their mean.
+The table was measured on the machine of its authors; half of it or double may be true of another. A few samples of the
+plan, made here and now, correct it: each is compared with what the table says of its scene, and the spread of these
+ratios says how far to trust their mean.
 """
 
 import functools
@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simgen.dataset.store import SPLITS
+from simgen.dataset.layout import SPLITS
 from simgen.plan.plan import Plan, count_scenes
 from simgen.plan.recipe import Pass, Quality, Render
 from simgen.storage.resources import folder
-from simgen.storage.settings import read_yaml
+from simgen.storage.yaml_files import read_yaml
 
 COSTS = "costs.yaml"
 """In `assets/`: scene → core-seconds for an accepted sample of 512 x 512 at quality fast, written by `make docs`."""
@@ -31,10 +31,10 @@ _BYTES_PER_PIXEL = 2.4
 _FIXED_BYTES = 60_000
 _PASS_BYTES: Mapping[Pass, float] = {"depth": 8.0, "normals": 24.0, "flow": 8.0}
 
-# How far a sample is from what the table says of its scene, as the standard deviation of a logarithm, and how many
-# probes this is worth: with two or three of one's own one does not know better.
-_SPREAD, _WORTH = 0.5, 4
-# The same machine at another hour.
+# How far a sample is from what the table says of its scene, as the standard deviation of a logarithm, and the number of
+# measured samples that this assumption counts for: two or three measured ones say little about their spread.
+_PRIOR_SPREAD, _PRIOR_WEIGHT = 0.5, 4
+# How much the same machine differs from one hour to another.
 _DRIFT = 0.15
 
 
@@ -46,17 +46,17 @@ class Estimate:
     low: float
     high: float
 
-    def by(self, factor: float) -> "Estimate":
+    def scaled(self, factor: float) -> "Estimate":
         return Estimate(middle=self.middle * factor, low=self.low * factor, high=self.high * factor)
 
-    def told(self, told: Callable[[float], str], *, unit: str = "") -> str:
-        """`about 12 GB (9 to 15)`"""
-        return f"about {told(self.middle)}{unit} ({told(self.low)} to {told(self.high)})"
+    def in_words(self, write: Callable[[float], str], *, unit: str = "") -> str:
+        """`about 12 GB (9 to 15)`, where `write` writes a figure without its unit."""
+        return f"about {write(self.middle)}{unit} ({write(self.low)} to {write(self.high)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A sample of the plan that was made to see what it takes."""
+class CostSample:
+    """What one sample of the plan took that was made to measure."""
 
     scene: str
     core_s: float
@@ -65,31 +65,33 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """What a plan will take."""
+class CostEstimate:
+    """What a plan will cost."""
 
     core_s: Estimate
     bytes: Estimate
-    probes: int
-    """So many samples were made for it; 0 where only the table was asked."""
+    num_samples: int
+    """Samples that were made for it; 0 where it is from the table alone."""
 
 
-def forecast(plan: Plan, probes: Sequence[Probe] = (), *, workers: int = 1, start_s: float = START_SECONDS) -> Forecast:
-    """Work and size of the whole plan; each worker has a start of its own."""
+def estimate_cost(
+    plan: Plan, samples: Sequence[CostSample] = (), *, workers: int = 1, start_s: float = START_SECONDS
+) -> CostEstimate:
+    """Work and size of the whole plan. `start_s` is added for each worker that starts."""
     render = plan.recipe.render
-    table = sum(count * sample_s(scene, render) for scene, count in count_scenes(plan).items())
-    work = [probe.core_s / sample_s(probe.scene, render) for probe in probes]
-    size = [probe.bytes / sample_bytes(render) for probe in probes if probe.bytes]
+    table = sum(count * sample_core_s(scene, render) for scene, count in count_scenes(plan).items())
+    work = [sample.core_s / sample_core_s(sample.scene, render) for sample in samples]
+    size = [sample.bytes / sample_bytes(render) for sample in samples if sample.bytes]
     core_s = _scaled(table, work, plan.n, drift=_DRIFT)
     starts = min(workers, len(plan.shards)) * start_s
-    return Forecast(
+    return CostEstimate(
         core_s=Estimate(middle=core_s.middle + starts, low=core_s.low + starts / 2, high=core_s.high + starts * 2),
         bytes=_scaled(plan.n * sample_bytes(render), size, plan.n, drift=0.0),
-        probes=len(probes),
+        num_samples=len(samples),
     )
 
 
-def sample_s(scene: str, render: Render) -> float:
+def sample_core_s(scene: str, render: Render) -> float:
     """Core seconds for one planned sample, as the table has it; the mean of all scenes for one that it has not."""
     known = _costs()
     cost = known.get(scene) or statistics.mean(known.values())
@@ -103,27 +105,27 @@ def sample_bytes(render: Render) -> int:
     return int(_FIXED_BYTES + per_pixel * render.width * render.height)
 
 
-def longest_s(plan: Plan) -> float:
-    """When a sample has taken so long that something must be wrong: many times what one takes, attempts and all."""
-    return max(600.0, 60 * max(sample_s(choice.name, plan.recipe.render) for choice in plan.recipe.scenes))
+def sample_limit_s(plan: Plan) -> float:
+    """Seconds after which something must be wrong with a sample: many times what one takes, all attempts included."""
+    return max(600.0, 60 * max(sample_core_s(choice.name, plan.recipe.render) for choice in plan.recipe.scenes))
 
 
-def mix(plan: Plan) -> tuple[Counter[str], Counter[str]]:
+def count_mix(plan: Plan) -> tuple[Counter[str], Counter[str]]:
     """How many samples of each scene, and of each split."""
     splits = {split: plan.num_samples(split) for split in SPLITS}
     return count_scenes(plan), Counter({split: count for split, count in splits.items() if count})
 
 
 def _scaled(table: float, ratios: Sequence[float], n: int, *, drift: float) -> Estimate:
-    """What the table says, set right by what was measured beside it."""
+    """The figure of the table, corrected by the ratios of measured to expected."""
     if not ratios:
         return Estimate(middle=table, low=table / 2, high=table * 2)
     logs = [math.log(ratio) for ratio in ratios]
-    # The spread is that of the probes and of what is known without them, each with its weight.
+    # The spread of the ratios and the assumed one, each with its weight.
     own = (len(logs) - 1) * (statistics.variance(logs) if len(logs) > 1 else 0.0)
-    freedom = len(logs) - 1 + _WORTH
-    spread = math.sqrt((own + _WORTH * _SPREAD**2) / freedom)
-    # Both the probes and the run are samples of what the recipe makes. Student's t for 95 %, near enough.
+    freedom = len(logs) - 1 + _PRIOR_WEIGHT
+    spread = math.sqrt((own + _PRIOR_WEIGHT * _PRIOR_SPREAD**2) / freedom)
+    # Both the measured samples and the run are samples of what the recipe makes. Student's t for 95 %, near enough.
     error = (1.96 + 2.5 / freedom) * spread * math.sqrt(1 / len(logs) + 1 / n) + drift
     middle = table * statistics.mean(ratios)
     return Estimate(middle=middle, low=middle * math.exp(-error), high=middle * math.exp(error))

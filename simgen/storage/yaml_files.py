@@ -1,4 +1,4 @@
-"""YAML files and `--set key=value` -> plain data, strictly."""
+"""Read YAML files and `--set key=value` strictly: duplicate keys, aliases and deep nesting are errors."""
 
 import dataclasses
 import re
@@ -8,23 +8,23 @@ from typing import Any
 import yaml
 
 from simgen.core.errors import OutputError, UnknownName, UsageError, inline, shown
-from simgen.storage.paths import Address, Place
+from simgen.storage.paths import AnyPath, RemotePath
 
 MAX_BYTES = 1 << 20
-"""Of a YAML file. Reading takes a quarter of a minute there, and people write a hundredth of it."""
-DEEPEST = 30
-"""Levels of a YAML file: with a thousand, PyYAML takes a minute for a kilobyte."""
+"""Size limit of a YAML file. Reading so much takes a quarter of a minute; people write a hundredth of it."""
+MAX_DEPTH = 30
+"""Limit on nested levels: with a thousand, PyYAML takes a minute for a kilobyte."""
 
 
-def read_yaml(path: Place) -> dict[str, Any]:
+def read_yaml(path: AnyPath) -> dict[str, Any]:
     """The mapping in a YAML file; a UsageError names line and reason where there is none."""
     return mapping(load_yaml(path), str(path))
 
 
-def load_yaml(path: Place) -> Any:
+def load_yaml(path: AnyPath) -> Any:
     """Whatever a YAML file holds."""
     try:
-        if isinstance(path, Address):
+        if isinstance(path, RemotePath):
             data = path.read(0, MAX_BYTES + 1)
         else:
             with path.open("rb") as file:
@@ -39,7 +39,7 @@ def load_yaml(path: Place) -> Any:
 
 
 def write_yaml(data: Any, *, flow: bool | None = None, width: int = 110) -> str:
-    """Plain data as YAML that `read_yaml` reads back the same; keys stay in order."""
+    """Plain data as YAML text that `read_yaml` reads back the same; keys stay in order."""
     return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=flow, width=width))
 
 
@@ -49,18 +49,19 @@ def override(data: dict[str, Any], text: str) -> None:
     path = key.strip().split(".")
     if not equals or not all(path):
         raise UsageError(f"--set {inline(text)}: must be KEY=VALUE, the value as in YAML")
-    place = data
+    target = data
     for depth, part in enumerate(path[:-1], start=1):
-        inner = place.get(part)
+        inner = target.get(part)
         if inner is None:
-            inner = place[part] = {}
+            inner = target[part] = {}
         if not isinstance(inner, dict):
             raise UsageError(f"--set {inline(text)}: {inline('.'.join(path[:depth]))} is a value and has no keys")
-        place = inner
-    place[path[-1]] = parse_yaml(value, where=f"--set {inline(text)}")
+        target = inner
+    target[path[-1]] = parse_yaml(value, where=f"--set {inline(text)}")
 
 
 def known_keys(values: Mapping[str, Any], cls: type, where: str) -> None:
+    """An UnknownName for a key that is no field of the dataclass `cls`."""
     known = [field.name for field in dataclasses.fields(cls)]
     for key in values:
         if key not in known:
@@ -68,13 +69,14 @@ def known_keys(values: Mapping[str, Any], cls: type, where: str) -> None:
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
+    """A copy of a mapping; a UsageError for anything else."""
     if not isinstance(value, dict):
         raise UsageError(f"{where} must be a mapping of keys to values; got {shown(value)}")
     return dict(value)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: a key that stands twice is an error, 1e-3 is a number.
+    """YAML as people mean it: a duplicate key is an error, 1e-3 is a number.
 
     Aliases are not read: ten lines of them, each naming the line before it ten times, are ten thousand million values
     to whoever walks through them.
@@ -89,8 +91,8 @@ class _Loader(yaml.SafeLoader):
                 None, None, f"the alias *{event.anchor}; write out what it stands for", event.start_mark
             )
         self.depth += 1
-        if self.depth > DEEPEST:
-            raise yaml.YAMLError(f"it is nested more than {DEEPEST} levels deep")
+        if self.depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"it is nested more than {MAX_DEPTH} levels deep")
         try:
             return super().compose_node(parent, index)
         finally:

@@ -1,0 +1,135 @@
+"""`simgen generate`: make a data set, or say what it would take."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from simgen.cli.options import PLACE, device_override, recipe_options, run_options
+from simgen.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from simgen.dataset.cost import CostEstimate
+    from simgen.plan.plan import Plan
+    from simgen.storage.paths import AnyPath
+
+SECTION = "Make data"
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--n", type=int, help="How many samples.")
+@click.option(
+    "--out",
+    type=PLACE,
+    metavar="PLACE",
+    help="Where the data set goes: a folder, s3://BUCKET/NAME, gs://BUCKET/NAME or hf://datasets/ORG/NAME.  "
+    "[default: out/NAME]",
+)
+@click.option("--seed", type=int, help="[default: 0]")
+@recipe_options
+@click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
+@run_options
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and what it would take.")
+@click.option("--probes", type=int, help="Samples that --dry-run makes for that.  [default: what half a minute allows]")
+@click.option("--print-config", is_flag=True, help="Print the resolved recipe.")
+def generate(
+    recipe: str | None,
+    n: int | None,
+    out: "AnyPath | None",
+    seed: int | None,
+    overrides: tuple[str, ...],
+    assets: tuple[str, ...],
+    hdri: tuple[str, ...],
+    scene_folders: tuple[str, ...],
+    device: str | None,
+    shard_size: int | None,
+    workers: int | None,
+    address: str | None,
+    sample_timeout: float | None,
+    dry_run: bool,
+    probes: int | None,
+    print_config: bool,
+) -> int:
+    """Make a data set.
+
+    RECIPE is a YAML file, the name of a recipe, or the name of a scene; see `simgen scenes`. The same command again
+    goes on where it was stopped.
+    """
+    from simgen.make.planning import pinned_plan, resolve_device
+    from simgen.plan.plan import read_run
+    from simgen.plan.recipe import load_recipe
+
+    overrides = (*overrides, *device_override(device))
+    chosen = load_recipe(recipe, overrides=overrides, assets=assets, hdri=hdri, scene_folders=scene_folders)
+    chosen = resolve_device(chosen)
+    if print_config:
+        click.echo(chosen.to_yaml(), nl=False)
+        return 0
+    # The resolved recipe in a data set's folder knows how it was run.
+    run = read_run(Path(recipe)) if recipe is not None and Path(recipe).suffix in (".yaml", ".yml") else {}
+    n = run.get("n") if n is None else n
+    if n is None:
+        raise UsageError("--n is missing: say how many samples, as in --n 100")
+    seed = run.get("seed", 0) if seed is None else seed
+    shard_size = run.get("shard_size") if shard_size is None else shard_size
+    folder = out or Path("out") / chosen.name
+    # Path takes the second slash of an address away.
+    if isinstance(folder, Path) and re.match(r"\w+:/", str(folder)):
+        raise UsageError(f"--out must be a folder or an address such as s3://BUCKET/NAME; got {folder}")
+    plan = pinned_plan(chosen, n=n, seed=seed, shard_size=shard_size)
+    if probes is not None and (probes < 0 or not dry_run):
+        raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
+    if dry_run:
+        return _dry_run(plan, folder, workers, probes)
+
+    from simgen.cli.run_plan import run_plan
+
+    return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+
+
+def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:
+    """Estimate what the plan takes, from `probes` samples that are made now, and print it."""
+    from simgen.dataset.cost import estimate_cost
+    from simgen.run.machine import cores
+
+    workers = workers or cores()
+    if probes == 0:
+        estimate = estimate_cost(plan, workers=workers)
+    else:
+        from simgen.run.cost_samples import make_cost_samples
+
+        made = make_cost_samples(plan, most=probes, report=lambda line: click.echo(line, err=True))
+        estimate = estimate_cost(plan, made.samples, workers=workers, start_s=made.start_s)
+    _print_estimate(plan, folder, workers, estimate)
+    return 0
+
+
+def _print_estimate(plan: "Plan", folder: "AnyPath", workers: int, estimate: "CostEstimate") -> None:
+    from simgen.cli.text import two_digits
+    from simgen.dataset.cost import count_mix
+    from simgen.dataset.layout import committed
+    from simgen.dataset.progress import counts, duration
+
+    recipe = plan.recipe
+    scenes, splits = count_mix(plan)
+    there = sum(len(committed(folder / split)) for split in ("train", "test"))
+    each_s = estimate.core_s.middle / plan.n
+    source = (
+        f"from {estimate.num_samples} samples made just now, {each_s:.1f} core-seconds each"
+        if estimate.num_samples
+        else "from a table, half or double is possible; without --probes 0 a few samples are made to know better"
+    )
+    rows = {
+        "recipe": f"{recipe.name}, fingerprint {plan.fingerprint}",
+        "samples": f"{plan.n} ({counts(splits)}) in {len(plan.shards)} shards of {plan.shard_size}",
+        "mix": counts(scenes, 99),
+        "pictures": f"{recipe.render.width} x {recipe.render.height}, quality {recipe.render.quality}",
+        "disk": estimate.bytes.scaled(1e-9).in_words(two_digits, unit=" GB"),
+        "work": f"{estimate.core_s.scaled(1 / 3600).in_words(two_digits, unit=' core-hours')}, {source}",
+        "time": f"{estimate.core_s.scaled(1 / workers).in_words(duration)} with {workers} workers",
+        "folder": f"{folder}: {there} shards are there",
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<9} {value}")

@@ -1,0 +1,27 @@
+"""`simgen reproduce`: make one sample of a data set again and compare."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from simgen.cli.options import PLACE
+
+if TYPE_CHECKING:
+    from simgen.storage.paths import AnyPath
+
+SECTION = "Look at a data set"
+
+
+@click.command()
+@click.argument("folder", type=PLACE)
+@click.argument("key")
+def reproduce(folder: "AnyPath", key: str) -> int:
+    """Make one sample again and compare.
+
+    Says how much is the same: bytes, pixels, or the state of the world at the end.
+    """
+    from simgen.run.reproduce import compare
+
+    verdict = compare(folder, key)
+    click.echo(verdict.text)
+    return 0 if verdict.same else 1

@@ -1,0 +1,35 @@
+"""`simgen retry`: make the quarantined samples of a data set again."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from simgen.cli.options import PLACE, run_options
+
+if TYPE_CHECKING:
+    from simgen.storage.paths import AnyPath
+
+SECTION = "Make data"
+
+
+@click.command()
+@click.argument("folder", type=PLACE)
+@run_options
+def retry(folder: "AnyPath", workers: int | None, address: str | None, sample_timeout: float | None) -> int:
+    """Make the quarantined samples again.
+
+    And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.
+    """
+    from simgen.cli.run_plan import run_plan
+    from simgen.make.planning import pinned_plan
+    from simgen.plan.plan import check_same, read_plan
+    from simgen.plan.recipe import load_scenes
+    from simgen.run import cluster
+
+    there = read_plan(folder)
+    load_scenes(there.recipe.scene_folders)
+    plan = pinned_plan(there.recipe, n=there.n, seed=there.seed, shard_size=there.shard_size)
+    check_same(folder, plan)
+    opened = cluster.retry(folder)
+    click.echo(f"{folder}: trying {len(opened)} quarantined samples again", err=True)
+    return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)

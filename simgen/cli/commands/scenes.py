@@ -1,0 +1,21 @@
+"""`simgen scenes`: what can be made."""
+
+import click
+
+SECTION = "See what can be made"
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--domain", metavar="NAME", help="Only mechanical, optical, thermal, material or biological ones.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: names, transition types, laws, parameters.")
+@click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes.")
+def scenes(name: str | None, domain: str | None, as_json: bool, scene_folders: tuple[str, ...]) -> int:
+    """List scenes, or the parameters of one."""
+    from simgen.dataset.scene_list import all_scenes, one_scene, scenes_json
+
+    if as_json:
+        click.echo(scenes_json(name, domain, scene_folders))
+    else:
+        click.echo(one_scene(name, scene_folders) if name else all_scenes(domain, scene_folders))
+    return 0

@@ -1,0 +1,37 @@
+"""`simgen verify`: what is wrong with a data set."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from simgen.cli.options import PLACE
+
+if TYPE_CHECKING:
+    from simgen.storage.paths import AnyPath
+
+SECTION = "Look at a data set"
+
+
+@click.command()
+@click.argument("folder", type=PLACE)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def verify(folder: "AnyPath", as_json: bool) -> int:
+    """Say what is wrong with a data set.
+
+    Reads every byte of it; exit code 1 where anything is wrong.
+    """
+    from simgen.dataset.status import read_status
+    from simgen.dataset.status import verify as find_faults
+
+    findings, found = find_faults(folder), read_status(folder)
+    if as_json:
+        data = {"sound": not findings, "samples": found.samples, "findings": [f.as_data() for f in findings]}
+        click.echo(json.dumps(data))
+    else:
+        for finding in findings:
+            click.echo(finding)
+        holes = f", {found.quarantined} quarantined" if found.quarantined else ""
+        verdict = f"{len(findings)} findings" if findings else "sound"
+        click.echo(f"{folder}: {verdict}; {found.samples} of {found.planned} samples{holes}")
+    return 1 if findings else 0

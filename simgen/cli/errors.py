@@ -1,0 +1,51 @@
+"""An exception → one sentence for the user and an exit code."""
+
+import contextlib
+import os
+import tempfile
+import time
+import traceback
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble
+
+if TYPE_CHECKING:
+    from simgen.storage.paths import AnyPath
+
+traceback_folder: ContextVar["AnyPath | None"] = ContextVar("traceback_folder", default=None)
+"""Where the traceback of a bug is kept; a command sets it once it has a folder of its own."""
+_TRAINING = {"torch", "diffusers", "transformers", "peft", "safetensors", "tensorboard", "huggingface_hub"}
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an error. The traceback of a bug goes into a file that the sentence names."""
+    if isinstance(error, SimgenError):
+        return str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        help_for = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        return error.format_message().rstrip(".") + help_for, error.exit_code
+    if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+        return disk_trouble(error, "the disk"), 1
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
+        extra = "train" if (error.name or "").partition(".")[0] in _TRAINING else "generate"
+        return f"{error.name} is not installed; get everything with: pip install 'simgen[{extra}]'", 1
+    first_line = (str(error).strip().splitlines() or ["no message"])[0]
+    kept = _keep_traceback(error)
+    return f"unexpected {type(error).__name__}: {first_line}; the traceback is in {kept}", 1
+
+
+def _keep_traceback(error: Exception) -> Path:
+    name = f"simgen-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    for folder in (traceback_folder.get(), Path(tempfile.gettempdir())):
+        # Writing to a store could fail for the same reason as the command.
+        if isinstance(folder, Path):
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text("".join(traceback.format_exception(error)))
+                return folder / name
+    traceback.print_exception(error)
+    return Path("the lines above")

@@ -1,0 +1,1 @@
+"""What editors have learnt: benchmarks that measure them."""
