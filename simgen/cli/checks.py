@@ -53,7 +53,7 @@ print(f"a ball falls 0.5 m in {landed:.3f} s, sqrt(2h/g) is {expected:.3f} s")
 _RENDER = """
 import time, bpy
 from simgen.catalog.catalog import open_catalog
-from simgen.engine.cycles import Renderer
+from simgen.engine.renderer import Renderer
 began = time.perf_counter()
 Renderer(open_catalog(builtin=False), width=64, height=64, quality="fast")
 print(f"Blender {bpy.app.version_string} gives the colours, depths, normals and ids that it should, "

@@ -14,7 +14,7 @@ from simgen.core.spec import Body
 from simgen.core.vectors import Floats
 from simgen.engine.blender import bmesh, bpy
 from simgen.engine.materials import SCAN_ROUGHNESS, build_material, is_clear, layered_over
-from simgen.engine.stages import MeshData, new_mesh, rounded_box
+from simgen.engine.shapes import MeshData, new_mesh, rounded_box
 from simgen.procedural import models
 from simgen.procedural.fields import field_values
 
@@ -25,7 +25,7 @@ OWN = "own"
 """Template of a material that is what the body has anyway, with layers on it."""
 
 
-class Wardrobe:
+class Appearances:
     """Meshes and materials of the bodies of one world; each is built once and kept while the world is shown."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -39,15 +39,15 @@ class Wardrobe:
         """Of each body, as the spec has it; like `_own`, its materials."""
         self._changed: set[int] = set()
 
-    def dress(self, body: Body, thing: Any) -> None:
+    def build(self, body: Body, thing: Any) -> None:
         """Give a body its geometry and its materials as the spec has them."""
-        self._dress(body, thing)
+        self._build(body, thing)
         self._own[body.id] = [slot.material for slot in thing.material_slots]
         self._geometry[body.id] = thing.data
 
-    def _dress(self, body: Body, thing: Any) -> None:
+    def _build(self, body: Body, thing: Any) -> None:
         if body.model is not None:
-            self._dress_model(body, thing, models.build(body.model), {})
+            self._build_model(body, thing, models.build(body.model), {})
             return
         if body.shape == "box":
             thing.data = _box_mesh(body)
@@ -76,7 +76,7 @@ class Wardrobe:
             return
         self._changed.add(body.id)
         if body.model is not None:
-            self._dress_model(body, thing, mesh or models.build(body.model), materials)
+            self._build_model(body, thing, mesh or models.build(body.model), materials)
             return
         changed = materials[""]
         asset = self.catalog.object(body.asset) if body.asset else None
@@ -88,7 +88,7 @@ class Wardrobe:
         else:
             set_materials(thing, *(self._over(body, built, changed) for built in self._own[body.id]))
 
-    def _dress_model(self, body: Body, thing: Any, mesh: Mesh, changed: Mapping[str, Material]) -> None:
+    def _build_model(self, body: Body, thing: Any, mesh: Mesh, changed: Mapping[str, Material]) -> None:
         thing.data = self._mesh(body, mesh)
         table = dict(body.materials) | {slot: material for slot, material in changed.items() if slot}
         rest = changed.get("", body.material)

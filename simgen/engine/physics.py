@@ -141,7 +141,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
             self.bullet.stepSimulation()
             self._hold(held)
             self._record(settling)
-            if self._quiet(settling):
+            if self.quiet(settling):
                 break
         for body in self.free:
             if any(body.velocity_mps) or any(body.angular_velocity_radps):
@@ -160,7 +160,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
                 work_j += self._apply(pending.pop(0), held)
                 last_event_s = now_s
             waited = now_s > max(spec.start_s, last_event_s) + REST_WINDOW_S
-            if step == num_steps or (spec.end_state == "rest" and waited and not pending and self._quiet(history)):
+            if step == num_steps or (spec.end_state == "rest" and waited and not pending and self.quiet(history)):
                 break
             self.bullet.stepSimulation()
             self._hold(held)
@@ -276,7 +276,7 @@ class Simulator(KubricPyBullet):  # type: ignore[misc]
         history.visible.append([body.id in self.present for body in self.spec.bodies])
         history.penetration_m.append(max((-p[8] for p in self.bullet.getContactPoints()), default=0.0))
 
-    def _quiet(self, history: _History) -> bool:
+    def quiet(self, history: _History) -> bool:
         return self._speed(history) < REST_SPEED_MPS
 
     def _speed(self, history: _History) -> float:

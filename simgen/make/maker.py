@@ -24,7 +24,7 @@ from simgen.plan.recipe import Recipe, load_scenes
 from simgen.scene import registry
 
 if TYPE_CHECKING:
-    from simgen.engine.cycles import Renderer
+    from simgen.engine.renderer import Renderer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Maker:
     def renderer(self) -> "Renderer":
         """Blender, started when the first picture is needed."""
         if self._renderer is None:
-            from simgen.engine.cycles import Renderer
+            from simgen.engine.renderer import Renderer
 
             render = self.recipe.render
             self._renderer = Renderer(

@@ -29,7 +29,7 @@ from simgen.scene.draw import Draw, NothingFits
 from simgen.scene.registry import Scene
 
 if TYPE_CHECKING:
-    from simgen.engine.cycles import Look, Renderer
+    from simgen.engine.renderer import LinearFrame, Renderer
 
 SURVEY_SLACK = 0.15
 """A rough look sees more change than there is."""
@@ -87,8 +87,8 @@ class Surveyed:
 
     camera: Camera
     """With the exposure that is right for all of its pictures."""
-    start: "Look"
-    ends: tuple["Look", ...]
+    start: "LinearFrame"
+    ends: tuple["LinearFrame", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,8 +273,8 @@ def survey(kit: Kit, members: Sequence[Described], camera: Camera) -> Surveyed:
     renderer, render, rollout = kit.renderer, kit.recipe.render, members[0].rollout
     world = build_world(rollout.spec, kit.catalog, width=render.width, height=render.height)
     renderer.load(world, camera)
-    start = renderer.meter(rollout, rollout.start)
-    ends = tuple(renderer.meter(member.rollout, member.rollout.end) for member in members)
+    start = renderer.render_survey(rollout, rollout.start)
+    ends = tuple(renderer.render_survey(member.rollout, member.rollout.end) for member in members)
     lights = []
     for member, end in zip(members, ends, strict=True):
         subjects = subject_ids(member.rollout)
@@ -287,13 +287,13 @@ def look_at(
     scene: Scene,
     member: Described,
     surveyed: Surveyed,
-    end_light: "Look | None",
+    end_light: "LinearFrame | None",
     shapes: Shapes,
     other_ends: Sequence[NDArray[np.uint8]],
 ) -> Rough | Reject:
     """The pair of one member, looked at before it is paid for. `end_light` is None where its end was not surveyed."""
     renderer, rollout, camera = kit.renderer, member.rollout, surveyed.camera
-    end_light = end_light or renderer.meter(rollout, rollout.end)
+    end_light = end_light or renderer.render_survey(rollout, rollout.end)
     start, end = (light.frame(camera.exposure_ev) for light in (surveyed.start, end_light))
     pair = masks.compose(start, end, **member.changing, light_test=masks.SURVEY_LIGHT_TEST)
     gates = (

@@ -128,9 +128,9 @@ def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
     from simgen.engine import cycles
 
     folder, inside = _folder(options, size, quality), _Timer()
-    cycles._shoot_in_memory = inside.around(cycles._shoot_in_memory)
+    cycles.render_in_memory = inside.around(cycles.render_in_memory)
     maker = _maker(options, size, quality)
-    assert maker.renderer._shoot is cycles._shoot_in_memory
+    assert maker.renderer._shoot is cycles.render_in_memory
     cpu, wall, stages, made, index = [], [], {}, [], 0
     while len(made) < options.scenes or index % options.family:
         planned = sample_id(maker.recipe, seed=maker.seed, index=index)
@@ -179,7 +179,7 @@ def stock_side(options: argparse.Namespace, size: int, quality: str) -> None:
 
 def reference_side(options: argparse.Namespace, size: int, quality: str) -> None:
     """How near each comes to very many samples."""
-    from simgen.engine.cycles import Sampling
+    from simgen.engine.renderer import Sampling
     from simgen.engine.world import build_world
 
     folder = _folder(options, size, quality)
@@ -224,9 +224,10 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
     import bpy
 
     from simgen.core.spec import STAGE_ID
-    from simgen.engine.appearance import Wardrobe
-    from simgen.engine.cycles import _aim, _lamps, _set_light
-    from simgen.engine.stages import build_environment, build_stage, read_probe
+    from simgen.engine.appearance import Appearances
+    from simgen.engine.environment import build_environment, read_environment_map
+    from simgen.engine.renderer import _aim, _lamps, _set_light
+    from simgen.engine.stages import build_stage
     from simgen.engine.world import build_world
 
     spec = rollout.spec
@@ -238,16 +239,16 @@ def _stock_scene(stock_kubric: Any, maker: Maker, rollout: Rollout, camera: Came
     for light, thing in zip(spec.lights, _lamps(world.scene, view), strict=True):
         _set_light(thing, light)
         thing.visible_camera = False
-    wardrobe = Wardrobe(maker.catalog)
+    wardrobe = Appearances(maker.catalog)
     for body in spec.bodies:
         asset = world.assets[body.id]
-        wardrobe.dress(body, asset.linked_objects[view])
+        wardrobe.build(body, asset.linked_objects[view])
         for frame, instant in enumerate((rollout.start, rollout.end)):
             asset.position, asset.quaternion = rollout.pose(body.id, instant)
             asset.keyframe_insert("position", frame)
             asset.keyframe_insert("quaternion", frame)
     ref = spec.environment.asset
-    probe = read_probe(maker.catalog.environment_path(ref)) if ref else None
+    probe = read_environment_map(maker.catalog.environment_path(ref)) if ref else None
     bpy.context.scene.world = bpy.data.worlds.new("sky")
     build_environment(bpy.context.scene.world, spec, probe)
     build_stage(spec, maker.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))

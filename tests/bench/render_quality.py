@@ -14,14 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from simgen.make.judge import exposure_ev
 
 from simgen.catalog.catalog import Catalog, open_catalog
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Camera, ViewRequest
 from simgen.core.tracks import PoseTrack
-from simgen.engine.cycles import Renderer, Sampling
+from simgen.engine.renderer import Renderer, Sampling
 from simgen.engine.world import build_world
-from simgen.make.judge import exposure_ev
 from simgen.scene.cameras import body_shape, frame_camera
 from simgen.scene.draw import Draw
 
@@ -58,7 +58,7 @@ def compare(renderer: Renderer, number: int, out: Path) -> None:
     """One scene in all settings; its crops and figures."""
     rollout, camera = still_life(renderer.catalog, number, renderer.width)
     renderer.load(build_world(rollout.spec, renderer.catalog, width=renderer.width, height=renderer.height), camera)
-    look = renderer.meter(rollout, rollout.start)
+    look = renderer.render_survey(rollout, rollout.start)
     camera = replace(camera, exposure_ev=exposure_ev([(look.luminance, look.ids > 0)]))
     pictures = {}
     for setting in (*SETTINGS, REFERENCE):

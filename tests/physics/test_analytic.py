@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pybullet
 import pytest
+from simgen.make.judge import changed_bodies, judge_physics
 
 from simgen.catalog.catalog import open_catalog
 from simgen.core.geometry import quat, quat_from_axis_angle, vec3
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Camera, Environment, Push, Release, Remove, SceneSpec, Stage
 from simgen.engine.physics import simulate
-from simgen.make.judge import changed_bodies, judge_physics
 from simgen.procedural.models import make
 
 G = 9.81

@@ -30,8 +30,9 @@ pytestmark = pytest.mark.render
 from simgen.engine import cycles as module  # noqa: E402
 from simgen.engine import stages  # noqa: E402
 from simgen.engine.blender import bpy  # noqa: E402
-from simgen.engine.cycles import CyclesView, Renderer  # noqa: E402
 from simgen.engine.kubric_import import kb  # noqa: E402
+from simgen.engine.renderer import Renderer  # noqa: E402
+from simgen.engine.view import CyclesView  # noqa: E402
 from simgen.engine.world import build_world  # noqa: E402
 
 SIZE = 96
@@ -228,7 +229,7 @@ def test_the_same_scene_gives_the_same_bytes_whatever_was_rendered_before(render
     for rollout in (first, other, first):
         show(renderer, rollout)
         if rollout is first and digests:
-            renderer.meter(rollout, rollout.end)
+            renderer.render_survey(rollout, rollout.end)
         digests.append(_digest(renderer.render(rollout, CAMERA, rollout.start)))
     assert digests[0] == digests[2] != digests[1]
 
@@ -282,7 +283,7 @@ def test_the_meter_sees_twice_the_light_where_there_is_twice_as_much(renderer: R
         spec = spec_of([body(1, (0.0, 0.0, 0.06))], lights=(), environment=replace(SKY, strength=strength))
         rollout = rollout_of(spec)
         show(renderer, rollout)
-        look = renderer.meter(rollout, rollout.start)
+        look = renderer.render_survey(rollout, rollout.start)
         assert set(np.unique(look.ids)) == {0, 1}
         levels.append(float(look.luminance.mean()))
     assert levels[1] == pytest.approx(2 * levels[0], rel=0.01)
@@ -355,7 +356,7 @@ def test_glass_is_not_black_and_casts_a_pale_shadow(renderer: Renderer) -> None:
         spec = spec_of([body(1, (0.0, 0.0, 0.15), size_m=(0.3, 0.3, 0.3), material=material)])
         rollout = rollout_of(spec)
         show(renderer, rollout)
-        look = renderer.meter(rollout, rollout.start)
+        look = renderer.render_survey(rollout, rollout.start)
         shades.append(float(look.luminance[look.ids == 1].mean()))
     assert shades[0] > 0.35 * shades[1]
 
@@ -406,11 +407,13 @@ def test_salt_in_a_shaker_is_not_in_the_dark(renderer: Renderer) -> None:
     rollout = rollout_of(spec_of([replace(shown, material=None)], camera=camera))
     show(filled, rollout, camera)
     ((x, y),), _ = project(camera, [(0.0, 0.0, 0.025)], SIZE, SIZE)
-    salt = filled.meter(rollout, rollout.start).luminance[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3].mean()
+    salt = (
+        filled.render_survey(rollout, rollout.start).luminance[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3].mean()
+    )
     white = body(1, (0.0, 0.0, 0.04), size_m=(0.08, 0.08, 0.08), material=Material(base_color=(0.8, 0.8, 0.8)))
     rollout = rollout_of(spec_of([white], camera=camera))
     show(filled, rollout, camera)
-    look = filled.meter(rollout, rollout.start)
+    look = filled.render_survey(rollout, rollout.start)
     assert salt > 0.3 * look.luminance[look.ids == 1].mean()
 
 
@@ -548,9 +551,9 @@ def test_passes_by_way_of_files_are_those_from_memory(renderer: Renderer, monkey
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))]))
     show(renderer, rollout)
     in_memory = renderer.render(rollout, CAMERA, rollout.start)
-    monkeypatch.setattr(module, "_shoot_in_memory", dict)
+    monkeypatch.setattr(module, "render_in_memory", dict)
     by_files = Renderer(renderer.catalog, width=SIZE, height=SIZE, quality="preview")
-    assert by_files._shoot is module._shoot_to_files
+    assert by_files._shoot is module.render_to_files
     show(by_files, rollout)
     assert _digest(by_files.render(rollout, CAMERA, 0)) == _digest(in_memory)
 
@@ -558,8 +561,8 @@ def test_passes_by_way_of_files_are_those_from_memory(renderer: Renderer, monkey
 def test_a_renderer_whose_passes_cannot_be_read_does_not_start(
     renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_shoot_in_memory", dict)
-    monkeypatch.setattr(module, "_shoot_to_files", lambda: {"Combined": np.zeros((64, 64, 3), np.float32)})
+    monkeypatch.setattr(module, "render_in_memory", dict)
+    monkeypatch.setattr(module, "render_to_files", lambda: {"Combined": np.zeros((64, 64, 3), np.float32)})
     with pytest.raises(EnvironmentProblem, match="passes cannot be read"):
         Renderer(renderer.catalog, width=SIZE, height=SIZE, quality="preview")
 

@@ -39,7 +39,7 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well(monkeypatch:
             continue
         hopeless += 1
         maker.renderer.load(build_world(rollout.spec, maker.catalog, width=256, height=256), camera)
-        looks = [maker.renderer.meter(rollout, instant).ids for instant in (rollout.start, rollout.end)]
+        looks = [maker.renderer.render_survey(rollout, instant).ids for instant in (rollout.start, rollout.end)]
         seen = first_reject(
             judge("view", View(rollout=rollout, camera=camera, shapes=shapes, scene=scene, ids=(looks[0], looks[1])))
         )

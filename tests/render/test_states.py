@@ -21,9 +21,9 @@ from simgen.procedural.models import forms
 pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
 
-from simgen.engine.cycles import Renderer  # noqa: E402
 from simgen.engine.passes import display  # noqa: E402
 from simgen.engine.physics import still  # noqa: E402
+from simgen.engine.renderer import Renderer  # noqa: E402
 from simgen.engine.world import build_world  # noqa: E402
 
 SIZE = 96
@@ -135,7 +135,7 @@ def test_twice_the_power_is_twice_the_light_and_twice_the_distance_a_quarter(ren
         rollout = still(spec_of(hidden, lights=(far,), strength=0.0)).relit("lamp", lambda p: blend(far, lamp, p))
         renderer.load(build_world(rollout.spec, renderer.catalog, width=SIZE, height=SIZE), CAMERA)
         # Below the lamp, where the light falls straight down.
-        look = renderer.meter(rollout, rollout.end).luminance
+        look = renderer.render_survey(rollout, rollout.end).luminance
         return float(look[SIZE // 2 - 3 : SIZE // 2 + 3, SIZE // 2 - 3 : SIZE // 2 + 3].mean())
 
     once = light(far)

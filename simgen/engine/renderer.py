@@ -7,50 +7,42 @@ on 4.5 in five places and is silently wrong in two.
 Same scene, same bytes: one thread, a fixed seed, no adaptive sampling, nothing left over from the scene before.
 """
 
-import atexit
 import ctypes
 import gc
-import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import singledispatchmethod
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simgen.catalog.catalog import Catalog
-from simgen.core.errors import AssetError, EnvironmentProblem, UnknownName, UsageError
+from simgen.core.errors import EnvironmentProblem, UnknownName
 from simgen.core.geometry import look_at, quat, quat_from_matrix
 from simgen.core.masks import goes_on, grown
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Box, Frame
 from simgen.core.spec import STAGE_ID, Body, Camera, Light, SceneSpec
 from simgen.core.tracks import Instant
-from simgen.engine import devices, passes
-from simgen.engine.appearance import Wardrobe, blender_mesh, set_materials
-from simgen.engine.blender import bmesh, bpy, cycles
-from simgen.engine.kubric_import import kb
-from simgen.engine.materials import CLEAR, emission
-from simgen.engine.stages import (
-    SAMPLING_WIDTH,
-    Probe,
+from simgen.engine import devices, passes, tracks
+from simgen.engine.appearance import Appearances
+from simgen.engine.blender import bpy
+from simgen.engine.environment import (
+    EnvironmentMap,
     WorldNodes,
-    add_mesh,
     build_environment,
-    build_stage,
     fits_map,
-    new_mesh,
-    read_probe,
-    rounded_box,
-    shine,
+    read_environment_map,
+    set_strength,
     world_nodes,
 )
-from simgen.engine.world import Generated, World
+from simgen.engine.kubric_import import kb
+from simgen.engine.materials import CLEAR, emission
+from simgen.engine.pass_reader import PASSES, Capture, PassReader, register_engine, render_in_memory, render_to_files
+from simgen.engine.shapes import add_mesh, rounded_box
+from simgen.engine.stages import build_stage
+from simgen.engine.view import CyclesView
+from simgen.engine.world import World
 from simgen.plan.recipe import Device
 
 Quality = Literal["preview", "fast", "standard", "high"]
@@ -73,9 +65,9 @@ QUALITIES: dict[str, Sampling] = {
     "standard": Sampling(16, "BALANCED"),
     "high": Sampling(64),
 }
-METER_WIDTH = 128
+SURVEY_WIDTH = 128
 """Pixels across the picture that light and sizes are measured in."""
-METER = Sampling(2, "FAST", "NONE")
+SURVEY = Sampling(2, "FAST", "NONE")
 TUNE_WIDTH = 40
 TUNE = Sampling(4, "NONE")
 """Small pictures that tell which way of lighting a world has less noise."""
@@ -84,13 +76,10 @@ FEW_LIGHTS = 2
 """Up to so many lamps, choosing among them well takes longer than it saves: 8 % of a picture's time."""
 BORDER_MARGIN_PX = 24
 """Around the rectangle that is asked for: context for the denoiser, and room to blend into."""
-SMOOTH_BELOW_RAD = np.radians(40.0)
-"""Edges of a mesh without normals are smooth up to this angle between their faces."""
-PASSES = ("Combined", "Depth", "Normal", "IndexOB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class LinearFrame:
     """A frame before its exposure is chosen."""
 
     light: Image
@@ -116,229 +105,6 @@ class Look:
         )
 
 
-class CyclesView(kb.core.View):  # type: ignore[misc]
-    """Shows a Kubric scene in the current, empty Blender scene.
-
-    Instance ids are the assets' `segmentation_id`; where that is not set, 0 for background assets and 1, 2, …
-    for the others in the order in which they were added.
-    """
-
-    def __init__(self, scene: Any) -> None:
-        self.blender = bpy.context.scene
-        self.blender.world = bpy.data.worlds.new("world")
-        self.blender.world.cycles.sampling_method = "MANUAL"
-        self.blender.world.cycles.sample_map_resolution = SAMPLING_WIDTH
-        self.nodes = world_nodes(self.blender.world)
-        self.meshes: dict[str, Any] = {}
-        self.num_foreground = 0
-        super().__init__(
-            scene,
-            scene_observers={
-                "camera": [self._set_camera],
-                "ambient_illumination": [lambda change: _set_color(self.nodes.ambient, change.new)],
-                "background": [lambda change: _set_color(self.nodes.background, change.new)],
-            },
-        )
-
-    @singledispatchmethod
-    def add_asset(self, asset: Any) -> Any:
-        raise UnknownName("kind of Kubric asset that can be rendered", type(asset).__name__, _RENDERED)
-
-    def remove_asset(self, asset: Any) -> None:
-        thing = asset.linked_objects.get(self)
-        if isinstance(thing, bpy.types.Object):
-            bpy.data.objects.remove(thing, do_unlink=True)
-        elif isinstance(thing, bpy.types.Material):
-            bpy.data.materials.remove(thing, do_unlink=True)
-
-    @add_asset.register
-    def _(self, asset: kb.FileBasedObject) -> Any:
-        name = asset.render_filename
-        if name not in self.meshes:
-            self.meshes[name] = _import_mesh(Path(name))
-        return self._physical(asset, self.meshes[name])
-
-    @add_asset.register
-    def _(self, asset: kb.Cube) -> Any:
-        return self._physical(asset, new_mesh("cube", rounded_box((2.0, 2.0, 2.0), 0.0, 0)))
-
-    @add_asset.register
-    def _(self, asset: kb.Sphere) -> Any:
-        if "sphere" not in self.meshes:
-            self.meshes["sphere"] = _sphere_mesh()
-        return self._physical(asset, self.meshes["sphere"])
-
-    @add_asset.register
-    def _(self, asset: Generated) -> Any:
-        return self._physical(asset, blender_mesh(asset.mesh))
-
-    @add_asset.register
-    def _(self, asset: kb.DirectionalLight) -> Any:
-        def soften(lamp: Any, angle_rad: float) -> None:
-            lamp.angle = angle_rad
-
-        return self._light(asset, "SUN", shadow_softness=soften)
-
-    @add_asset.register
-    def _(self, asset: kb.RectAreaLight) -> Any:
-        thing = self._light(asset, "AREA", width=_setter("size"), height=_setter("size_y"))
-        thing.data.shape = "RECTANGLE"
-        return thing
-
-    @add_asset.register
-    def _(self, asset: kb.PointLight) -> Any:
-        return self._light(asset, "POINT")
-
-    @add_asset.register
-    def _(self, asset: kb.PerspectiveCamera) -> Any:
-        lens = bpy.data.cameras.new(asset.uid)
-        lens.sensor_fit = "HORIZONTAL"
-        thing = self._link(asset, lens)
-        for trait, attribute in (
-            ("focal_length", "lens"),
-            ("sensor_width", "sensor_width"),
-            ("min_render_distance", "clip_start"),
-            ("max_render_distance", "clip_end"),
-            ("shift_x", "shift_x"),
-            ("shift_y", "shift_y"),
-        ):
-            _follow(asset, trait, lens, _setter(attribute))
-        return thing
-
-    @add_asset.register
-    def _(self, asset: kb.PrincipledBSDFMaterial) -> Any:
-        material = bpy.data.materials.new(asset.uid)
-        material.use_nodes = True
-        shader = material.node_tree.nodes["Principled BSDF"]
-        shader.inputs["Emission Strength"].default_value = 1.0
-        # Blender 4 renamed the sockets; `transmission_roughness` is no more.
-        for trait, socket in (
-            ("color", "Base Color"),
-            ("metallic", "Metallic"),
-            ("specular", "Specular IOR Level"),
-            ("roughness", "Roughness"),
-            ("ior", "IOR"),
-            ("transmission", "Transmission Weight"),
-            ("emission", "Emission Color"),
-        ):
-            _follow(asset, trait, shader.inputs[socket], _setter("default_value"))
-        return material
-
-    def _physical(self, asset: Any, mesh: Any) -> Any:
-        thing = self._link(asset, mesh)
-        if asset.segmentation_id is None and not asset.background:
-            self.num_foreground += 1
-            thing.pass_index = self.num_foreground
-        else:
-            thing.pass_index = asset.segmentation_id or STAGE_ID
-        _follow(asset, "scale", thing, _setter("scale"))
-        _follow(asset, "material", thing, self._set_material)
-        return thing
-
-    def _light(self, asset: Any, kind: str, **setters: Callable[[Any, Any], None]) -> Any:
-        lamp = bpy.data.lights.new(asset.uid, kind)
-        for trait, setter in {"color": _setter("color"), "intensity": _setter("energy"), **setters}.items():
-            _follow(asset, trait, lamp, setter)
-        thing = self._link(asset, lamp)
-        # A lamp lights the picture and is not in it.
-        thing.visible_camera = False
-        return thing
-
-    def _link(self, asset: Any, data: Any) -> Any:
-        thing = bpy.data.objects.new(asset.uid, data)
-        thing.rotation_mode = "QUATERNION"
-        self.blender.collection.objects.link(thing)
-        _follow(asset, "position", thing, _setter("location"))
-        _follow(asset, "quaternion", thing, _setter("rotation_quaternion"))
-        return thing
-
-    def _set_material(self, thing: Any, material: Any) -> None:
-        if self in material.linked_objects:
-            set_materials(thing, material.linked_objects[self])
-
-    def _set_camera(self, change: Any) -> None:
-        if self in change.new.linked_objects:
-            self.blender.camera = change.new.linked_objects[self]
-
-
-_RENDERED = ("FileBasedObject", "Cube", "Sphere", "Generated", "DirectionalLight", "RectAreaLight", "PointLight")
-
-
-def _follow(asset: Any, trait: str, target: Any, setter: Callable[[Any, Any], None]) -> None:
-    asset.observe(lambda change: setter(target, change.new), trait)
-
-
-def _setter(attribute: str) -> Callable[[Any, Any], None]:
-    return lambda target, value: setattr(target, attribute, value)
-
-
-def _set_color(node: Any, color: Any) -> None:
-    node.inputs["Color"].default_value = color
-
-
-def _import_mesh(path: Path) -> Any:
-    """The mesh of a file in the file's own axes, smooth where it has no normals, with the materials it names."""
-    before, pictures = set(bpy.data.objects), set(bpy.data.images)
-    with _quiet():
-        if path.suffix == ".obj":
-            # Identity axes: raw coordinates are those of the URDF.
-            bpy.ops.wm.obj_import(filepath=str(path), forward_axis="Y", up_axis="Z", use_split_objects=False)
-        elif path.suffix == ".ply":
-            bpy.ops.wm.ply_import(filepath=str(path), forward_axis="Y", up_axis="Z")
-        elif path.suffix in (".glb", ".gltf"):
-            bpy.ops.import_scene.gltf(filepath=str(path))
-        else:
-            raise UsageError(f"{path}: {path.suffix!r} is not a mesh that can be rendered; use .obj, .ply or .glb")
-    for image in set(bpy.data.images) - pictures:
-        _check_picture(image, path)
-    things = [thing for thing in bpy.data.objects if thing not in before]
-    meshes = [thing for thing in things if thing.type == "MESH"]
-    if len(meshes) != 1:
-        raise UsageError(f"{path}: holds {len(meshes)} meshes; one is needed")
-    mesh = meshes[0].data
-    if not mesh.has_custom_normals:
-        _smooth(mesh)
-    for thing in things:
-        bpy.data.objects.remove(thing)
-    return mesh
-
-
-def _check_picture(image: Any, mesh: Path) -> None:
-    """Blender paints what a missing or empty picture covers in pink, and says nothing."""
-    if image.source != "FILE" or image.packed_file is not None:
-        return
-    picture = Path(bpy.path.abspath(image.filepath))
-    if not picture.is_file() or not picture.stat().st_size:
-        what = "is empty" if picture.is_file() else "is not there"
-        bpy.data.images.remove(image)
-        raise AssetError(
-            f"{mesh}: its picture {picture} {what}; repair the archive, or name the asset in assets.exclude"
-        )
-
-
-def _smooth(mesh: Any) -> None:
-    """Join what scans cut along the seams of their texture, so that normals run across."""
-    work = bmesh.new()
-    work.from_mesh(mesh)
-    bmesh.ops.remove_doubles(work, verts=work.verts, dist=1e-6)
-    work.to_mesh(mesh)
-    work.free()
-    mesh.shade_smooth()
-    mesh.set_sharp_from_angle(angle=SMOOTH_BELOW_RAD)
-
-
-def _sphere_mesh() -> Any:
-    """A ball of radius 1."""
-    work = bmesh.new()
-    bmesh.ops.create_icosphere(work, subdivisions=5, radius=1.0)
-    mesh = bpy.data.meshes.new("sphere")
-    work.to_mesh(mesh)
-    work.free()
-    mesh.shade_smooth()
-    mesh.normals_split_custom_set_from_vertices([tuple(v.co) for v in mesh.vertices])
-    return mesh
-
-
 class Renderer:
     """Blender on a worker. One per process; load a world, take pictures of it, load the next."""
 
@@ -362,10 +128,10 @@ class Renderer:
         self.device = devices.choose(device)
         self.threads = threads
         _give_memory_back()
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, EnvironmentMap] = {}
         self._things: dict[int, Any] = {}
         self._lamps: dict[str, Any] = {}
-        self._wardrobe = Wardrobe(catalog)
+        self._appearances = Appearances(catalog)
         self._sky: WorldNodes | None = None
         self._suns: tuple[Light, ...] = ()
         """The lamps that shine from the environment map instead."""
@@ -374,11 +140,11 @@ class Renderer:
         self._loaded: Camera | None = None
         self._panes: dict[int, Any] = {}
         """Bodies that one looks through: what is behind them is what is there."""
-        _register_engine()
-        self._shoot: Shoot = _shoot_in_memory
+        register_engine()
+        self._capture: Capture = render_in_memory
         problem = self._self_test()
         if problem is not None:
-            self._shoot = _shoot_to_files
+            self._capture = render_to_files
             second = self._self_test()
             if second is not None:
                 raise EnvironmentProblem(
@@ -396,14 +162,14 @@ class Renderer:
         self._things.pop(STAGE_ID).hide_render = True
         _aim(world.scene, camera)
         self._lamps = {light.name: thing for light, thing in zip(spec.lights, _lamps(world.scene, view), strict=True)}
-        self._wardrobe = Wardrobe(self.catalog)
+        self._appearances = Appearances(self.catalog)
         for body in spec.bodies:
-            self._wardrobe.dress(body, self._things[body.id])
+            self._appearances.build(body, self._things[body.id])
         probe = self._probe(spec.environment.asset)
         self._sky, self._suns = build_environment(scene.world, spec, probe), ()
         build_stage(spec, self.catalog, camera, probe, np.random.default_rng([spec.render_seed, 1]))
         self._shine(spec, spec.lights, ())
-        _set_bounces(scene.cycles, clear=self._wardrobe.clear)
+        _set_bounces(scene.cycles, clear=self._appearances.clear)
         scene.cycles.seed = spec.render_seed % 2**31
         self._panes = {body.id: self._things[body.id] for body in spec.bodies if _is_pane(body)}
         self._loaded = replace(camera, exposure_ev=0.0)
@@ -421,12 +187,12 @@ class Renderer:
         """The loaded scene with everything where it is now."""
         return self._take(self.width, self.height, self.sampling).frame(exposure_ev)
 
-    def meter(self, rollout: Rollout, instant: Instant) -> Look:
+    def render_survey(self, rollout: Rollout, instant: Instant) -> LinearFrame:
         """What the camera sees at one instant of the rollout, small and rough."""
         self._place(rollout, instant)
-        width = min(METER_WIDTH, self.width)
+        width = min(SURVEY_WIDTH, self.width)
         height = max(1, round(self.height * width / self.width))
-        return self._take(width, height, METER)
+        return self._take(width, height, SURVEY)
 
     def render(
         self,
@@ -461,18 +227,19 @@ class Renderer:
         return passes.flow(start.depth_m, start.ids, rollout, camera, rollout.start, rollout.end)
 
     def _place(self, rollout: Rollout, instant: Instant) -> None:
+        shown = tracks.at(rollout, instant, self._things)
         for body in rollout.spec.bodies:
             thing = self._things[body.id]
-            thing.location, thing.rotation_quaternion = rollout.pose(body.id, instant)
-            thing.hide_render = not rollout.visible(body.id, instant)
-            self._wardrobe.change(body, thing, rollout.mesh(body.id, instant), rollout.materials(body.id, instant))
+            thing.location, thing.rotation_quaternion = shown.poses[body.id]
+            thing.hide_render = body.id in shown.hidden
+            self._appearances.change(body, thing, shown.meshes.get(body.id), shown.materials.get(body.id, {}))
         suns = self._still_suns(rollout)
-        lights = [rollout.light(light.name, instant) for light in rollout.spec.lights]
+        lights = [shown.lights[light.name] for light in rollout.spec.lights]
         if suns and self._suns_fit is None:
             self._suns_fit = self._noise(rollout.spec, lights, suns) < self._noise(rollout.spec, lights, ())
         self._shine(rollout.spec, lights, suns if self._suns_fit else ())
         assert self._sky is not None
-        shine(self._sky, rollout.environment(instant))
+        set_strength(self._sky, shown.environment)
 
     def _shine(self, spec: SceneSpec, lights: Sequence[Light], suns: tuple[Light, ...]) -> None:
         """Let these lamps shine from the environment map and all others by themselves.
@@ -506,7 +273,7 @@ class Renderer:
             return ()
         return tuple(light for light in rollout.spec.lights if fits_map(light))
 
-    def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> Look:
+    def _take(self, width: int, height: int, sampling: Sampling, box: Box | None = None) -> LinearFrame:
         """One render of the picture, or of a box in it."""
         taken = self._passes(width, height, sampling, box)
         ids = np.rint(taken["IndexOB"][..., 0]).astype(np.uint8)
@@ -515,7 +282,7 @@ class Renderer:
         depth = taken["Depth"][..., 0]
         # Cycles writes 1e10 where a ray meets nothing.
         depth = np.where(depth < 1e9, depth, np.inf).astype(np.float32)
-        return Look(
+        return LinearFrame(
             light=np.ascontiguousarray(taken["Combined"][..., :3]),
             ids=ids,
             depth_m=depth,
@@ -542,7 +309,7 @@ class Renderer:
         scene.render.use_border = box is not None
         scene.render.border_min_x, scene.render.border_max_x = left / width, right / width
         scene.render.border_min_y, scene.render.border_max_y = 1 - bottom / height, 1 - top / height
-        taken = self._shoot()
+        taken = self._capture()
         for name in PASSES:
             if name not in taken or taken[name].shape[:2] != (bottom - top, right - left):
                 got = taken[name].shape if name in taken else "nothing"
@@ -551,13 +318,13 @@ class Renderer:
                 )
         return taken
 
-    def _probe(self, ref: str) -> Probe | None:
+    def _probe(self, ref: str) -> EnvironmentMap | None:
         if not ref:
             return None
         if ref not in self._probes:
             if len(self._probes) >= 2:
                 del self._probes[next(iter(self._probes))]
-            self._probes[ref] = read_probe(self.catalog.environment_path(ref))
+            self._probes[ref] = read_environment_map(self.catalog.environment_path(ref))
         return self._probes[ref]
 
     def _reset(self) -> None:
@@ -568,12 +335,12 @@ class Renderer:
         ctypes.CDLL(None).malloc_trim(0)
         scene = bpy.context.scene
         render = scene.render
-        render.engine = PassReader.bl_idname if self._shoot is _shoot_in_memory else "CYCLES"
+        render.engine = PassReader.bl_idname if self._capture is render_in_memory else "CYCLES"
         render.resolution_percentage = 100
         render.use_crop_to_border = True
         render.use_persistent_data = True
         render.use_sequencer = False
-        render.use_compositing = self._shoot is _shoot_to_files
+        render.use_compositing = self._capture is render_to_files
         render.dither_intensity = 0.0
         devices.use(self.device)
         layer = scene.view_layers[0]
@@ -614,100 +381,6 @@ class Renderer:
         if (ids[32:] != 0).any() or (ids[:, 32:] != 0).any():
             return "the picture is upside down"
         return None
-
-
-Shoot = Callable[[], dict[str, Image]]
-
-
-class PassReader(bpy.types.RenderEngine):  # type: ignore[misc]
-    """Cycles that keeps a copy of every pass: in background mode there is no other way to its pixels in memory.
-
-    It drives Cycles as Blender's own add-on does. A subclass of the add-on's engine would not do: to register one takes
-    Cycles itself away.
-    """
-
-    bl_idname = "SIMGEN_CYCLES"
-    bl_label = "Cycles, read by simgen"
-    taken: ClassVar[dict[str, Image]] = {}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.session = None
-
-    def __del__(self) -> None:
-        cycles.free(self)
-
-    def update(self, data: Any, depsgraph: Any) -> None:
-        if not self.session:
-            cycles.create(self, data)
-        cycles.reset(self, data, depsgraph)
-
-    def update_render_passes(self, scene: Any, layer: Any) -> None:
-        cycles.register_passes(self, scene, layer)
-
-    def render_frame_finish(self) -> None:
-        cycles.render_frame_finish(self)
-
-    def render(self, depsgraph: Any) -> None:
-        cycles.render(self, depsgraph)
-        result = self.get_result()
-        width, height = result.resolution_x, result.resolution_y
-        for layer in result.layers:
-            for one in layer.passes:
-                pixels = np.empty(one.channels * width * height, np.float32)
-                one.rect.foreach_get(pixels)
-                self.taken[one.name] = pixels.reshape(height, width, one.channels)[::-1]
-
-
-def _shoot_in_memory() -> dict[str, Image]:
-    PassReader.taken.clear()
-    with _quiet():
-        bpy.ops.render.render()
-    taken = dict(PassReader.taken)
-    PassReader.taken.clear()
-    return taken
-
-
-def _shoot_to_files() -> dict[str, Image]:
-    """The same passes by way of EXR files in memory-backed storage, should a Blender not let us read them."""
-    scene = bpy.context.scene
-    scene.use_nodes = True
-    tree = scene.node_tree
-    tree.nodes.clear()
-    layers, output = tree.nodes.new("CompositorNodeRLayers"), tree.nodes.new("CompositorNodeOutputFile")
-    output.format.file_format = "OPEN_EXR"
-    output.format.color_depth = "32"
-    output.format.exr_codec = "NONE"
-    output.file_slots.clear()
-    sockets = {"Combined": "Image"}
-    for name in PASSES:
-        output.file_slots.new(name)
-        tree.links.new(layers.outputs[sockets.get(name, name)], output.inputs[name])
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="simgen-", dir=shared if shared.is_dir() else None) as folder:
-        output.base_path = folder
-        with _quiet():
-            bpy.ops.render.render()
-        return {name: _read_exr(path) for name in PASSES for path in Path(folder).glob(f"{name}*.exr")}
-
-
-def _read_exr(path: Path) -> Image:
-    image = bpy.data.images.load(str(path))
-    image.colorspace_settings.name = "Non-Color"
-    width, height = image.size
-    pixels = np.empty(width * height * image.channels, np.float32)
-    image.pixels.foreach_get(pixels)
-    channels = image.channels
-    bpy.data.images.remove(image)
-    return pixels.reshape(height, width, channels)[::-1, :, :3]
-
-
-def _register_engine() -> None:
-    if PassReader.is_registered:
-        return
-    bpy.utils.register_class(PassReader)
-    # Blender hangs at the end of the process where a render engine written in Python is still registered.
-    atexit.register(bpy.utils.unregister_class, PassReader)
 
 
 def _paste(inside: Frame, under: Frame, box: Box) -> Frame:
@@ -811,20 +484,3 @@ def _remove_everything() -> None:
     )  # fmt: skip
     data.batch_remove([block for kind in kinds for block in kind])
     data.orphans_purge(do_recursive=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Blender's progress lines, which come from C and know no Python stream."""
-    flush = ctypes.CDLL(None).fflush
-    sys.stdout.flush()
-    flush(None)
-    kept = os.dup(1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            flush(None)
-            os.dup2(kept, 1)
-            os.close(kept)
