@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from simgen.engine.blender import bpy, cycles
-from simgen.engine.renderer import Image
+from simgen.engine.passes import Image
 
 PASSES = ("Combined", "Depth", "Normal", "IndexOB")
 

@@ -14,6 +14,8 @@ from simgen.core.spec import STAGE_ID, Camera
 from simgen.core.tracks import Instant
 from simgen.core.vectors import Floats
 
+Image = NDArray[np.float32]
+"""[H, W] or [H, W, channels]."""
 KNEE = 0.55
 """Linear light below this is shown as it is; above it a shoulder bends towards white, which nothing quite reaches."""
 

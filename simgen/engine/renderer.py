@@ -39,6 +39,7 @@ from simgen.engine.environment import (
 from simgen.engine.kubric_import import kb
 from simgen.engine.materials import CLEAR, emission
 from simgen.engine.pass_reader import PASSES, Capture, PassReader, register_engine, render_in_memory, render_to_files
+from simgen.engine.passes import Image
 from simgen.engine.shapes import add_mesh, rounded_box
 from simgen.engine.stages import build_stage
 from simgen.engine.view import CyclesView
@@ -46,7 +47,6 @@ from simgen.engine.world import World
 from simgen.plan.recipe import Device
 
 Quality = Literal["preview", "fast", "standard", "high"]
-Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

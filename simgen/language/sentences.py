@@ -66,7 +66,9 @@ from simgen.core.rollout import Rollout
 from simgen.core.sample import Instructions, Reject
 from simgen.core.spec import Camera
 from simgen.language import claims as claiming
-from simgen.language.claims import GROUPS, TIERS, Claim, Facts, Tier, observe, who
+from simgen.language import predicates
+from simgen.language.claims import GROUPS, TIERS, Claim, Tier, bodies_in
+from simgen.language.facts import TOPPLED_DEG, Facts, observe
 from simgen.language.words import (
     BODY_FACTS,
     GROUP_FACTS,
@@ -99,10 +101,10 @@ def compile_instructions(scene: Scene, rollout: Rollout, camera: Camera, rng: np
     found: list[Claim] = []
     for name in scene.claims:
         if not claiming.holds(name, facts):
-            claim = next((c for c in claiming.judge(name, facts) if not c.holds), None)
+            claim = next((c for c in claiming.check(name, facts) if not c.holds), None)
             figure = f"measured {claim.value:.3g} {claim.unit} of body {claim.bodies}" if claim else "no such body"
             return Reject(gate=f"claim: {name}", reason=f"it is not so that {name}: {figure}")
-        found += [replace(claim, tiers=TIERS) for claim in claiming.judge(name, facts)]
+        found += [replace(claim, tiers=TIERS) for claim in claiming.check(name, facts)]
     sentences: dict[Tier, str] = {}
     for tier in TIERS:
         patterns = _patterns(scene.phrases, tier)
@@ -442,7 +444,7 @@ def _say_claims(node: _Need, said: _Said, facts: Facts) -> _Said | None:
     for claim in node.claims:
         if not claiming.holds(claim, facts, said.mentioned):
             return None
-        claims += claiming.judge(claim, facts, said.mentioned)
+        claims += claiming.check(claim, facts, said.mentioned)
     return replace(said, claims=claims)
 
 
@@ -453,11 +455,11 @@ def _say_slot(slot: _Slot, said: _Said, facts: Facts) -> _Said | None:
         light = slot.group == "light"
         figure = say_light(slot.fact, facts) if light else say_quantity(slot.group, slot.fact, facts)
         return replace(said, text=said.text + figure.said, claims=(*said.claims, figure)) if figure else None
-    bodies = who(slot.group, facts)
+    bodies = bodies_in(slot.group, facts)
     if not bodies:
         return None
     if slot.fact in GROUP_FACTS:
-        fallen = tuple(b for b in bodies if claiming.fell(facts.motions[b], facts).holds)
+        fallen = tuple(b for b in bodies if predicates.fell(facts.motions[b], facts).holds)
         claim = say(slot.fact, bodies, facts)
         if claim is None:
             return None
@@ -520,7 +522,7 @@ def _does(body: int, facts: Facts) -> tuple[Claim, ...]:
     verb, what, figure = how
     does = Claim(name=what, bodies=(body,), said=verb, value=figure.value, unit=figure.unit, holds=True)
     wanted = {"topples": ["fall direction"], "falls": ["drop height"]}.get(verb, ["distance", "direction"])
-    if verb == "falls" or facts.motions[body].tilt_deg >= claiming.TOPPLED_DEG:
+    if verb == "falls" or facts.motions[body].tilt_deg >= TOPPLED_DEG:
         wanted.append("pose")
     details = tuple(claim for fact in wanted if (claim := say(fact, (body,), facts)))
     return () if verb == "moves" and not details else (does, *details)

@@ -12,7 +12,9 @@ from simgen.core.spec import STAGE_ID, Camera
 from simgen.core.tracks import LightTrack
 from simgen.core.vectors import Floats
 from simgen.language import claims as claiming
-from simgen.language.claims import Claim, Facts, Motion, extents_m, head_noun
+from simgen.language import predicates
+from simgen.language.claims import Claim
+from simgen.language.facts import Facts, Motion, extents_m, head_noun, posture
 
 
 def name(bodies: tuple[int, ...], facts: Facts, mentioned: frozenset[int] = frozenset()) -> str | None:
@@ -278,7 +280,7 @@ def _direction(m: Motion, facts: Facts) -> _Measured | None:
 
 def _fall_direction(m: Motion, facts: Facts) -> _Measured | None:
     """The way the top went; it must still lie that way, or have gone that way, at the end."""
-    if not claiming.toppled(m).holds or np.linalg.norm(m.top[:2]) < 0.5:
+    if not predicates.toppled(m).holds or np.linalg.norm(m.top[:2]) < 0.5:
         return None
     way = np.array([*m.top[:2], 0.0]) / float(np.linalg.norm(m.top[:2]))
     lies_so = m.end_top[:2] @ way[:2] > 0.5 * max(float(np.linalg.norm(m.end_top[:2])), 1e-9)
@@ -299,7 +301,7 @@ def _travel(m: Motion, facts: Facts) -> _Measured | None:
 
 def _drop_height(m: Motion, facts: Facts) -> _Measured | None:
     words = distance_words(m.drop_m)
-    true = claiming.dropped(m, facts).holds and (m.starts_in_air or m.tilt_deg < 20)
+    true = predicates.dropped(m, facts).holds and (m.starts_in_air or m.tilt_deg < 20)
     return (words, m.drop_m, "m") if words and true else None
 
 
@@ -319,7 +321,7 @@ def _carried_by(carriers: tuple[int, ...], facts: Facts) -> _Measured | None:
 
 
 def _pose(m: Motion, facts: Facts) -> _Measured | None:
-    words = claiming.posture(m)
+    words = posture(m)
     if not words or not m.visible_at_end:
         return None
     if words == "leaning":
@@ -334,7 +336,7 @@ def _pose(m: Motion, facts: Facts) -> _Measured | None:
 def _turns(m: Motion, facts: Facts) -> _Measured | None:
     turns = m.roll_rad / (2 * np.pi)
     halves = round(turns * 2)
-    if not claiming.rolled(m).holds or not 1 <= halves <= 24 or abs(turns - halves / 2) > 0.15 * turns:
+    if not predicates.rolled(m).holds or not 1 <= halves <= 24 or abs(turns - halves / 2) > 0.15 * turns:
         return None
     if halves == 1:
         words = "half a turn"
@@ -404,7 +406,7 @@ BODY_FACTS: Mapping[str, Callable[[Motion, Facts], _Measured | None]] = {
 
 def _count(bodies: tuple[int, ...], facts: Facts) -> _Measured | None:
     """`three of the five`; None where something of the same kind stands beside the group and might be counted in."""
-    fallen = sum(claiming.fell(facts.motions[b], facts).holds for b in bodies)
+    fallen = sum(predicates.fell(facts.motions[b], facts).holds for b in bodies)
     words = _share(fallen, len(bodies))
     outside = {a for b in bodies for a in _fitting(head_noun(facts.motions[b].body.label), facts)} - set(bodies)
     if any(facts.motions[b].visible_at_end for b in outside):
@@ -414,7 +416,7 @@ def _count(bodies: tuple[int, ...], facts: Facts) -> _Measured | None:
 
 def _fallen(bodies: tuple[int, ...], facts: Facts) -> _Measured | None:
     """`all eight white dominoes`; None where the noun would take in something outside the group."""
-    fallen = tuple(b for b in bodies if claiming.fell(facts.motions[b], facts).holds)
+    fallen = tuple(b for b in bodies if predicates.fell(facts.motions[b], facts).holds)
     labels = {facts.motions[b].body.label for b in bodies}
     heads = {head_noun(label) for label in labels}
     share = _share(len(fallen), len(bodies))

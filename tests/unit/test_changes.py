@@ -17,6 +17,7 @@ from simgen.core.rollout import Quantity, Rollout
 from simgen.core.spec import Camera
 from simgen.core.taxonomy import DOMAINS, TRANSITIONS
 from simgen.language import claims, sentences
+from simgen.language.facts import observe
 from simgen.language.words import figure_words, say_light, say_quantity
 from simgen.make.changes import changed_bodies
 from simgen.make.evidence import Physics
@@ -63,8 +64,8 @@ def test_a_body_that_changes_its_material_or_its_shape_has_changed(rollout: Roll
 
 
 def test_what_has_changed_its_material_does_not_count_as_having_stayed(rollout: Rollout, camera: Camera) -> None:
-    assert claims.holds("affected stayed", claims.observe(rollout, camera))
-    assert not claims.holds("affected stayed", claims.observe(rollout.resurfaced(2, later(RED, BLUE)), camera))
+    assert claims.holds("affected stayed", observe(rollout, camera))
+    assert not claims.holds("affected stayed", observe(rollout.resurfaced(2, later(RED, BLUE)), camera))
 
 
 def test_a_light_ends_as_it_is_told_and_its_side_is_the_cameras(rollout: Rollout, camera: Camera) -> None:
@@ -73,7 +74,7 @@ def test_a_light_ends_as_it_is_told_and_its_side_is_the_cameras(rollout: Rollout
     swung = rollout.relit("key", lambda phase: blend(key, after, phase))
     assert swung.light("key", swung.start) is key and swung.light("key", swung.end) is after
     assert swung.relights and not rollout.relights
-    facts = claims.observe(swung, camera)
+    facts = observe(swung, camera)
     # The camera looks along +y: what lies at -x is on its left.
     said = say_light("end side", facts)
     assert said is not None and said.said == "the left"
@@ -103,7 +104,7 @@ def test_a_conserved_quantity_that_is_lost_is_a_gate_that_fails(rollout: Rollout
 def test_claims_of_quantities(rollout: Rollout, camera: Camera, claim: str, holds: bool) -> None:
     hot = Quantity(name="temperature", start=20.0, end=650.0, unit="°C", provenance="solved")
     level = Quantity(name="level", start=0.5, end=0.505, unit="1", provenance="solved")
-    facts = claims.observe(rollout.then(quantities=(hot, level)), camera)
+    facts = observe(rollout.then(quantities=(hot, level)), camera)
     assert claims.holds(claim, facts) is holds
 
 
@@ -111,7 +112,7 @@ def test_a_sentence_says_quantities_and_what_it_says_is_measured_again(rollout: 
     hot = Quantity(
         name="heat", start=20.0, end=650.0, unit="°C", provenance="solved", words=((100.0, "cold"), (1e9, "glowing"))
     )
-    facts = claims.observe(rollout.then(quantities=(hot,)), camera)
+    facts = observe(rollout.then(quantities=(hot,)), camera)
     assert [say_quantity("heat", fact, facts).said for fact in ("start", "end", "end word")] == [  # type: ignore[union-attr]
         "about 20 °C",
         "about 650 °C",
@@ -126,7 +127,7 @@ def test_a_sentence_says_quantities_and_what_it_says_is_measured_again(rollout: 
 
 def test_a_quantity_that_nobody_measured_is_a_mistake(rollout: Rollout, camera: Camera) -> None:
     with pytest.raises(UnknownName, match="no quantity 'warmth'"):
-        claims.holds("warmth rises", claims.observe(rollout, camera))
+        claims.holds("warmth rises", observe(rollout, camera))
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,21 @@ import pytest
 from simgen.core.errors import UnknownName
 from simgen.core.geometry import quat_from_axis_angle
 from simgen.language import claims as claiming
-from simgen.language.claims import holds, judge, observe, posture, who
+from simgen.language import predicates
+from simgen.language.claims import bodies_in, check, holds
+from simgen.language.facts import Facts, observe, posture
 
 ON_ITS_SIDE = quat_from_axis_angle((1, 0, 0), np.pi / 2)
 
 
-def facts(stage: Any) -> claiming.Facts:
+def facts(stage: Any) -> Facts:
     return observe(stage.roll_out(), stage.camera())
 
 
 def true_of(stage: Any) -> set[str]:
     """Everything that holds of the actor."""
     seen = facts(stage)
-    return {what for what in claiming.WHAT if holds(f"actor {what}", seen)}
+    return {what for what in predicates.PREDICATES if holds(f"actor {what}", seen)}
 
 
 def test_a_body_that_does_nothing_stays_upright_and_at_rest(play: Any) -> None:
@@ -34,7 +36,7 @@ def test_a_body_that_is_shifted_along_the_table_slid(play: Any) -> None:
     stage = play()
     stage.add("blue mug", (0, 0), play.slides(0.14, 0), role="actor")
     assert true_of(stage) == {"moved", "slid", "stopped", "at rest", "ended upright"}
-    (claim,) = judge("actor slid", facts(stage))
+    (claim,) = check("actor slid", facts(stage))
     assert claim.value == pytest.approx(0.14, abs=0.002)
     assert claim.unit == "m"
 
@@ -61,7 +63,7 @@ def test_a_mug_that_turns_over_its_edge_toppled_onto_its_side(play: Any) -> None
     stage = play()
     stage.add("blue mug", (0, 0), play.topples(1, 0), role="actor")
     assert true_of(stage) == {"moved", "toppled", "turned over", "fell", "stopped", "at rest", "ended on its side"}
-    (claim,) = judge("actor toppled", facts(stage))
+    (claim,) = check("actor toppled", facts(stage))
     assert claim.value == pytest.approx(90)
 
 
@@ -102,7 +104,7 @@ def test_a_can_on_its_side_rolls_by_its_own_radius_and_does_not_topple(play: Any
     size = (0.06, 0.06, 0.12)
     stage.add("tin can", (0, 0, 0.03), play.rolls(0.25, 0, 0.03), role="actor", size_m=size, turned=ON_ITS_SIDE)
     assert {"rolled", "slid", "toppled", "ended on its side"} & true_of(stage) == {"rolled", "ended on its side"}
-    (claim,) = judge("actor rolled", facts(stage))
+    (claim,) = check("actor rolled", facts(stage))
     assert claim.value == pytest.approx(1, abs=0.02)
 
 
@@ -125,7 +127,7 @@ def test_a_body_let_go_in_the_air_dropped_by_the_height_of_its_fall(play: Any) -
     stage.add("blue mug", (0, 0, 0.35), play.drops(0.3), role="actor", grounded=(0.5, 1.0))
     assert true_of(stage) >= {"dropped", "fell", "started in the air", "at rest"}
     assert not {"toppled", "slid", "bounced"} & true_of(stage)
-    assert judge("actor dropped", facts(stage))[0].value == pytest.approx(0.3, abs=0.005)
+    assert check("actor dropped", facts(stage))[0].value == pytest.approx(0.3, abs=0.005)
 
 
 def test_a_bounce_is_counted_once_it_rises_a_centimetre(play: Any) -> None:
@@ -146,7 +148,7 @@ def test_sliding_down_a_ramp_is_not_dropping(play: Any) -> None:
     stage.add("book", (0, 0, 0.2), down, role="actor", turned=tilt, on=2)
     stage.add("ramp", (0.1, 0, 0.1), role="prop", shape="box", size_m=(0.5, 0.2, 0.01), turned=tilt)
     assert {"slid", "dropped", "fell"} & true_of(stage) == {"slid"}
-    assert judge("actor slid", facts(stage))[0].value == pytest.approx(0.3, abs=0.003)
+    assert check("actor slid", facts(stage))[0].value == pytest.approx(0.3, abs=0.003)
 
 
 def test_a_block_whose_support_is_taken_away_dropped(play: Any) -> None:
@@ -159,7 +161,7 @@ def test_a_block_whose_support_is_taken_away_dropped(play: Any) -> None:
     assert holds("actor removed", seen)
     assert holds("all affected fell", seen)
     assert holds("affected dropped", seen)
-    assert who("pieces", seen) == (2,)
+    assert bodies_in("pieces", seen) == (2,)
     assert not holds("actor at rest", seen)
 
 
@@ -174,7 +176,7 @@ def test_what_is_taken_away_at_once_carried_what_stood_on_it_though_no_contact_s
     assert holds("some affected started over actor", seen)
     assert [holds(f"{who} started over actor", seen) for who in ("others", "affected")] == [True, False]
     assert not holds("some affected started in the air", seen)
-    assert judge("some affected dropped", seen)[0].value == pytest.approx(0.05)
+    assert check("some affected dropped", seen)[0].value == pytest.approx(0.05)
 
 
 def test_who_ran_into_whom_comes_from_contacts_that_began_after_the_start(play: Any) -> None:
@@ -186,8 +188,8 @@ def test_who_ran_into_whom_comes_from_contacts_that_began_after_the_start(play: 
     seen = facts(stage)
     assert holds("actor struck affected", seen)
     assert not holds("actor struck bystanders", seen)
-    assert who("struck", seen) == (2,)
-    assert who("others", seen) == (2,)
+    assert bodies_in("struck", seen) == (2,)
+    assert bodies_in("others", seen) == (2,)
     assert holds("others rolled", seen)
 
 
@@ -210,7 +212,7 @@ def test_a_ball_that_comes_back_after_a_hit_rebounded(play: Any) -> None:
     stage.add("book", (0.3, 0), role="affected")
     stage.touch(1, 2, 0.4, 0.41)
     assert "rebounded" in true_of(stage)
-    assert judge("actor rebounded", facts(stage))[0].value == pytest.approx(0.1, abs=0.005)
+    assert check("actor rebounded", facts(stage))[0].value == pytest.approx(0.1, abs=0.005)
 
 
 def test_a_ball_that_stays_where_it_hit_stopped_dead(play: Any) -> None:
@@ -223,7 +225,7 @@ def test_a_ball_that_stays_where_it_hit_stopped_dead(play: Any) -> None:
 
 
 def test_dominoes_fall_in_turn_only_if_each_is_hit_by_one_that_fell_before(play: Any) -> None:
-    def row(hits: list[tuple[int, int, float]]) -> claiming.Facts:
+    def row(hits: list[tuple[int, int, float]]) -> Facts:
         stage = play()
         for k in range(4):
             late = 0.2 * k
@@ -341,7 +343,7 @@ def test_a_misspelt_claim_names_the_nearest(name: str, nearest: str) -> None:
 
 def test_every_claim_of_the_table_is_in_the_docstring() -> None:
     text = " ".join((claiming.__doc__ or "").split())
-    missing = [what for what in (*claiming.WHAT, *claiming.GROUP_CLAIMS, *claiming.GROUPS) if what not in text]
+    missing = [what for what in (*predicates.PREDICATES, *claiming.GROUP_CLAIMS, *claiming.GROUPS) if what not in text]
     assert [what for what in missing if what.removeprefix("ended ") not in text] == []
 
 

@@ -16,7 +16,8 @@ from simgen.core.errors import UnknownName, UsageError
 from simgen.core.geometry import look_at, project, quat_from_axis_angle, random_quat
 from simgen.core.sample import Reject
 from simgen.language import sentences
-from simgen.language.claims import TIERS, Claim, observe
+from simgen.language.claims import TIERS, Claim
+from simgen.language.facts import observe
 from simgen.language.sentences import (
     Compiled,
     check_claims,
