@@ -45,6 +45,9 @@ class UnknownName(UsageError):
 class AssetError(SimgenError):
     """A manifest, an archive or a mesh cannot be used."""
 
+    asset: str | None = None
+    """The asset whose files were being read, as `source:id`, where the catalogue knows it."""
+
 
 class OutputError(SimgenError):
     """The data set cannot be written or is damaged."""

@@ -67,6 +67,10 @@ class Clock:
             self.spent[stage] = self.spent.get(stage, 0.0) + time.perf_counter() - began
 
 
+def _ignore(assets: Sequence[str]) -> None:
+    """For callers that need no notice."""
+
+
 class Maker:
     """Makes the samples of one recipe and seed; a worker keeps one, with its catalogue and its renderer."""
 
@@ -79,20 +83,20 @@ class Maker:
         self.catalog: Catalog = open_catalog(
             objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin, exclude=chosen.exclude
         )
-        self.drawn: Callable[[Sequence[str]], object] = lambda assets: None
-        """Told which assets an attempt is made of, before anything is done with them that may not come back."""
         self._renderer: Renderer | None = None
         self._family: tuple[int, tuple[Outcome, ...]] = (-1, ())
 
-    def make(self, sample_id: SampleId) -> Outcome:
+    def make(self, sample_id: SampleId, *, notice: Callable[[Sequence[str]], None] = _ignore) -> Outcome:
         """The sample of this id, or every reason why none of its attempts was kept.
+
+        `notice` is called with the assets of each attempt before they are simulated, which may end the process.
 
         A family is made at once and kept until another is asked for: what it costs stands with its first member.
         """
         if sample_id.family_size == 1:
-            return self._made(sample_id)[0]
+            return self._made(sample_id, notice)[0]
         if self._family[0] != sample_id.family:
-            self._family = (sample_id.family, self._made(sample_id))
+            self._family = (sample_id.family, self._made(sample_id, notice))
         return self._family[1][sample_id.member]
 
     def spec(self, sample_id: SampleId, attempt: int, chance: int = 0) -> SceneSpec | Reject:
@@ -105,14 +109,9 @@ class Maker:
             event_rng=np.random.default_rng([*number, 2, chance]),
         )
         try:
-            spec = self.scenes[sample_id.scene].sample(draw)
+            return self.scenes[sample_id.scene].sample(draw)
         except NothingFits as error:
             return Reject(gate="nothing_fits", reason=str(error))
-        except AssetError:
-            self.drawn([self.catalog.opening] if self.catalog.opening else [])
-            raise
-        self.drawn(assets_of(spec))
-        return spec
 
     def rollout(self, sample_id: SampleId, attempt: int, chance: int = 0) -> Rollout | Reject:
         """Draw and simulate: the physics of one attempt, camera and roles still as drawn."""
@@ -146,14 +145,14 @@ class Maker:
 
         return {"assets": self.catalog.fingerprint(), "card": devices.name(devices.choose(device))}
 
-    def _made(self, sample_id: SampleId) -> tuple[Outcome, ...]:
+    def _made(self, sample_id: SampleId, notice: Callable[[Sequence[str]], None]) -> tuple[Outcome, ...]:
         """Every member of a sample's family."""
         rejects: list[Reject] = []
         clock = Clock()
         size = sample_id.family_size
         first = sample_id.at(sample_id.family * size)
         for attempt in range(self.recipe.max_attempts):
-            samples, reasons = _Family(self, first, attempt, clock).make()
+            samples, reasons = _Family(self, first, attempt, clock, notice).make()
             rejects += (replace(reason, attempt=attempt) for reason in reasons)
             if len(samples) == size:
                 break
@@ -192,8 +191,10 @@ class _Family:
     allows, and who comes after must fit into it. A sample alone is a family of one.
     """
 
-    def __init__(self, maker: Maker, first: SampleId, attempt: int, clock: Clock) -> None:
-        self.maker, self.first, self.attempt, self.clock = maker, first, attempt, clock
+    def __init__(
+        self, maker: Maker, first: SampleId, attempt: int, clock: Clock, notice: Callable[[Sequence[str]], None]
+    ) -> None:
+        self.maker, self.first, self.attempt, self.clock, self.notice = maker, first, attempt, clock, notice
         self.scene, self.render = maker.scenes[first.scene], maker.recipe.render
         self.size = first.family_size
         self.rejects: list[Reject] = []
@@ -234,7 +235,7 @@ class _Family:
                 # It is the scene that fails, not what happens in it.
                 return
             with self.clock("simulate"):
-                spec = self.maker.spec(self.first, self.attempt, chance)
+                spec = self._drawn(chance)
                 if not isinstance(spec, Reject) and spec in known:
                     spec = Reject(gate="family_distinct", reason="the same event once more")
                 if isinstance(spec, Reject):
@@ -253,6 +254,17 @@ class _Family:
                 continue
             found += 1
             yield _Member(chance=chance, rollout=_with_roles(rollout, moved), moved=moved, gates=gates)
+
+    def _drawn(self, chance: int) -> SceneSpec | Reject:
+        """Draw the scene with one of its events, and give notice of its assets."""
+        try:
+            spec = self.maker.spec(self.first, self.attempt, chance)
+        except AssetError as error:
+            self.notice([error.asset] if error.asset else [])
+            raise
+        if not isinstance(spec, Reject):
+            self.notice(assets_of(spec))
+        return spec
 
     def _camera(self, members: list[_Member]) -> Camera:
         framing = members[0].rollout.spec.camera

@@ -52,10 +52,8 @@ RUN = "run"
 class MakesSamples(Protocol):
     """What a worker keeps: `make.Maker`, or what a test puts in its place."""
 
-    drawn: Callable[[Sequence[str]], object]
-    """Set by the worker, called with the assets of what is to be simulated next."""
-
-    def make(self, sample_id: SampleId) -> Outcome: ...
+    def make(self, sample_id: SampleId, *, notice: Callable[[Sequence[str]], None]) -> Outcome:
+        """`notice` is called with the assets of what is to be simulated next."""
 
 
 MakerFactory = Callable[[Recipe, int], MakesSamples]
@@ -372,7 +370,6 @@ class Worker:
             maker = self._factory(recipe, self._plan.seed)
             if isinstance(maker, Maker) and pinned:
                 shipping.check_pins(maker.pins(), pinned, host=host, all_of_them=False)
-        maker.drawn = self._note_drawn
         return maker
 
     def _note_drawn(self, assets: Sequence[str]) -> None:
@@ -389,7 +386,7 @@ class Worker:
         self._drawn = ()
         try:
             with self._watchdog(self._limits.sample_s):
-                outcome = self._maker.make(sample)
+                outcome = self._maker.make(sample, notice=self._note_drawn)
         except (EnvironmentProblem, OutputError):
             raise
         except ImportError as error:

@@ -224,7 +224,7 @@ class Sleeps:
     def __init__(self, like: Sample, seconds: float) -> None:
         self._like, self._seconds = like, seconds
 
-    def make(self, planned: SampleId) -> Outcome:
+    def make(self, planned: SampleId, *, notice: object) -> Outcome:
         time.sleep(self._seconds)
         made = entry(self._like, planned)
         return Outcome(sample=made.sample, rejects=(), cost={"render": self._seconds})

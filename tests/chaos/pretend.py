@@ -38,7 +38,7 @@ class Pretender:
         if "clock" in told:
             turn_clock(told["clock"])
 
-    def make(self, sample_id: SampleId) -> Outcome:
+    def make(self, sample_id: SampleId, *, notice: object) -> Outcome:
         time.sleep(self._told.get("pace_s", 0.02))
         for accident in self._told.get("accidents", ()):
             if accident["index"] == sample_id.index:

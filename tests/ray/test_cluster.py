@@ -47,7 +47,7 @@ class StandIn:
         self._sample = sample
         self._accidents = accidents
 
-    def make(self, sample_id: SampleId) -> Outcome:
+    def make(self, sample_id: SampleId, *, notice: object) -> Outcome:
         self._accidents.get(sample_id.index, lambda: None)()
         if sample_id.index == DULL:
             return Outcome(sample=None, rejects=(Reject(gate="dull", reason="nothing moved"),) * 2, cost={})

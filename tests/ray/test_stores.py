@@ -53,7 +53,7 @@ stores = load("stores", sys.argv[2])
 marker = Path(sys.argv[4])
 
 class StandIn:
-    def make(self, planned):
+    def make(self, planned, *, notice):
         # Long enough for a kill to come in between.
         time.sleep(0.2)
         if planned.index == stores.ACCIDENT and not marker.exists():
