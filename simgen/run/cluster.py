@@ -33,12 +33,13 @@ from simgen.core.errors import EnvironmentProblem, OutputError, SimgenError, dis
 from simgen.dataset.layout import SPLITS, committed, part_path, update_checksums
 from simgen.dataset.lock import PROGRESS_FOLDER, lock_dataset, progress_folder, remove_leftovers
 from simgen.dataset.progress import Notebook
-from simgen.dataset.shards import Entry, Failure, write_shard
+from simgen.dataset.shards import Clocks, Entry, Failure, sample_entry, write_shard
 from simgen.dataset.status import Status, read_stats, read_status
 from simgen.make.maker import Maker, Outcome
 from simgen.plan.plan import RESOLVED, Plan, SampleId, ShardPlan, check_same
 from simgen.plan.recipe import Recipe
 from simgen.run import shipping
+from simgen.run.spool import Spool
 from simgen.storage.files import TEMPORARY_NAME, list_names, read_json, remove, write_file
 from simgen.storage.paths import AnyPath, map_concurrently
 
@@ -312,14 +313,18 @@ class Worker:
             self._open_log()
             # One look for all samples of the shard: on a store each would be a request.
             self._set_aside = set(list_names(self._folder / QUARANTINE))
-            with self._watchdog(self._limits.write_s):
+            began = Clocks()
+            with self._watchdog(self._limits.write_s), Spool() as finished:
+                for entry in self._entries(shard, holes):
+                    finished.add(entry)
                 write_shard(
                     self._folder,
                     shard,
-                    self._entries(shard, holes),
+                    finished,
                     fingerprint=self._plan.fingerprint,
                     machine={"host": socket.gethostname(), "worker": self._name},
                     run=self._run,
+                    began=began,
                 )
         except SimgenError as error:
             return Refused(kind=type(error).__name__, message=str(error))
@@ -387,6 +392,7 @@ class Worker:
         try:
             with self._watchdog(self._limits.sample_s):
                 outcome = self._maker.make(sample, notice=self._note_drawn)
+                entry = _entry(sample, outcome)
         except (EnvironmentProblem, OutputError):
             raise
         except ImportError as error:
@@ -399,19 +405,16 @@ class Worker:
             os._exit(1)
         except Exception as error:  # whatever a scene or a library raises costs this sample and no other
             return self._broken(sample, error)
-        if outcome.sample is not None:
+        if entry.failure is None:
             mark = f"{sample.key}.json"
             # By an earlier run; on a store every look is a request.
             if isinstance(self._folder, Path) or mark in self._set_aside:
                 for left in (mark, f"logs/{sample.key}.log"):
                     remove(self._folder / QUARANTINE / left)
-            return Entry(planned=sample, sample=outcome.sample, rejects=outcome.rejects, cost=outcome.cost)
-        reason = f"all {len(outcome.rejects)} attempts were rejected: " + ", ".join(
-            f"{gate} {number}" for gate, number in sorted(Counter(r.gate for r in outcome.rejects).items())
-        )
-        log = "".join(f"attempt {r.attempt}: {r.gate}: {r.reason}\n" for r in outcome.rejects)
-        set_aside(self._folder, _quarantined(self._folder, sample, "rejected", reason), log)
-        return Entry(planned=sample, failure="rejected", reason=reason, rejects=outcome.rejects, cost=outcome.cost)
+            return entry
+        log = "".join(f"attempt {r.attempt}: {r.gate}: {r.reason}\n" for r in entry.rejects)
+        set_aside(self._folder, _quarantined(self._folder, sample, "rejected", entry.reason), log)
+        return entry
 
     def _broken(self, sample: SampleId, error: Exception) -> Entry:
         # The message may hold paths and addresses of this machine; the place in the code does not.
@@ -446,6 +449,15 @@ class Worker:
             faulthandler.cancel_dump_traceback_later()
         else:
             faulthandler.dump_traceback_later(self._watched_s, exit=True, file=self._log)
+
+
+def _entry(sample: SampleId, outcome: Outcome) -> Entry:
+    """The encoded sample, or the hole of one whose attempts were all rejected."""
+    if outcome.sample is not None:
+        return sample_entry(sample, outcome.sample, rejects=outcome.rejects, cost=outcome.cost)
+    gates = sorted(Counter(reject.gate for reject in outcome.rejects).items())
+    reason = f"all {len(outcome.rejects)} attempts were rejected: " + ", ".join(f"{gate} {n}" for gate, n in gates)
+    return Entry(planned=sample, failure="rejected", reason=reason, rejects=outcome.rejects, cost=outcome.cost)
 
 
 def resident_bytes() -> int:

@@ -31,7 +31,7 @@ from rich.console import Console
 from simgen.core.sample import Sample
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.progress import Notebook, Progress
-from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.shards import Entry, sample_entry, write_shard
 from simgen.dataset.status import read_stats, read_status, verify
 from simgen.make.maker import Outcome
 from simgen.plan.plan import Plan, SampleId, make_plan
@@ -58,10 +58,9 @@ def a_sample() -> Sample:
     return made
 
 
-def entry(like: Sample, planned: SampleId) -> Entry:
+def sample_of(like: Sample, planned: SampleId) -> Sample:
     same = {name: getattr(planned, name) for name in ("key", "scene", "split", "index")}
-    sample = dataclasses.replace(like, key=planned.key, record={**like.record, **same})
-    return Entry(planned=planned, sample=sample, cost={"render": 1.0})
+    return dataclasses.replace(like, key=planned.key, record={**like.record, **same})
 
 
 # The other side of Ray: one process that plays all workers.
@@ -89,7 +88,7 @@ def play(pipe: Any, folder: Path, fingerprint: str, sample_s: float) -> None:
             continue
         # One picture for each shard is enough for the driver, which reads none; the others are holes.
         entries = [Entry(planned=planned, failure="rejected", reason="not painted") for planned in shard.samples]
-        entries[0] = entry(like, shard.samples[0])
+        entries[0] = sample_entry(shard.samples[0], sample_of(like, shard.samples[0]), cost={"render": 1.0})
         write_shard(folder, shard, entries, fingerprint=fingerprint, machine={"host": "here", "worker": worker})
         pipe.send((call, time.monotonic() - now))
 
@@ -226,8 +225,7 @@ class Sleeps:
 
     def make(self, planned: SampleId, *, notice: object) -> Outcome:
         time.sleep(self._seconds)
-        made = entry(self._like, planned)
-        return Outcome(sample=made.sample, rejects=(), cost={"render": self._seconds})
+        return Outcome(sample=sample_of(self._like, planned), rejects=(), cost={"render": self._seconds})
 
 
 def share_of_work(workers: int, plan: Plan, seconds: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.lock import progress_folder
-from simgen.dataset.shards import dataset_digest, write_shard
+from simgen.dataset.shards import dataset_digest, sample_entry, write_shard
 from simgen.dataset.status import read_stats, verify
 from simgen.plan.plan import Plan, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
@@ -104,7 +104,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec.loader.exec_module(hand_made)
     folder, planned = tmp_path_factory.mktemp("clean"), plan()
     for shard in planned.shards:
-        entries = [hand_made.Entry(planned=s, sample=sample_of(hand_made, s)) for s in shard.samples]
+        entries = [sample_entry(s, sample_of(hand_made, s)) for s in shard.samples]
         write_shard(folder, shard, entries, fingerprint=planned.fingerprint)
     return folder
 
