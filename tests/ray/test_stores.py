@@ -36,7 +36,9 @@ import importlib.util, os, sys, time
 from pathlib import Path
 import ray
 from simgen.dataset.card import write_card
-from simgen.run.cluster import Limits, open_folder, run
+from simgen.run.folder import open_folder
+from simgen.run.limits import Limits
+from simgen.run.run import run
 from simgen.core.errors import SimgenError
 from simgen.make.maker import Outcome
 from simgen.storage.paths import as_path
@@ -62,7 +64,7 @@ class StandIn:
         return Outcome(sample=stores.sample_of(hand_made, planned), rejects=(), cost={"render": 0.1})
 
 ray.cloudpickle.register_pickle_by_value(sys.modules["__main__"])
-folder, plan, limits = as_path(sys.argv[3]), stores.plan(), Limits(hire_s=500.0)
+folder, plan, limits = as_path(sys.argv[3]), stores.plan(), Limits(worker_start_s=500.0)
 try:
     with open_folder(folder, plan, sample_bytes=0):
         print(run(plan, folder, maker=lambda recipe, seed: StandIn(), workers=2, limits=limits).made)

@@ -55,7 +55,7 @@ def test_a_temporary_folder_without_room_is_one_sentence(tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.stderr == ""
     assert done.stdout == (
-        f"{tmp_path}: cannot hold the samples of a shard until it is written (File too large); make room or name another "
-        "folder in TMPDIR, and run the same command again\n"
+        f"{tmp_path}: cannot hold the samples of a shard until it is written (File too large); make room or name "
+        "another folder in TMPDIR, and run the same command again\n"
     )
     assert list(tmp_path.iterdir()) == []
