@@ -13,8 +13,6 @@ Parsing is strict: a key, a scene or a parameter that nothing answers to is an e
 
 import dataclasses
 import hashlib
-import importlib.metadata
-import inspect
 import json
 import re
 import signal
@@ -25,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from simgen import __version__
 from simgen.core.errors import UnknownName, UsageError, inline, shown
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.scene import registry
@@ -200,28 +197,6 @@ def recipe_names() -> list[str]:
     """The recipes that come with simgen."""
     names = (path.stem for path in resources.folder("pipelines").glob("*.yaml"))
     return sorted(name for name in names if not name.startswith(_TRAINING))
-
-
-def pins(recipe: Recipe) -> dict[str, str]:
-    """What decides the bytes beside the recipe: versions, and the text of simgen and of each scene's file."""
-    found = {name: importlib.metadata.version(name) for name in _ENGINES if _installed(name)}
-    own = [path for package in _DECIDES_BYTES for path in sorted((resources.PACKAGE / package).rglob("*.py"))]
-    found["simgen"] = f"{__version__}+{_hash(*own)}"
-    for choice in recipe.scenes:
-        found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(registry.scenes()[choice.name])))
-    return found
-
-
-_ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
-
-_DECIDES_BYTES = (
-    *("core", "solvers", "procedural", "catalog", "scene", "language", "record", "plan", "engine", "make"),
-)
-"""Packages that a sample passes through. A change to any other leaves a data set that has been begun as it is."""
-
-
-def _hash(*paths: Path) -> str:
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
 def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = True) -> Recipe:
@@ -416,11 +391,3 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
 def _plain(value: Any) -> Any:
     """A parameter as YAML writes it: tuples become lists."""
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

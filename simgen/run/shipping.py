@@ -20,7 +20,8 @@ from typing import Any
 
 from simgen.catalog.manifests import Manifest, read_manifest
 from simgen.core.errors import EnvironmentProblem, UsageError
-from simgen.plan.recipe import Recipe, load_scenes, pins
+from simgen.plan.fingerprint import pins
+from simgen.plan.recipe import Recipe, load_scenes
 from simgen.storage import resources, urls
 from simgen.storage.cache import Cache, default_cache
 

@@ -22,8 +22,9 @@ from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
 from simgen.dataset.status import read_stats, verify
 from simgen.make.maker import Outcome
+from simgen.plan.fingerprint import pins
 from simgen.plan.plan import Plan, SampleId, make_plan
-from simgen.plan.recipe import Recipe, Render, SceneChoice, load_recipe, pins
+from simgen.plan.recipe import Recipe, Render, SceneChoice, load_recipe
 from simgen.run import driver as driver_module
 from simgen.run import ray_session
 from simgen.run.driver import Driver

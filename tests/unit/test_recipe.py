@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from simgen.core.errors import OutputError, UnknownName, UsageError
-from simgen.plan.recipe import Recipe, load_recipe, load_scenes, parse_recipe, pins, recipe_names
+from simgen.plan.recipe import Recipe, load_recipe, load_scenes, parse_recipe, recipe_names
 from simgen.scene import registry
 from simgen.storage.yaml_files import load_yaml
 
@@ -131,16 +131,6 @@ def test_the_fingerprint_follows_the_samples_and_not_the_machine(scenes: Path, w
     elsewhere = load(scenes, "hop", "name=other", assets=[str(tmp_path / "b" / "GSO.json")])
     changed = load(scenes, "hop", "scenes.hop.hops=4", assets=[str(tmp_path / "a" / "GSO.json")])
     assert one.fingerprint == elsewhere.fingerprint != changed.fingerprint
-
-
-def test_the_text_of_a_scene_file_is_pinned(scenes: Path) -> None:
-    before = pins(load(scenes, "hop"))
-    path = scenes / "hop.py"
-    path.write_text(HOP + "\n# another comment\n")
-    after = pins(load(scenes, "hop"))
-    path.write_text(HOP)
-    assert before["scene hop"] != after["scene hop"]
-    assert before["simgen"] == after["simgen"]
 
 
 def test_every_recipe_that_comes_with_simgen_can_be_read() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from simgen.catalog.catalog import open_catalog
 from simgen.core.errors import EnvironmentProblem, UsageError
-from simgen.plan.recipe import AssetChoice, Recipe, load_recipe, pins
+from simgen.plan.fingerprint import pins
+from simgen.plan.recipe import AssetChoice, Recipe, load_recipe
 from simgen.run import shipping
 from simgen.run.shipping import build_package, check_node, check_pins, localize_recipe
 
@@ -47,7 +48,7 @@ def test_what_is_shipped_is_this_simgen_with_its_scenes_and_pins(tmp_path: Path)
     assert made.paths == {str(tmp_path / "more"): "scenes/0"}
     assert (made.package / "_bundled" / "shipped" / "scenes" / "0" / "mine.py").is_file()
     code = (
-        "import simgen, json; from simgen.plan.recipe import load_recipe, pins;"
+        "import simgen, json; from simgen.plan.fingerprint import pins; from simgen.plan.recipe import load_recipe;"
         "print(json.dumps([simgen.__file__, pins(load_recipe('drop'))]))"
     )
     where, there = json.loads(in_package(made.package, code))
