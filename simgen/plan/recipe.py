@@ -165,7 +165,7 @@ class Recipe:
         if self.render.device == "cpu":
             del data["render"]["device"]
         for key in ("objects", "environments"):
-            data["assets"][key] = [_place_free(manifest) for manifest in data["assets"][key]]
+            data["assets"][key] = [_without_folder(manifest) for manifest in data["assets"][key]]
         if not self.assets.exclude:
             # As it was before there was such a thing.
             del data["assets"]["exclude"]
@@ -198,7 +198,7 @@ def load_recipe(
     else:
         raise UnknownName("recipe or scene", name, {*recipe_names(), *registry.scenes()})
 
-    data = _absolute_places(data, base, where)
+    data = _with_absolute_paths(data, base, where)
     for text in overrides:
         override(data, text)
     chosen = data["assets"] = mapping(data.get("assets", {}), f"{where}: assets")
@@ -291,7 +291,7 @@ def _recipe_path(name: str) -> Path | None:
     return bundled if bundled.is_file() else None
 
 
-def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
+def _with_absolute_paths(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
     """A copy in a shape that overrides can go into: scenes as a mapping, paths without their base."""
     data = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     if isinstance(data.get("scenes"), list):
@@ -323,7 +323,7 @@ def _is_path(manifest: str) -> bool:
     return "://" not in manifest and ("/" in manifest or manifest.endswith(".json") or Path(manifest).exists())
 
 
-def _place_free(manifest: str) -> str:
+def _without_folder(manifest: str) -> str:
     return Path(manifest).name if Path(manifest).is_absolute() else manifest
 
 
