@@ -47,7 +47,7 @@ fuzz: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_readers.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_damage.py
 
-# With a maker that pretends, CHAOS_JOBS (3) rounds at once; then ten with Bullet and Blender, and assets that are poison.
+# With a fake maker, CHAOS_JOBS (3) rounds at once; then ten with Bullet and Blender, and assets that are poison.
 chaos: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py
 ifndef CHAOS_SEED

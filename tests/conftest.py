@@ -19,7 +19,7 @@ from simgen.core.sample import Gate, Instructions, Reject, Sample
 from simgen.core.spec import Body, Camera, Environment, Event, Light, Push, Release, Remove, SceneSpec, Stage
 from simgen.core.tracks import PoseTrack, VisibilityTrack
 from simgen.dataset.layout import update_checksums
-from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.shards import Entry, sample_entry, write_shard
 from simgen.plan.plan import RESOLVED, Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
 from simgen.record.record import Identity, make_record
@@ -283,7 +283,7 @@ def nudge_entries(plan: Plan, samples: Iterable[SampleId], *, holes: Iterable[in
             depth="depth" in plan.recipe.render.passes,
             **options,
         )
-        entries.append(Entry(planned=planned, sample=sample, rejects=rejects, cost=cost))
+        entries.append(sample_entry(planned, sample, rejects=rejects, cost=cost))
     return entries
 
 

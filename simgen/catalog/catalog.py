@@ -94,8 +94,6 @@ class Catalog:
         self._places: dict[str, _Place] = {}
         self._folders: dict[str, Path] = {}
         self._shapes: dict[str, Shape] = {}
-        self.opening: str | None = None
-        """The asset whose files are being read for their shape, or could not be."""
         found: list[AnyAsset] = []
         for manifest in manifests.values():
             found += self._assets(manifest)
@@ -165,11 +163,14 @@ class Catalog:
         return entry.arguments(self.folder(ref))
 
     def shape(self, ref: str) -> Shape:
-        """The collision shape of an object, around its centre of mass."""
+        """The collision shape of an object, around its centre of mass; an AssetError with its name where the files
+        cannot be used."""
         if ref not in self._shapes:
-            self.opening = ref
-            self._shapes[ref] = Shape.from_parts(read_parts(read_urdf(self.urdf_path(ref))))
-            self.opening = None
+            try:
+                self._shapes[ref] = Shape.from_parts(read_parts(read_urdf(self.urdf_path(ref))))
+            except AssetError as error:
+                error.asset = ref
+                raise
         return self._shapes[ref]
 
     def mesh(self, body: Body) -> Mesh:

@@ -9,7 +9,8 @@ from simgen.cli.errors import traceback_folder
 
 if TYPE_CHECKING:
     from simgen.plan.plan import Plan
-    from simgen.run.cluster import Quarantined, Summary
+    from simgen.run.quarantine import Quarantined
+    from simgen.run.run import Summary
     from simgen.storage.paths import AnyPath
 
 QUARANTINED = 3
@@ -26,16 +27,19 @@ def run_plan(
     from simgen.dataset.card import write_card
     from simgen.dataset.progress import Progress
     from simgen.plan.plan import RESOLVED
-    from simgen.run import cluster
+    from simgen.run.folder import finished, open_folder
+    from simgen.run.limits import Limits
+    from simgen.run.quarantine import QUARANTINE
+    from simgen.run.run import run
 
-    with cluster.open_folder(folder, plan, sample_bytes=cost.sample_bytes(plan.recipe.render)):
-        traceback_folder.set(folder / cluster.QUARANTINE / "logs")
-        done = cluster.finished(plan, folder)
+    with open_folder(folder, plan, sample_bytes=cost.sample_bytes(plan.recipe.render)):
+        traceback_folder.set(folder / QUARANTINE / "logs")
+        done = finished(plan, folder)
         if done:
             click.echo(f"{folder}: {done} of {plan.n} samples are there, going on", err=True)
-        limits = cluster.Limits(sample_s=sample_timeout or cost.sample_limit_s(plan))
+        limits = Limits(sample_s=sample_timeout or cost.sample_limit_s(plan))
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
-            summary = cluster.run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
+            summary = run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
         write_card(folder, command=f"simgen generate {RESOLVED} --out DIR")
     _print_summary(folder, summary)
     return QUARANTINED if summary.quarantined else 0

@@ -1,8 +1,4 @@
-"""What a run says while it works, read from the notes that its workers leave in files.
-
-Every worker appends lines to a file of its own: `{"at": key}` when it begins a sample, `{"assets": [...]}` for every
-attempt at it, and what became of it. The same notes tell what a worker was at when it died.
-"""
+"""What a run says while it works, read from the notes that its workers leave in files, see `simgen.run.notes`."""
 
 import contextlib
 import json
@@ -94,7 +90,7 @@ class Progress:
                     if not line.endswith(b"\n"):
                         break
                     self._offsets[path] = self._offsets.get(path, 0) + len(line)
-                    yield _note(line)
+                    yield parse_note(line)
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._notes) as entries:
@@ -126,40 +122,8 @@ class Progress:
         return ", ".join(parts)
 
 
-class Notebook:
-    """The notes of one worker."""
-
-    def __init__(self, folder: AnyPath, worker: str) -> None:
-        self._path = progress_folder(folder) / f"{worker}.jsonl"
-
-    def write(self, note: Mapping[str, Any]) -> None:
-        # Opened for every line: a folder that a later run has tidied away is no reason to fail.
-        with contextlib.suppress(FileNotFoundError), self._path.open("a") as file:
-            file.write(json.dumps(note) + "\n")
-
-    def last(self) -> str | None:
-        """The sample that was begun and not finished."""
-        for note in self._backwards():
-            if "at" in note or "key" in note:
-                return note.get("at")
-        return None
-
-    def drawn(self) -> tuple[str, ...]:
-        """The assets of the latest attempt at that sample."""
-        for note in self._backwards():
-            if "assets" in note:
-                return tuple(note["assets"])
-            if "at" in note or "key" in note:
-                break
-        return ()
-
-    def _backwards(self) -> Iterable[Mapping[str, Any]]:
-        with contextlib.suppress(FileNotFoundError):
-            yield from map(_note, reversed(self._path.read_bytes().splitlines()))
-
-
-def _note(line: bytes) -> Mapping[str, Any]:
-    """Nothing where a full disk has cut a line short."""
+def parse_note(line: bytes) -> Mapping[str, Any]:
+    """A line of a worker's notes; empty where a full disk has cut it short."""
     with contextlib.suppress(ValueError):
         note = json.loads(line)
         return note if isinstance(note, dict) else {}

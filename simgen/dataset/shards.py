@@ -74,10 +74,14 @@ Failure = Literal["rejected", "timeout", "crash", "oom", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What became of one planned sample: a sample, or a hole with the class of its failure."""
+    """What became of one planned sample: an encoded sample, see `sample_entry`, or a hole with the class of its
+    failure."""
 
     planned: SampleId
-    sample: Sample | None = None
+    members: Mapping[str, bytes] = field(default_factory=dict)
+    """Its files in the tar; empty for a hole."""
+    row: Mapping[str, Any] = field(default_factory=dict)
+    """Its line in the parquet, without `tar` and `offset`."""
     failure: Failure | None = None
     reason: str = ""
     """Why there is a hole: one sentence, the same on every machine."""
@@ -86,8 +90,32 @@ class Entry:
     """Seconds by stage; a count of `attempts` among them is not taken over."""
 
     def __post_init__(self) -> None:
-        if (self.sample is None) == (self.failure is None):
+        if bool(self.row) == (self.failure is not None):
             raise ValueError(f"{self.planned.key}: an entry holds either a sample or the class of a failure")
+
+
+def sample_entry(
+    planned: SampleId, sample: Sample, *, rejects: tuple[Reject, ...] = (), cost: Mapping[str, float] | None = None
+) -> Entry:
+    """Encode a sample; nothing of its arrays is kept. The time this takes belongs to the stage `write`."""
+    said = {name: sample.record[name] for name in ("key", "scene", "split", "index")}
+    meant = {name: getattr(planned, name) for name in said}
+    if said != meant:
+        raise ValueError(f"{planned.key}: the record says {said}, the plan {meant}")
+    began = time.perf_counter()
+    members, row = encode(sample), _row(sample)
+    spent = {**(cost or {}), "write": time.perf_counter() - began}
+    return Entry(planned=planned, members=members, row=row, rejects=rejects, cost=spent)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What the clocks said when the first sample of a shard was begun."""
+
+    unix_s: float = field(default_factory=time.time)
+    # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
+    monotonic_s: float = field(default_factory=time.monotonic)
+    cpu_s: float = field(default_factory=time.process_time)
 
 
 def write_shard(
@@ -98,14 +126,15 @@ def write_shard(
     fingerprint: str,
     machine: Mapping[str, Any] | None = None,
     run: str = "",
+    began: Clocks | None = None,
 ) -> dict[str, Any]:
-    """Write the shard of a data set's folder as its entries come in, in the plan's order; returns its statistics.
+    """Write the shard of a data set's folder from finished entries in the plan's order; returns its statistics.
 
     Whatever goes wrong leaves no `_stats.json`, and a shard without that does not exist. A shard that another worker
-    has committed meanwhile is left as it is. `run` is the token of the run, see `lock_dataset`.
+    has committed meanwhile is left as it is. `run` is the token of the run, see `lock_dataset`. The cost of the shard
+    counts from `began`.
     """
-    # Whoever sets the clock meanwhile does not make a shard take a year, or less than no time.
-    started, began, cpu_started = time.time(), time.monotonic(), time.process_time()
+    began = began or Clocks()
     place = folder / shard.split
     paths = {part: part_path(place, shard.number, part) for part in SHARD_FILES}
     rows: list[dict[str, Any]] = []
@@ -117,10 +146,9 @@ def write_shard(
         tar = TarWriter(drafts[".tar"], user="simgen", group="simgen", mtime=0, encoder=False)
         for planned, entry in _matched(shard, entries):
             begun = time.perf_counter()
-            if entry.sample is not None:
-                _check_identity(planned, entry.sample)
-                tar.write({"__key__": planned.key, **encode(entry.sample)})
-                rows.append(_row(entry.sample, paths[".tar"].name))
+            if entry.failure is None:
+                tar.write({"__key__": planned.key, **entry.members})
+                rows.append({**entry.row, "tar": paths[".tar"].name})
             fates.append(_fate(entry, write_s=time.perf_counter() - begun))
         # Not closed after an exception above: that would make half a tar look whole.
         tar.close()
@@ -139,7 +167,7 @@ def write_shard(
             "keys": [row["key"] for row in rows],
             **_accounts(fates),
         }
-        cost = _cost(fates, started=started, seconds=time.monotonic() - began, cpu_s=time.process_time() - cpu_started)
+        cost = _cost(fates, began)
         stats = {**told, "sha256": content_sha256(told), "cost": cost, "machine": dict(machine or {})}
         cost["sha256"] = cost_sha256(stats)
         drafts["_stats.json"].write(stats_text(stats).encode())
@@ -169,16 +197,9 @@ def _matched(shard: ShardPlan, entries: Iterable[Entry]) -> Iterator[tuple[Sampl
         raise ValueError(f"{shard.name}: more entries than the {len(shard.samples)} samples of the plan")
 
 
-def _check_identity(planned: SampleId, sample: Sample) -> None:
-    said = {name: sample.record[name] for name in ("key", "scene", "split", "index")}
-    meant = {name: getattr(planned, name) for name in said}
-    if said != meant:
-        raise ValueError(f"{planned.key}: the record says {said}, the plan {meant}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fate:
-    """An entry without its pictures, which are on the disk by now."""
+    """An entry without its members, which are on the disk by now."""
 
     planned: SampleId
     failure: Failure | None
@@ -194,7 +215,7 @@ def _fate(entry: Entry, *, write_s: float) -> _Fate:
         failure=entry.failure,
         reason=entry.reason,
         rejects=entry.rejects,
-        cost={**stages, "write": write_s},
+        cost={**stages, "write": stages.get("write", 0.0) + write_s},
     )
 
 
@@ -238,8 +259,8 @@ _COLUMNS = pa.schema(
 )
 
 
-def _row(sample: Sample, tar_name: str) -> dict[str, Any]:
-    """One line of the parquet, without the offset, which is known once the tar is complete."""
+def _row(sample: Sample) -> dict[str, Any]:
+    """One line of the parquet, without the tar and the offset in it."""
     record = sample.record
     actors = [body for body in record["bodies"] if body["role"] == "actor"]
     # Where the event acts on no body (a lamp out of sight), the first stands for what is seen.
@@ -268,7 +289,6 @@ def _row(sample: Sample, tar_name: str) -> dict[str, Any]:
         "visible_share": pair.visible_share,
         "surface": used.get("surface", ""),
         "environment": used.get("environment", ""),
-        "tar": tar_name,
     }
 
 
@@ -350,16 +370,16 @@ def _accounts(fates: Iterable[_Fate]) -> dict[str, Any]:
     return {"holes": holes, "rejects": rejects, "scenes": dict(sorted(scenes.items()))}
 
 
-def _cost(fates: Iterable[_Fate], *, started: float, seconds: float, cpu_s: float) -> dict[str, Any]:
+def _cost(fates: Iterable[_Fate], began: Clocks) -> dict[str, Any]:
     stages: Counter[str] = Counter()
     samples = []
     for fate in fates:
         stages.update(fate.cost)
         samples.append({"key": fate.planned.key, "stages": dict(fate.cost)})
     return {
-        "started_unix_s": started,
-        "finished_unix_s": started + seconds,
-        "cpu_s": cpu_s,
+        "started_unix_s": began.unix_s,
+        "finished_unix_s": began.unix_s + time.monotonic() - began.monotonic_s,
+        "cpu_s": time.process_time() - began.cpu_s,
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "stages": dict(stages),
         "samples": samples,

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from simgen.catalog.catalog import open_catalog
 from simgen.core.errors import AssetError
+from simgen.plan.fingerprint import pins
 from simgen.plan.plan import Plan, make_plan
-from simgen.plan.recipe import Recipe, pins
+from simgen.plan.recipe import Recipe
 
 
 def resolve_device(recipe: Recipe) -> Recipe:

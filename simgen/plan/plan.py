@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,10 @@ class SampleId:
     family_size: int = 1
     """So many samples, from a multiple of it on, begin with the same picture."""
 
+    def __post_init__(self) -> None:
+        if self.index < 0 or self.family_size < 1 or not re.fullmatch(r"[A-Za-z0-9-]+", self.key):
+            raise ValueError(f"{self} is no sample: index, family_size or key cannot be")
+
     @property
     def family(self) -> int:
         """Number of its family."""
@@ -76,6 +81,11 @@ class ShardPlan:
     number: int
     samples: tuple[SampleId, ...]
 
+    def __post_init__(self) -> None:
+        indices = [sample.index for sample in self.samples]
+        if self.number < 0 or indices != sorted(set(indices)) or {s.split for s in self.samples} - {self.split}:
+            raise ValueError(f"{self.name}: a shard holds samples of its split, each once, by rising index")
+
     @property
     def name(self) -> str:
         return f"{self.split}/{self.number:05d}"
@@ -83,7 +93,7 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A whole data set before it is made."""
+    """A whole data set before it is made. A plan that cannot be made is a UsageError in terms of `generate`."""
 
     recipe: Recipe
     n: int
@@ -91,6 +101,25 @@ class Plan:
     shard_size: int
     pins: Mapping[str, str] = field(default_factory=dict)
     """What else decides the bytes: versions, scene files, the asset catalogue."""
+
+    def __post_init__(self) -> None:
+        n, seed, size, family = self.n, self.seed, self.shard_size, self.recipe.family
+        if n < 1:
+            raise UsageError(f"--n must be at least 1; got {shown(n)}")
+        if n > MOST_SAMPLES:
+            raise UsageError(f"--n must be at most {MOST_SAMPLES}; got {shown(n)}; make several data sets, with --seed")
+        if seed < 0:
+            raise UsageError(f"--seed must be at least 0; got {shown(seed)}")
+        if seed >= 1 << 63:
+            raise UsageError(f"--seed must be below 2^63, so that a record can hold it; got {shown(seed)}")
+        if size < 1:
+            raise UsageError(f"--shard-size must be at least 1; got {shown(size)}")
+        if size % family:
+            # A family is made at once, so it goes into one shard.
+            raise UsageError(f"--shard-size must be a multiple of the recipe's family, {family}; got {shown(size)}")
+        if n > MOST_SHARDS * size:
+            least = math.ceil(n / MOST_SHARDS)
+            raise UsageError(f"--shard-size must be at least {least} for {n} samples; got {shown(size)}")
 
     @property
     def fingerprint(self) -> str:
@@ -203,24 +232,13 @@ def sample_id(recipe: Recipe, *, seed: int, index: int) -> SampleId:
 def make_plan(
     recipe: Recipe, *, n: int, seed: int, shard_size: int | None = None, pins: Mapping[str, str] | None = None
 ) -> Plan:
-    """The first n samples, cut into shards of their split."""
-    if n < 1:
-        raise UsageError(f"--n must be at least 1; got {shown(n)}")
-    if n > MOST_SAMPLES:
-        raise UsageError(f"--n must be at most {MOST_SAMPLES}; got {shown(n)}; make several data sets, with --seed")
-    if seed < 0:
-        raise UsageError(f"--seed must be at least 0; got {shown(seed)}")
-    if seed >= 1 << 63:
-        raise UsageError(f"--seed must be below 2^63, so that a record can hold it; got {shown(seed)}")
-    if shard_size is not None and shard_size < 1:
-        raise UsageError(f"--shard-size must be at least 1; got {shown(shard_size)}")
-    # Two workers share even eight samples, ten thousand make a thousand jobs, a kill costs minutes.
-    size = shard_size or min(max(math.ceil(n / 1000), 4), 128)
-    # A family is made at once, so it goes into one shard.
-    size = math.ceil(size / recipe.family) * recipe.family
-    if n > MOST_SHARDS * size:
-        raise UsageError(f"--shard-size must be at least {math.ceil(n / MOST_SHARDS)} for {n} samples; got {size}")
-    return Plan(recipe=recipe, n=n, seed=seed, shard_size=size, pins=pins or {})
+    """The first n samples; shards of a size that suits n where none is given, in whole families either way."""
+    if shard_size is None:
+        # Two workers share even eight samples, ten thousand make a thousand jobs, a kill costs minutes.
+        shard_size = min(max(-(-n // 1000), 4), 128)
+    if shard_size > 0:
+        shard_size = -(-shard_size // recipe.family) * recipe.family
+    return Plan(recipe=recipe, n=n, seed=seed, shard_size=shard_size, pins=pins or {})
 
 
 def count_scenes(plan: Plan) -> Counter[str]:

@@ -13,9 +13,8 @@ Parsing is strict: a key, a scene or a parameter that nothing answers to is an e
 
 import dataclasses
 import hashlib
-import importlib.metadata
-import inspect
 import json
+import math
 import re
 import signal
 import threading
@@ -25,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from simgen import __version__
 from simgen.core.errors import UnknownName, UsageError, inline, shown
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.scene import registry
@@ -41,9 +39,17 @@ HEAVIEST = 1e9
 """Weight of a scene; sums of what is more end at infinity."""
 _TRAINING = "train_"
 """What the names of recipes in `pipelines/` begin with that are not for generating."""
+MAX_ATTEMPTS, MAX_FAMILY = 1000, 64
 
 
-MAX_FAMILY = 64
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "\0" not in item for item in value):
+        raise UsageError(f"{where} must be a list of texts; got {shown(value)}")
+    return tuple(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,12 @@ class SceneChoice:
     name: str
     weight: float
     parameters: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,80}", self.name):
+            raise UsageError(f"{shown(self.name)} is no name of a scene: lower case letters, digits, underscores")
+        if not 0 < self.weight < math.inf:
+            raise UsageError(f"scenes.{self.name}.weight must be a number above 0; got {shown(self.weight)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +78,20 @@ class Render:
     device: Device = "cpu"
     """Another one gives other bytes. `auto` is what the machine has that plans the data set, and is not resolved."""
 
+    def __post_init__(self) -> None:
+        for side in ("width", "height"):
+            size = getattr(self, side)
+            if not _is_whole(size) or not SMALLEST_PX <= size <= LARGEST_PX:
+                limits = f"from {SMALLEST_PX} to {LARGEST_PX}"
+                raise UsageError(f"render.{side} must be whole pixels {limits}; got {shown(size)}")
+        if self.quality not in get_args(Quality):
+            raise UnknownName("quality", str(self.quality), get_args(Quality), where="render")
+        if self.device not in get_args(Device):
+            raise UnknownName("device", str(self.device), get_args(Device), where="render")
+        for name in self.passes:
+            if name not in get_args(Pass):
+                raise UnknownName("pass", name, get_args(Pass), where="render.passes")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetChoice:
@@ -76,6 +102,12 @@ class AssetChoice:
     builtin: bool = True
     exclude: tuple[str, ...] = ()
     """Assets that are left out, as `source:id`."""
+
+    def __post_init__(self) -> None:
+        for name in ("objects", "environments", "exclude"):
+            _texts(getattr(self, name), f"assets.{name}")
+        if not isinstance(self.builtin, bool):
+            raise UsageError(f"assets.builtin must be true or false; got {shown(self.builtin)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +123,17 @@ class Recipe:
     family: int = 1
     """So many samples begin with the same picture, and something else happens in each."""
     scene_folders: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
+            raise UsageError(f"name must be letters, digits, dashes and underscores; got {shown(self.name)}")
+        if not self.scenes:
+            raise UsageError("scenes must name at least one scene with a weight above 0")
+        for name, most in (("max_attempts", MAX_ATTEMPTS), ("family", MAX_FAMILY)):
+            value = getattr(self, name)
+            if not _is_whole(value) or not 1 <= value <= most:
+                raise UsageError(f"{name} must be a whole number from 1 to {most}; got {shown(value)}")
+        _texts(self.scene_folders, "scene_folders")
 
     def as_data(self) -> dict[str, Any]:
         """The resolved recipe as plain YAML data; `parse_recipe` reads it back."""
@@ -122,7 +165,7 @@ class Recipe:
         if self.render.device == "cpu":
             del data["render"]["device"]
         for key in ("objects", "environments"):
-            data["assets"][key] = [_place_free(manifest) for manifest in data["assets"][key]]
+            data["assets"][key] = [_without_folder(manifest) for manifest in data["assets"][key]]
         if not self.assets.exclude:
             # As it was before there was such a thing.
             del data["assets"]["exclude"]
@@ -155,7 +198,7 @@ def load_recipe(
     else:
         raise UnknownName("recipe or scene", name, {*recipe_names(), *registry.scenes()})
 
-    data = _absolute_places(data, base, where)
+    data = _with_absolute_paths(data, base, where)
     for text in overrides:
         override(data, text)
     chosen = data["assets"] = mapping(data.get("assets", {}), f"{where}: assets")
@@ -202,28 +245,6 @@ def recipe_names() -> list[str]:
     return sorted(name for name in names if not name.startswith(_TRAINING))
 
 
-def pins(recipe: Recipe) -> dict[str, str]:
-    """What decides the bytes beside the recipe: versions, and the text of simgen and of each scene's file."""
-    found = {name: importlib.metadata.version(name) for name in _ENGINES if _installed(name)}
-    own = [path for package in _DECIDES_BYTES for path in sorted((resources.PACKAGE / package).rglob("*.py"))]
-    found["simgen"] = f"{__version__}+{_hash(*own)}"
-    for choice in recipe.scenes:
-        found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(registry.scenes()[choice.name])))
-    return found
-
-
-_ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
-
-_DECIDES_BYTES = (
-    *("core", "solvers", "procedural", "catalog", "scene", "language", "record", "plan", "engine", "make"),
-)
-"""Packages that a sample passes through. A change to any other leaves a data set that has been begun as it is."""
-
-
-def _hash(*paths: Path) -> str:
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12]
-
-
 def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = True) -> Recipe:
     """A recipe from plain data, every key and value checked. A resolved one that is only to be read back
     does without its scenes, which may have gone since."""
@@ -234,26 +255,27 @@ def parse_recipe(data: Mapping[str, Any], *, where: str, check_scenes: bool = Tr
     for needed in ("name", "scenes"):
         if needed not in values:
             raise UsageError(f"{where}: a recipe needs {needed!r}")
-    name = values["name"]
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise UsageError(f"{where}: name must be letters, digits, dashes and underscores; got {shown(name)}")
-    attempts = _whole(values.get("max_attempts", 12), 1000, f"{where}: max_attempts")
-    family = _whole(values.get("family", 1), MAX_FAMILY, f"{where}: family")
-    return Recipe(
-        name=name,
-        scenes=_scenes(values["scenes"], where, check_scenes, family),
-        render=_render(values.get("render", {}), f"{where}: render"),
-        assets=_assets(values.get("assets", {}), f"{where}: assets"),
-        max_attempts=attempts,
-        family=family,
-        scene_folders=_texts(values.get("scene_folders", []), f"{where}: scene_folders"),
-    )
+    family = values.get("family", 1)
+    with _at(where):
+        return Recipe(
+            **{
+                **values,
+                "scenes": _scenes(values["scenes"], check_scenes, families=_is_whole(family) and family > 1),
+                "render": _render(values.get("render", {})),
+                "assets": _assets(values.get("assets", {})),
+                "scene_folders": _texts(values.get("scene_folders", []), "scene_folders"),
+            }
+        )
 
 
-def _whole(value: Any, most: int, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise UsageError(f"{where} must be a whole number from 1 to {most}; got {shown(value)}")
-    return value
+@contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Begin the message of a mistake with the file that it is in."""
+    try:
+        yield
+    except UsageError as error:
+        error.args = (f"{where}: {error}",)
+        raise
 
 
 def _recipe_path(name: str) -> Path | None:
@@ -269,7 +291,7 @@ def _recipe_path(name: str) -> Path | None:
     return bundled if bundled.is_file() else None
 
 
-def _absolute_places(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
+def _with_absolute_paths(data: Mapping[str, Any], base: Path, where: str) -> dict[str, Any]:
     """A copy in a shape that overrides can go into: scenes as a mapping, paths without their base."""
     data = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     if isinstance(data.get("scenes"), list):
@@ -301,38 +323,34 @@ def _is_path(manifest: str) -> bool:
     return "://" not in manifest and ("/" in manifest or manifest.endswith(".json") or Path(manifest).exists())
 
 
-def _place_free(manifest: str) -> str:
+def _without_folder(manifest: str) -> str:
     return Path(manifest).name if Path(manifest).is_absolute() else manifest
 
 
-def _scenes(value: Any, where: str, check: bool, family: int) -> tuple[SceneChoice, ...]:
+def _scenes(value: Any, check: bool, *, families: bool) -> tuple[SceneChoice, ...]:
     choices = []
-    for name, weight, parameters in _each_scene(mapping(value, f"{where}: scenes"), where):
+    for name, weight, parameters in _each_scene(mapping(value, "scenes")):
         if check:
-            built = registry.build(name, parameters, where=where)
+            built = registry.build(name, parameters)
             parameters = {f.name: _plain(getattr(built, f.name)) for f in dataclasses.fields(built)}  # type: ignore[arg-type]
-            if family > 1 and weight > 0 and not built.families:
+            if families and weight > 0 and not built.families:
                 if name not in value:
                     continue  # of a group
                 raise UsageError(
-                    f"{where}: {name} has one event only and no families; set family to 1 or scenes.{name}.weight to 0"
+                    f"{name} has one event only and no families; set family to 1 or scenes.{name}.weight to 0"
                 )
-        elif not re.fullmatch(r"[a-z][a-z0-9_]{0,80}", name):
-            raise UsageError(f"{where}: {shown(name)} is no name of a scene: lower case letters, digits, underscores")
         if weight > 0:
             choices.append(SceneChoice(name=name, weight=weight, parameters=parameters))
-    if not choices:
-        raise UsageError(f"{where}: scenes must name at least one scene with a weight above 0")
     return tuple(choices)
 
 
-def _each_scene(value: Mapping[str, Any], where: str) -> list[tuple[str, float, dict[str, Any]]]:
+def _each_scene(value: Mapping[str, Any]) -> list[tuple[str, float, dict[str, Any]]]:
     """Name, weight and parameters of every scene: what is given to a group is shared by its scenes, and a scene that is
     named itself has its own weight on top."""
     weights: dict[str, float] = {}
     parameters: dict[str, dict[str, Any]] = {}
     for key, given in value.items():
-        place = f"{where}: scenes.{inline(key)}"
+        place = f"scenes.{inline(key)}"
         own = mapping({} if given is None else given, place)
         weight = own.pop("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= HEAVIEST:
@@ -369,58 +387,24 @@ def in_group(kind: str, wanted: str, *, where: str = "") -> list[str]:
     return found
 
 
-def _render(value: Any, where: str) -> Render:
-    values = mapping(value, where)
-    known_keys(values, Render, where)
-    for key in ("width", "height"):
-        size = values.get(key, 512)
-        if not isinstance(size, int) or isinstance(size, bool) or not SMALLEST_PX <= size <= LARGEST_PX:
-            raise UsageError(
-                f"{where}.{key} must be whole pixels from {SMALLEST_PX} to {LARGEST_PX}; got {shown(size)}"
-            )
-    quality = values.get("quality", "standard")
-    if quality not in get_args(Quality):
-        raise UnknownName("quality", str(quality), get_args(Quality), where=where)
-    device = values.get("device", "cpu")
-    if device not in get_args(Device):
-        raise UnknownName("device", str(device), get_args(Device), where=where)
-    passes = _texts(values.get("passes", []), f"{where}.passes")
-    for name in passes:
-        if name not in get_args(Pass):
-            raise UnknownName("pass", name, get_args(Pass), where=f"{where}.passes")
+def _render(value: Any) -> Render:
+    values = mapping(value, "render")
+    known_keys(values, Render, "render")
+    passes = _texts(values.get("passes", []), "render.passes")
     # One order, so that the order in which passes are asked for does not make another data set.
-    return Render(**{**values, "passes": tuple(name for name in get_args(Pass) if name in passes)})
+    known = get_args(Pass)
+    return Render(**{**values, "passes": tuple(sorted(set(passes), key=(*known, *passes).index))})
 
 
-def _assets(value: Any, where: str) -> AssetChoice:
-    values = mapping(value, where)
-    known_keys(values, AssetChoice, where)
-    builtin = values.get("builtin", True)
-    if not isinstance(builtin, bool):
-        raise UsageError(f"{where}.builtin must be true or false; got {shown(builtin)}")
-    return AssetChoice(
-        objects=_texts(values.get("objects", []), f"{where}.objects"),
-        environments=_texts(values.get("environments", []), f"{where}.environments"),
-        builtin=builtin,
-        # One order, so that the order in which they are named does not make another data set.
-        exclude=tuple(sorted(set(_texts(values.get("exclude", []), f"{where}.exclude")))),
-    )
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        raise UsageError(f"{where} must be a list of texts; got {shown(value)}")
-    return tuple(value)
+def _assets(value: Any) -> AssetChoice:
+    values = mapping(value, "assets")
+    known_keys(values, AssetChoice, "assets")
+    named = {name: _texts(values.get(name, []), f"assets.{name}") for name in ("objects", "environments", "exclude")}
+    # One order, so that the order in which they are named does not make another data set.
+    named["exclude"] = tuple(sorted(set(named["exclude"])))
+    return AssetChoice(**named, builtin=values.get("builtin", True))
 
 
 def _plain(value: Any) -> Any:
     """A parameter as YAML writes it: tuples become lists."""
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def local_ray(num_cpus: int) -> Iterator[None]:
     """Ray on this machine alone: small, quiet, and gone afterwards."""
     place = _temporary_folder()
     try:
-        with _joined(
+        with _connected(
             address="local",
             num_cpus=num_cpus,
             num_gpus=0,
@@ -61,23 +62,31 @@ def local_ray(num_cpus: int) -> Iterator[None]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A Ray that workers can be started in."""
+
+    num_workers: int
+    shipped_paths: Mapping[str, str] = field(default_factory=dict)
+    """What was sent to the nodes, see `shipping.ShippedPackage`."""
+    is_alive: Callable[[], bool] = lambda: True
+
+
 @contextlib.contextmanager
-def session(
-    address: str | None, workers: int | None, recipe: Recipe
-) -> Iterator[tuple[int, Mapping[str, str], Callable[[], bool]]]:
-    """Ray, started here or joined; yields how many workers it can take, what its nodes have somewhere else, and whether
-    it is still there."""
+def open_session(address: str | None, workers: int | None, recipe: Recipe) -> Iterator[Session]:
+    """Ray, started on this machine or joined where it runs; `workers` where not as many as there are cores."""
     if address is None:
         workers = workers or cores()
         with local_ray(workers):
-            yield workers, {}, _parts_live
+            yield Session(num_workers=workers, is_alive=_local_ray_is_alive)
         return
-    address = _found(address)
+    address = _resolve_address(address)
     # Under a name by which the next run finds what a kill leaves.
     with tempfile.TemporaryDirectory(prefix=f"simgen-ray-{os.getpid()}-", dir=clear_temporary()) as place:
-        cargo = shipping.pack(recipe, Path(place))
-        with _token_for(address), _joined(address=address, modules=[str(cargo.package)]):
-            yield workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), cargo.moved, lambda: True
+        shipped = shipping.build_package(recipe, Path(place))
+        with _with_token_for(address), _connected(address=address, modules=[str(shipped.package)]):
+            cores_there = max(int(ray.cluster_resources().get("CPU", 1)), 1)
+            yield Session(num_workers=workers or cores_there, shipped_paths=shipped.paths)
 
 
 class _ShippedCode(JobConfig):  # type: ignore[misc]
@@ -89,14 +98,14 @@ class _ShippedCode(JobConfig):  # type: ignore[misc]
         return True
 
 
-def _parts_live() -> bool:
+def _local_ray_is_alive() -> bool:
     """Whether the processes of the Ray that was started here all live; one that is lost is not started again."""
     node = ray._private.worker._global_node
     return node is None or not any(name in ("raylet", "gcs_server") for name, _ in node.dead_processes())
 
 
 @contextlib.contextmanager
-def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
+def _connected(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # Already while it starts, which takes seconds: told to end by then, it would take its time, and exit with a 1.
@@ -107,10 +116,10 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
     if modules and not address.startswith("ray://"):
         options["job_config"] = _ShippedCode()
     where = "on this machine" if address == "local" else f"at {address}"
-    with _last_word(where):
+    with _message_if_killed(where):
         try:
-            with _silence():
-                _start(address, options)
+            with _muted():
+                _init_ray(address, options)
         except Exception as error:  # that its own parts took too long to start, Ray says with a bare one
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise EnvironmentProblem(f"Ray did not start {where}: {first}; run `simgen doctor`") from error
@@ -128,11 +137,11 @@ def _joined(address: str, modules: Sequence[str] = (), **options: Any) -> Iterat
 
 
 @contextlib.contextmanager
-def _last_word(where: str) -> Iterator[None]:
-    """Ray's library ends the process that does not find its head again within a minute, by `_exit` and without a word:
-    another process, which sees it go, has to say it."""
-    words = f"simgen: error: Ray {where} went away and ended this run, or it was killed; the same command goes on"
-    command = ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r ended || echo "$0" >&2', words]
+def _message_if_killed(where: str) -> Iterator[None]:
+    """Ray's library ends the process that does not find its head again within a minute, by `_exit` and without a
+    message: another process, which sees it go, prints one."""
+    message = f"simgen: error: Ray {where} went away and ended this run, or it was killed; the same command goes on"
+    command = ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r ended || echo "$0" >&2', message]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as witness:
         try:
             yield
@@ -142,8 +151,8 @@ def _last_word(where: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _token_for(address: str) -> Iterator[None]:
-    """Come with the token that lies here to a head that asks for one, and without to one that does not: that head could
+def _with_token_for(address: str) -> Iterator[None]:
+    """Send the token of this machine to a head that asks for one, and none to a head that does not: that head could
     not ask this driver anything, and would take its workers for abandoned. Ray by itself takes no token to an address,
     and any run on one machine leaves one."""
     before = os.environ.get("RAY_AUTH_MODE")
@@ -168,7 +177,7 @@ def _token_for(address: str) -> Iterator[None]:
 
 def _refuses(head: str) -> bool:
     """Whether a head lets nobody in who comes with what this process would come with now."""
-    with _silence():
+    with _muted():
         try:
             GcsClient(address=head).internal_kv_get(b"any", timeout=5)
         except AuthenticationError:
@@ -187,9 +196,9 @@ def _set_token_mode(mode: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Without what this process and its libraries write to stdout and stderr, below Python, too: while it tries, Ray's
-    own library says a line each second."""
+def _muted() -> Iterator[None]:
+    """Drop what this process and its libraries write to stdout and stderr, below Python, too: while Ray's own library
+    tries to connect, it prints a line each second."""
     streams = {1: sys.stdout, 2: sys.stderr}
     for stream in streams.values():
         stream.flush()
@@ -206,7 +215,7 @@ def _silence() -> Iterator[None]:
             os.close(ours[number])
 
 
-def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
+def _init_ray(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
     """Ray gives its own parts half a minute to start, which a machine with much else to do may not keep."""
     for left in reversed(range(tries if address == "local" else 1)):
         try:
@@ -218,7 +227,7 @@ def _start(address: str, options: Mapping[str, Any], tries: int = 3) -> None:
                 raise
 
 
-def _found(address: str) -> str:
+def _resolve_address(address: str) -> str:
     """The address of the head, where one answers; Ray itself would try for long."""
     if address == "auto":
         try:

@@ -10,8 +10,8 @@ from simgen.core.errors import UnknownName
 from simgen.core.sample import Sample
 from simgen.dataset.reader import open_dataset
 from simgen.make.maker import Maker
+from simgen.plan.fingerprint import pins
 from simgen.plan.plan import read_plan, sample_id
-from simgen.plan.recipe import pins
 from simgen.record.record import decode, encode
 from simgen.storage.paths import AnyPath
 

@@ -20,7 +20,8 @@ from typing import Any
 
 from simgen.catalog.manifests import Manifest, read_manifest
 from simgen.core.errors import EnvironmentProblem, UsageError
-from simgen.plan.recipe import Recipe, load_scenes, pins
+from simgen.plan.fingerprint import pins
+from simgen.plan.recipe import Recipe, load_scenes
 from simgen.storage import resources, urls
 from simgen.storage.cache import Cache, default_cache
 
@@ -30,16 +31,16 @@ _SHIPPED = "shipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cargo:
-    """A package for the nodes."""
+class ShippedPackage:
+    """simgen's code with what a recipe names, for the nodes of a cluster."""
 
     package: Path
     """A folder `simgen`, for Ray to put where Python finds it."""
-    moved: Mapping[str, str]
+    paths: Mapping[str, str]
     """Path on this machine → where it lies among what is shipped."""
 
 
-def pack(recipe: Recipe, place: Path) -> Cargo:
+def build_package(recipe: Recipe, place: Path) -> ShippedPackage:
     """Put what the nodes need into a folder of its own."""
     package = place / "simgen"
     unwanted = shutil.ignore_patterns("__pycache__", "_bundled", ".*")
@@ -47,7 +48,7 @@ def pack(recipe: Recipe, place: Path) -> Cargo:
     for name in ("scenes", "assets", "pipelines"):
         shutil.copytree(resources.folder(name), package / "_bundled" / name, ignore=unwanted)
     room = MOST_BYTES
-    moved: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for number, folder in enumerate(dict.fromkeys(recipe.scene_folders)):
         room -= _size(Path(folder))
         if room < 0:
@@ -55,8 +56,8 @@ def pack(recipe: Recipe, place: Path) -> Cargo:
                 f"{folder}: a folder of scenes goes to every node of the cluster and may have {MOST_BYTES >> 20} MiB; "
                 "move out what is no scene"
             )
-        moved[folder] = f"scenes/{number}"
-        shutil.copytree(folder, package / "_bundled" / _SHIPPED / moved[folder], ignore=unwanted)
+        paths[folder] = f"scenes/{number}"
+        shutil.copytree(folder, package / "_bundled" / _SHIPPED / paths[folder], ignore=unwanted)
     cache = Cache(root=default_cache().absolute())
     for kind, named in (("objects", recipe.assets.objects), ("environments", recipe.assets.environments)):
         for number, source in enumerate(dict.fromkeys(named)):
@@ -72,17 +73,17 @@ def pack(recipe: Recipe, place: Path) -> Cargo:
             if size > room:
                 continue
             room -= size
-            moved[source] = f"{kind}/{number}/{Path(source).name}"
-            _copy_manifest(manifest, package / "_bundled" / _SHIPPED / moved[source])
-    return Cargo(package=package, moved=moved)
+            paths[source] = f"{kind}/{number}/{Path(source).name}"
+            _copy_manifest(manifest, package / "_bundled" / _SHIPPED / paths[source])
+    return ShippedPackage(package=package, paths=paths)
 
 
-def arrived(recipe: Recipe, moved: Mapping[str, str]) -> Recipe:
-    """The recipe as it reads on a node, which has what was shipped somewhere else."""
+def localize_recipe(recipe: Recipe, paths: Mapping[str, str]) -> Recipe:
+    """The recipe with the paths that a node has for what was shipped, see `ShippedPackage`."""
 
     def here(named: tuple[str, ...]) -> tuple[str, ...]:
         shipped = resources.PACKAGE / "_bundled" / _SHIPPED
-        return tuple(str(shipped / moved[path]) if path in moved else path for path in named)
+        return tuple(str(shipped / paths[path]) if path in paths else path for path in named)
 
     chosen = recipe.assets
     assets = replace(chosen, objects=here(chosen.objects), environments=here(chosen.environments))
@@ -103,11 +104,12 @@ def check_node(recipe: Recipe, pinned: Mapping[str, str], *, host: str) -> None:
     check_pins(pins(recipe), pinned, host=host)
 
 
-def check_pins(there: Mapping[str, str], pinned: Mapping[str, str], *, host: str, all_of_them: bool = True) -> None:
-    """Refuse a node whose versions are not those that the data set was begun with."""
-    names = dict.fromkeys((*there, *(name for name in pinned if name not in ("assets", "card") and all_of_them)))
-    told = {name: (there.get(name, "none"), pinned.get(name, "none")) for name in names}
-    other = [f"{name} is {got} there and {wanted} here" for name, (got, wanted) in told.items() if got != wanted]
+def check_pins(there: Mapping[str, str], pinned: Mapping[str, str], *, host: str, complete: bool = True) -> None:
+    """Refuse a node whose versions are not those that the data set was begun with; `complete` where `there` should have
+    all of them but those of the assets and the card."""
+    names = dict.fromkeys((*there, *(name for name in pinned if name not in ("assets", "card") and complete)))
+    versions = {name: (there.get(name, "none"), pinned.get(name, "none")) for name in names}
+    other = [f"{name} is {got} there and {wanted} here" for name, (got, wanted) in versions.items() if got != wanted]
     if other:
         raise EnvironmentProblem(
             f"{host}: would make other bytes than the machine that started the run: {'; '.join(other)}; install the "

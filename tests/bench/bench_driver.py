@@ -2,7 +2,7 @@
 
     python tests/bench/bench_driver.py [--workers 1000] [--n 20000] [--shard-size 8] [--sample-s 8] [--fixed-s 0.5]
 
-1. A thousand pretended workers. The driver is the real one, with its progress display, its notes, its commits; only the
+1. A thousand simulated workers. The driver is the real one, with its progress display, its notes, its commits; only the
    four functions of Ray that it calls are replaced, and on the other side of them one process plays all workers in real
    time: it writes the notes and the shards that they would write, each sample so many seconds after the last.
 2. What Ray itself takes of the driver's time with a thousand calls on their way: real Ray, real actors.
@@ -30,17 +30,23 @@ from rich.console import Console
 
 from simgen.core.sample import Sample
 from simgen.dataset.layout import SPLITS, committed
-from simgen.dataset.progress import Notebook, Progress
-from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.progress import Progress
+from simgen.dataset.shards import Entry, sample_entry, write_shard
 from simgen.dataset.status import read_stats, read_status, verify
 from simgen.make.maker import Outcome
 from simgen.plan.plan import Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
-from simgen.run import cluster, ray_session
-from simgen.run.cluster import Done, Limits, open_folder, run
+from simgen.run import driver as driver_module
+from simgen.run import ray_session
+from simgen.run.driver import Driver
+from simgen.run.folder import open_folder, unmade
+from simgen.run.limits import Limits
+from simgen.run.notes import WorkerNotes
+from simgen.run.run import run
+from simgen.run.worker import Done
 
 RECIPE = Recipe(
-    name="pretended",
+    name="fake",
     scenes=(SceneChoice(name="nudge", weight=1.0, parameters={}),),
     render=Render(width=64, height=48),
 )
@@ -58,10 +64,9 @@ def a_sample() -> Sample:
     return made
 
 
-def entry(like: Sample, planned: SampleId) -> Entry:
+def sample_of(like: Sample, planned: SampleId) -> Sample:
     same = {name: getattr(planned, name) for name in ("key", "scene", "split", "index")}
-    sample = dataclasses.replace(like, key=planned.key, record={**like.record, **same})
-    return Entry(planned=planned, sample=sample, cost={"render": 1.0})
+    return dataclasses.replace(like, key=planned.key, record={**like.record, **same})
 
 
 # The other side of Ray: one process that plays all workers.
@@ -69,7 +74,7 @@ def entry(like: Sample, planned: SampleId) -> Entry:
 
 def play(pipe: Any, folder: Path, fingerprint: str, sample_s: float) -> None:
     """Take (call, worker, shard), write what the worker would write when it would write it, answer (call, how late)."""
-    like, chance = a_sample(), random.Random(0)
+    like, rng = a_sample(), random.Random(0)
     due: list[tuple[float, int, str, Any, int]] = []
     while True:
         while pipe.poll(max(0.0, min(due[0][0] - time.monotonic(), 0.2)) if due else 0.2):
@@ -78,23 +83,23 @@ def play(pipe: Any, folder: Path, fingerprint: str, sample_s: float) -> None:
         if not due or due[0][0] > time.monotonic():
             continue
         now, call, worker, shard, done = heapq.heappop(due)
-        book = Notebook(folder, worker)
+        book = WorkerNotes(folder, worker)
         if done == 0:
             (folder / ".progress" / f"{worker}.log").touch()
         else:
             book.write({"key": shard.samples[done - 1].key, "failure": None, "rejects": {}})
         if done < len(shard.samples):
             book.write({"at": shard.samples[done].key})
-            heapq.heappush(due, (now + sample_s * chance.uniform(0.5, 1.5), call, worker, shard, done + 1))
+            heapq.heappush(due, (now + sample_s * rng.uniform(0.5, 1.5), call, worker, shard, done + 1))
             continue
         # One picture for each shard is enough for the driver, which reads none; the others are holes.
         entries = [Entry(planned=planned, failure="rejected", reason="not painted") for planned in shard.samples]
-        entries[0] = entry(like, shard.samples[0])
+        entries[0] = sample_entry(shard.samples[0], sample_of(like, shard.samples[0]), cost={"render": 1.0})
         write_shard(folder, shard, entries, fingerprint=fingerprint, machine={"host": "here", "worker": worker})
         pipe.send((call, time.monotonic() - now))
 
 
-class PretendedRay:
+class FakeRay:
     """The four functions of Ray that the driver calls."""
 
     def __init__(self, pipe: Any) -> None:
@@ -103,7 +108,7 @@ class PretendedRay:
         self._ready: dict[int, float] = {}
         self.late_s: list[float] = []
 
-    def remote(self, cls: type) -> "PretendedRay":
+    def remote(self, cls: type) -> "FakeRay":
         return self
 
     def options(self, **options: Any) -> "_Class":
@@ -134,54 +139,53 @@ class PretendedRay:
 
 
 class _Class:
-    def __init__(self, pretended: PretendedRay) -> None:
-        self._pretended = pretended
+    def __init__(self, fake: FakeRay) -> None:
+        self._fake = fake
 
     def remote(self, name: str, *rest: Any) -> "_Actor":
-        return _Actor(self._pretended, name)
+        return _Actor(self._fake, name)
 
 
 class _Actor:
-    def __init__(self, pretended: PretendedRay, name: str) -> None:
-        self._pretended, self._name = pretended, name
+    def __init__(self, fake: FakeRay, name: str) -> None:
+        self._fake, self._name = fake, name
 
     @property
     def make_shard(self) -> "_Actor":
         return self
 
     def remote(self, shard: Any, holes: Any) -> int:
-        return self._pretended.call(self._name, shard)
+        return self._fake.call(self._name, shard)
 
 
-def pretended_workers(workers: int, n: int, shard_size: int, sample_s: float) -> None:
+def fake_workers(workers: int, n: int, shard_size: int, sample_s: float) -> None:
     parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=parent) as place:
         folder, plan = Path(place) / "data", make_plan(RECIPE, n=n, seed=0, shard_size=shard_size)
         ours, theirs = multiprocessing.Pipe()
-        real, cluster.ray = cluster.ray, PretendedRay(ours)
+        real, driver_module.ray = driver_module.ray, FakeRay(ours)
         with open_folder(folder, plan, sample_bytes=0):
             player = multiprocessing.Process(target=play, args=(theirs, folder, plan.fingerprint, sample_s))
             player.start()
             try:
                 console = Console(file=io.StringIO())
                 with Progress(folder, planned=n, done=0, console=console) as progress:
-                    driver = cluster._Driver(
-                        plan, folder, no_maker, Limits(), cluster.deque(cluster.unmade(plan, folder))
-                    )
+                    session = ray_session.Session(num_workers=workers)
+                    driver = Driver(plan, folder, no_maker, Limits(), unmade(plan, folder), session)
                     began, cpu_began = time.monotonic(), time.process_time()
-                    driver.run(workers, progress.update)
+                    driver.run(progress.update)
                     wall_s, cpu_s = time.monotonic() - began, time.process_time() - cpu_began
             finally:
                 player.kill()
                 player.join()
-                pretended, cluster.ray = cluster.ray, real
+                fake, driver_module.ray = driver_module.ray, real
         began = time.process_time()
         status = read_status(folder)
         samples = status.samples + status.quarantined
         status_s = time.process_time() - began
     shards = len(plan.shards)
-    print(f"{samples} samples in {shards} shards by {workers} pretended workers, {sample_s:g} s each: {wall_s:.0f} s")
-    late_s = pretended.late_s
+    print(f"{samples} samples in {shards} shards by {workers} fake workers, {sample_s:g} s each: {wall_s:.0f} s")
+    late_s = fake.late_s
     print(f"  the player was late by {statistics.median(late_s):.2f} s in the middle, {max(late_s):.2f} s at most")
     print(
         f"  driver {cpu_s:.2f} CPU s: {100 * cpu_s / wall_s:.1f} % of a core, {1000 * cpu_s / shards:.2f} ms a shard,"
@@ -224,10 +228,9 @@ class Sleeps:
     def __init__(self, like: Sample, seconds: float) -> None:
         self._like, self._seconds = like, seconds
 
-    def make(self, planned: SampleId) -> Outcome:
+    def make(self, planned: SampleId, *, notice: object) -> Outcome:
         time.sleep(self._seconds)
-        made = entry(self._like, planned)
-        return Outcome(sample=made.sample, rejects=(), cost={"render": self._seconds})
+        return Outcome(sample=sample_of(self._like, planned), rejects=(), cost={"render": self._seconds})
 
 
 def share_of_work(workers: int, plan: Plan, seconds: float) -> None:
@@ -258,10 +261,10 @@ def main() -> None:
     parser.add_argument("--shard-size", type=int, default=8)
     parser.add_argument("--sample-s", type=float, default=8.0)
     parser.add_argument("--fixed-s", type=float, default=0.5)
-    parser.add_argument("--only", choices=("pretended", "ray", "share"))
+    parser.add_argument("--only", choices=("fake", "ray", "share"))
     given = parser.parse_args()
-    if given.only in (None, "pretended"):
-        pretended_workers(given.workers, given.n, given.shard_size, given.sample_s)
+    if given.only in (None, "fake"):
+        fake_workers(given.workers, given.n, given.shard_size, given.sample_s)
     if given.only in (None, "ray"):
         cost_of_ray(given.workers)
     if given.only in (None, "share"):

@@ -34,12 +34,12 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import pretend
+import fake_maker
 import rich.live  # noqa: F401 - as what follows: here once, and not in every run
 
 import simgen.cli
 import simgen.dataset.card
-import simgen.run.cluster  # noqa: F401
+import simgen.run.run  # noqa: F401
 from simgen.core.errors import SimgenError
 from simgen.dataset.layout import CHECKSUMS, parse_name
 from simgen.dataset.lock import PROGRESS_FOLDER
@@ -163,7 +163,7 @@ class Run:
             if self.round.real:
                 os.execv(sys.executable, [sys.executable, "-m", "simgen.cli", *arguments])
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            pretend.simgen(arguments, folder=str(self.round.folder), driver=driver, worker=worker)
+            fake_maker.run_simgen(arguments, folder=str(self.round.folder), driver=driver, worker=worker)
         except SystemExit as done:
             code = done.code
             sys.stderr.flush()
@@ -203,7 +203,7 @@ class Round:
 
     def __init__(self, seed: int, place: Path, clean: Path, ray: Ray, *, real: bool, loud: bool = False) -> None:
         self.place, self.clean, self.ray, self.real, self.loud = place, clean, ray, real, loud
-        self.chance = random.Random(seed)
+        self.rng = random.Random(seed)
         self.told = Told(seed)
         self.disk = place / "disk"
         self.folder = self.disk / "data"
@@ -212,7 +212,7 @@ class Round:
             folder.mkdir(parents=True)
         self.pids: list[int] = []
         # Joined is what costs least; now and then a Ray of the run's own, as without --address.
-        self.own_ray = real or self.chance.random() < 0.04
+        self.own_ray = real or self.rng.random() < 0.04
         self.mounted = False
 
     def say(self, text: str) -> None:
@@ -231,7 +231,7 @@ class Round:
             arguments = ["generate", *REAL, "--out", str(self.folder)]
         else:
             arguments = ["generate", *SMALL, "--out", str(self.folder)]
-        arguments += ["--workers", str(self.chance.choice((1, 1, 2)))]
+        arguments += ["--workers", str(self.rng.choice((1, 1, 2)))]
         if not self.real:
             arguments += ["--sample-timeout", f"{timeout_s:g}"]
         if not self.own_ray:
@@ -243,9 +243,9 @@ class Round:
     def go(self) -> Told:
         began = time.monotonic()
         try:
-            for _ in range(self.chance.choice((1, 1, 2, 3)) if not self.real else 1):
+            for _ in range(self.rng.choice((1, 1, 2, 3)) if not self.real else 1):
                 kinds = {k: w for k, w in KINDS.items() if not self.real or k in FOR_REAL}
-                self.disturb(self.chance.choices(list(kinds), list(kinds.values()))[0])
+                self.disturb(self.rng.choices(list(kinds), list(kinds.values()))[0])
             self.in_peace()
         finally:
             self.end()
@@ -262,9 +262,9 @@ class Round:
 
     def moment(self, run: Run) -> None:
         """Some moment of a run: any, or one at which something is being written."""
-        how = self.chance.choice(("any", "sample", "sample", "commit", "commit"))
-        wanted = self.chance.randint(1, 5)
-        delay = self.chance.uniform(0, 4.0 if how == "any" else 0.15)
+        how = self.rng.choice(("any", "sample", "sample", "commit", "commit"))
+        wanted = self.rng.randint(1, 5)
+        delay = self.rng.uniform(0, 4.0 if how == "any" else 0.15)
         end = time.monotonic() + LONGEST_S
         while how != "any" and run.poll() is None and time.monotonic() < end:
             if how == "sample":
@@ -322,13 +322,13 @@ class Round:
         self.ended(run, -signal.SIGKILL, 0, 3)
 
     def _driver_killed_at_the_disk(self) -> None:
-        at = int(10 ** self.chance.uniform(0, 2.6))
+        at = int(10 ** self.rng.uniform(0, 2.6))
         self.say(f"operation {at}")
         self.ended(self.start(driver={"disk": {"at": at, "how": "kill"}}), -signal.SIGKILL, 0, 3)
 
     def _worker_killed(self) -> None:
-        run = self.start(worker={"pace_s": self.chance.uniform(0.01, 0.2)})
-        for _ in range(self.chance.randint(1, 4)):
+        run = self.start(worker={"pace_s": self.rng.uniform(0.01, 0.2)})
+        for _ in range(self.rng.randint(1, 4)):
             self.moment(run)
             for process in self.workers()[:1]:
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -336,18 +336,18 @@ class Round:
         self.ended(run, 0, 3)
 
     def _worker_killed_at_the_disk(self) -> None:
-        at = int(10 ** self.chance.uniform(0, 2.0))
+        at = int(10 ** self.rng.uniform(0, 2.0))
         self.say(f"operation {at}")
         # Every worker dies there; a first one that gets far makes it another one's second sample, and so on.
         self.ended(self.start(worker={"disk": {"at": at, "how": "kill"}}), 0, 3, 1)
 
     def _disk_error_in_the_driver(self) -> None:
-        at = int(10 ** self.chance.uniform(0, 2.6))
+        at = int(10 ** self.rng.uniform(0, 2.6))
         self.say(f"operation {at}")
         self.ended(self.start(driver={"disk": {"at": at, "how": "error"}}), 0, 1, 3)
 
     def _disk_error_in_a_worker(self) -> None:
-        at = int(10 ** self.chance.uniform(0, 2.0))
+        at = int(10 ** self.rng.uniform(0, 2.0))
         self.say(f"operation {at}")
         self.ended(self.start(worker={"disk": {"at": at, "how": "error"}}), 0, 1, 3)
 
@@ -360,27 +360,27 @@ class Round:
         self.gone()
         # What a power cut may leave of what was never committed: files that are short, empty or full of anything.
         for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and _loose(path) and self.chance.random() < 0.7:
+            if path.is_file() and _loose(path) and self.rng.random() < 0.7:
                 whole = path.read_bytes()
-                cut = self.chance.randint(0, len(whole))
-                rest = self.chance.choice((b"", bytes(len(whole) - cut), self.chance.randbytes(len(whole) - cut)))
+                cut = self.rng.randint(0, len(whole))
+                rest = self.rng.choice((b"", bytes(len(whole) - cut), self.rng.randbytes(len(whole) - cut)))
                 path.write_bytes(whole[:cut] + rest)
                 self.say(f"torn: {path.name} at {cut} of {len(whole)}")
         for split in ("train", "test"):
-            if (self.folder / split).is_dir() and self.chance.random() < 0.5:
+            if (self.folder / split).is_dir() and self.rng.random() < 0.5:
                 place = self.folder / split
                 there = {name[0] for path in place.glob("*_stats.json") if (name := parse_name(path.name))}
                 free = next(k for k in range(99) if k not in there)
-                for part in (".tar", ".parquet", ".idx.json")[: self.chance.randint(1, 3)]:
-                    (place / f"{free:05d}{part}").write_bytes(self.chance.randbytes(self.chance.randint(0, 5000)))
+                for part in (".tar", ".parquet", ".idx.json")[: self.rng.randint(1, 3)]:
+                    (place / f"{free:05d}{part}").write_bytes(self.rng.randbytes(self.rng.randint(0, 5000)))
                 (place / f".{free:05d}_stats.json.0123abcd.tmp").write_bytes(b'{"schema')
                 self.say(f"torn: parts of {split}/{free:05d}")
         for place in ("quarantine", "quarantine/logs", "."):
             if (self.folder / place).is_dir():
-                (self.folder / place / f".{self.chance.choice(('README.md', 'x.json'))}.89abcdef.tmp").write_bytes(b"{")
+                (self.folder / place / f".{self.rng.choice(('README.md', 'x.json'))}.89abcdef.tmp").write_bytes(b"{")
 
     def _disk_full(self) -> None:
-        self.mount(f"size={self.chance.randint(40, 400)}k")
+        self.mount(f"size={self.rng.randint(40, 400)}k")
         self.ended(self.start(), 0, 1, 3)
         subprocess.run(["mount", "-o", "remount,size=100m", self.disk], check=True)
 
@@ -406,8 +406,8 @@ class Round:
         self._signalled(signal.SIGINT, 130)
 
     def _signalled(self, number: int, code: int) -> None:
-        hang = self.chance.random() < 0.5
-        accidents = [{"index": self.chance.randrange(4), "what": "hang"}] if hang else []
+        hang = self.rng.random() < 0.5
+        accidents = [{"index": self.rng.randrange(4), "what": "hang"}] if hang else []
         before = {path for path in self.folder.rglob("*") if TEMPORARY_NAME.fullmatch(path.name)}
         run = self.start(worker={"pace_s": 0.1, "accidents": accidents}, timeout_s=600.0)
         if hang and not self.real:
@@ -433,20 +433,20 @@ class Round:
                 self.wrong(f"left temporary files: {left}")
 
     def _clock_jumps(self) -> None:
-        seed = self.chance.randrange(1 << 30)
+        seed = self.rng.randrange(1 << 30)
         run = self.start(driver={"clock": seed}, worker={"clock": seed + 1})
         run.wait(LONGEST_S)
         # Ray measures by the time of day how long it waits for its head; the same command goes on.
         self.ended(run, 0, 3, *((1,) if "Ray did not start" in run.text else ()))
 
     def accident(self, what: str, *, timeout_s: float = 20.0, **more: Any) -> None:
-        marker = str(self.place / f"once-{self.chance.randrange(1 << 30)}") if self.chance.random() < 0.6 else ""
-        told = {"index": self.chance.randrange(NUM), "what": what, "marker": marker, **more}
+        marker = str(self.place / f"once-{self.rng.randrange(1 << 30)}") if self.rng.random() < 0.6 else ""
+        told = {"index": self.rng.randrange(NUM), "what": what, "marker": marker, **more}
         self.say(f"{told}")
         self.ended(self.start(worker={"accidents": [told]}, timeout_s=timeout_s), 0, 3)
 
     def _slow_render(self) -> None:
-        self.accident("slow", seconds=self.chance.uniform(0.5, 3.0))
+        self.accident("slow", seconds=self.rng.uniform(0.5, 3.0))
 
     def _hanging_render(self) -> None:
         self.accident("hang", timeout_s=3.0)
@@ -455,7 +455,7 @@ class Round:
         self.accident("memory")
 
     def _crash_in_a_render(self) -> None:
-        self.accident(self.chance.choice(("abort", "killed", "fail")))
+        self.accident(self.rng.choice(("abort", "killed", "fail")))
 
     def _second_run_at_once(self) -> None:
         first = self.start(worker={"pace_s": 0.2})

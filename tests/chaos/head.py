@@ -1,4 +1,4 @@
-"""A Ray of its own for chaos to kill, on one or two pretended machines: says its address, then does what it reads."""
+"""A Ray of its own for chaos to kill, on one or two simulated machines: says its address, then does what it reads."""
 
 import contextlib
 import ctypes
@@ -20,21 +20,21 @@ ROOM = 100 << 20
 EARLY = (
     *("google.protobuf.descriptor_pb2", "jsonschema", "msgpack", "packaging.version", "requests", "urllib3", "yaml"),
     *("asyncio", "concurrent.futures", "filelock", "logging.handlers", "psutil", "rich.live"),
-    *("pretend", "simgen.dataset.shards", "simgen.make.maker", "simgen.dataset.status"),
+    *("fake_maker", "simgen.dataset.shards", "simgen.make.maker", "simgen.dataset.status"),
 )
 
 
 def main() -> None:
     cpus, nodes = map(int, sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
-        place = str(Path(folder) / "hatchery")
-        os.environ["CHAOS_HATCHERY"] = place
+        place = str(Path(folder) / "fork-server")
+        os.environ["CHAOS_FORK_SERVER"] = place
         with socket.socket(socket.AF_UNIX) as line:
             line.bind(place)
             line.listen(64)
             # Before Ray is here, and has any thread.
             if not os.fork():
-                hatch(line)
+                serve_forks(line)
         from ray._private import services
         from ray.cluster_utils import Cluster
 
@@ -48,7 +48,7 @@ def main() -> None:
             "no_monitor": True,
             "num_cpus": cpus,
             "object_store_memory": ROOM,
-            "setup_worker_path": str(Path(__file__).with_name("hatch.py")),
+            "setup_worker_path": str(Path(__file__).with_name("worker_entry.py")),
         }
         cluster = Cluster(initialize_head=True, head_node_args=options)
         others = [cluster.add_node(**options) for _ in range(nodes - 1)]
@@ -76,7 +76,7 @@ def patient(ask: Callable[..., Any], seconds: float = 120.0) -> Callable[..., An
     return wait
 
 
-def hatch(line: socket.socket) -> None:
+def serve_forks(line: socket.socket) -> None:
     """Fork a worker for everyone who asks; ends with the process that began it."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

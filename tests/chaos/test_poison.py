@@ -12,7 +12,7 @@ import pytest
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.status import verify
 from simgen.dataset.suspects import read_suspects
-from simgen.run.cluster import read_quarantine
+from simgen.run.quarantine import read_quarantine
 
 sys.path.insert(0, str(Path(__file__).parent))
 import poison
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.render, pytest.mar
 # As it is, but for the patience: three workers for a crash and two for a hang are seen elsewhere.
 IMPATIENT = """
 import functools, sys
-from simgen.run import cluster
-cluster.Limits = functools.partial(cluster.Limits, strikes=1, timeouts=1)
+from simgen.run import limits
+limits.Limits = functools.partial(limits.Limits, max_deaths=1, max_timeouts=1)
 from simgen.cli.app import main
 main(sys.argv[1:])
 """

@@ -13,7 +13,7 @@ import pytest
 
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.lock import progress_folder
-from simgen.dataset.shards import dataset_digest, write_shard
+from simgen.dataset.shards import dataset_digest, sample_entry, write_shard
 from simgen.dataset.status import read_stats, verify
 from simgen.plan.plan import Plan, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
@@ -36,7 +36,9 @@ import importlib.util, os, sys, time
 from pathlib import Path
 import ray
 from simgen.dataset.card import write_card
-from simgen.run.cluster import Limits, open_folder, run
+from simgen.run.folder import open_folder
+from simgen.run.limits import Limits
+from simgen.run.run import run
 from simgen.core.errors import SimgenError
 from simgen.make.maker import Outcome
 from simgen.storage.paths import as_path
@@ -53,7 +55,7 @@ stores = load("stores", sys.argv[2])
 marker = Path(sys.argv[4])
 
 class StandIn:
-    def make(self, planned):
+    def make(self, planned, *, notice):
         # Long enough for a kill to come in between.
         time.sleep(0.2)
         if planned.index == stores.ACCIDENT and not marker.exists():
@@ -62,7 +64,7 @@ class StandIn:
         return Outcome(sample=stores.sample_of(hand_made, planned), rejects=(), cost={"render": 0.1})
 
 ray.cloudpickle.register_pickle_by_value(sys.modules["__main__"])
-folder, plan, limits = as_path(sys.argv[3]), stores.plan(), Limits(hire_s=500.0)
+folder, plan, limits = as_path(sys.argv[3]), stores.plan(), Limits(worker_start_s=500.0)
 try:
     with open_folder(folder, plan, sample_bytes=0):
         print(run(plan, folder, maker=lambda recipe, seed: StandIn(), workers=2, limits=limits).made)
@@ -104,7 +106,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec.loader.exec_module(hand_made)
     folder, planned = tmp_path_factory.mktemp("clean"), plan()
     for shard in planned.shards:
-        entries = [hand_made.Entry(planned=s, sample=sample_of(hand_made, s)) for s in shard.samples]
+        entries = [sample_entry(s, sample_of(hand_made, s)) for s in shard.samples]
         write_shard(folder, shard, entries, fingerprint=planned.fingerprint)
     return folder
 

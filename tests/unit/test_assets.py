@@ -142,6 +142,15 @@ def test_a_sphere_in_a_urdf_is_a_ball(tmp_path: Path, opened: Callable[..., Cata
     assert shape.radius_m == pytest.approx(0.04) and shape.lowest_m((1, 0, 0, 0)) == pytest.approx(-0.04)
 
 
+def test_an_asset_whose_shape_cannot_be_read_stands_on_the_error(
+    tmp_path: Path, opened: Callable[..., Catalog]
+) -> None:
+    manifest = write_set(tmp_path / "m", {"ball": entry()}, {"ball": tar(box_files(object__urdf="<robot"))})
+    with pytest.raises(AssetError) as caught:
+        opened(objects=[str(manifest)]).shape("Things:ball")
+    assert caught.value.asset == "Things:ball"
+
+
 def test_kubrics_volume_for_a_mass_is_kept_and_not_believed(things: Path, opened: Callable[..., Catalog]) -> None:
     block = opened(objects=[str(things)]).object("Things:wooden_block")
     assert block.manifest_mass_kg == 0.00048

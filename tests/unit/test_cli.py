@@ -280,10 +280,8 @@ def test_a_ray_that_does_not_answer_is_named(simgen) -> None:
 
 
 def test_a_missing_library_is_named_with_its_remedy(simgen, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("simgen.run.cluster", "ray"):
+    for name in ("simgen.run.run", "simgen.run.driver", "simgen.run.ray_session", "ray"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    # `from simgen import cluster` takes what an earlier test has left on the package.
-    monkeypatch.delattr("simgen.run.cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     said = complaint(simgen("generate", "drop", "--n", 4, "--out", "out"), 1)
     assert "ray is not installed" in said and "simgen[generate]" in said

@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 
 from simgen.core.errors import ConflictError, OutputError, UsageError
 from simgen.dataset.layout import parse_name
-from simgen.plan.plan import RESOLVED, SampleId, check_same, count_scenes, make_plan, read_plan, read_run, sample_id
+from simgen.plan.plan import (
+    RESOLVED,
+    SampleId,
+    ShardPlan,
+    check_same,
+    count_scenes,
+    make_plan,
+    read_plan,
+    read_run,
+    sample_id,
+)
 from simgen.plan.recipe import Recipe, Render, SceneChoice
 
 WEIGHTS = st.lists(st.floats(0.05, 20), min_size=1, max_size=9)
@@ -232,6 +243,33 @@ def test_a_folder_without_a_plan_is_no_data_set(tmp_path: Path) -> None:
 def test_a_plan_of_nothing_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="must be at least"):
         make_plan(recipe([1.0]), **{"n": 4, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"n": 0}, "--n must be at least 1; got 0"),
+        ({"n": 10**12}, "--n must be at most"),
+        ({"seed": 1 << 63}, "--seed must be below"),
+        ({"shard_size": -3}, "--shard-size must be at least 1; got -3"),
+        ({"shard_size": 5}, "--shard-size must be a multiple of the recipe's family, 2; got 5"),
+        ({"n": 5_000_000, "shard_size": 2}, "--shard-size must be at least 5 for"),
+    ],
+)
+def test_no_unsound_plan_exists_however_it_is_made(wrong: dict[str, int], said: str) -> None:
+    plan = make_plan(recipe([1.0], family=2), n=4, seed=0)
+    with pytest.raises(UsageError, match=said):
+        replace(plan, **wrong)
+
+
+def test_a_shard_holds_samples_of_its_split_each_once_in_order() -> None:
+    one, two = (SampleId(index=i, key=f"s-0-{i:06d}", scene="s_0", split="train") for i in (1, 2))
+    ShardPlan(split="train", number=0, samples=(one, two))
+    for split, samples in (("test", (one, two)), ("train", (two, one)), ("train", (one, one))):
+        with pytest.raises(ValueError, match="00000: a shard holds samples of its split"):
+            ShardPlan(split=split, number=0, samples=samples)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="is no sample"):
+        replace(one, key="../x")
 
 
 def test_a_pin_that_looks_like_a_number_comes_back_as_the_text_it_is(tmp_path: Path) -> None:

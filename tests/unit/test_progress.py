@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from simgen.dataset.lock import PROGRESS_FOLDER
-from simgen.dataset.progress import Notebook, Progress, counts, duration
+from simgen.dataset.progress import Progress, counts, duration
+from simgen.run.notes import WorkerNotes
 
 
 @pytest.fixture
@@ -16,50 +17,50 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def note(book: Notebook, key: str, *, failure: str | None = None, **rejects: int) -> None:
+def note(book: WorkerNotes, key: str, *, failure: str | None = None, **rejects: int) -> None:
     book.write({"at": key})
     book.write({"key": key, "failure": failure, "rejects": rejects})
 
 
 def test_the_last_word_of_a_worker_is_the_sample_it_was_at(folder: Path) -> None:
-    book = Notebook(folder, "worker-1")
-    assert book.last() is None
+    book = WorkerNotes(folder, "worker-1")
+    assert book.unfinished_sample() is None
     book.write({"at": "drop-000001"})
-    assert book.last() == "drop-000001"
+    assert book.unfinished_sample() == "drop-000001"
     book.write({"key": "drop-000001", "failure": None, "rejects": {}})
-    assert book.last() is None
+    assert book.unfinished_sample() is None
 
 
 def test_what_the_sample_was_made_of_is_known_from_the_notes_of_its_latest_attempt(folder: Path) -> None:
-    book = Notebook(folder, "worker-1")
+    book = WorkerNotes(folder, "worker-1")
     book.write({"at": "drop-000001"})
-    assert book.drawn() == ()
+    assert book.latest_assets() == ()
     book.write({"assets": ["toys:mug", "planks:oak"]})
     book.write({"assets": ["toys:cup"]})
-    assert (book.last(), book.drawn()) == ("drop-000001", ("toys:cup",))
+    assert (book.unfinished_sample(), book.latest_assets()) == ("drop-000001", ("toys:cup",))
     book.write({"key": "drop-000001", "failure": None, "rejects": {}})
-    assert book.drawn() == ()
+    assert book.latest_assets() == ()
 
 
 def test_a_note_that_a_full_disk_cut_short_is_passed_over(folder: Path) -> None:
     out = io.StringIO()
     path = folder / PROGRESS_FOLDER / "worker-1.jsonl"
     path.write_text('{"at": "a-0"}\n{"key": "a-{"at": "a-1"}\n')
-    assert Notebook(folder, "worker-1").last() == "a-0"
+    assert WorkerNotes(folder, "worker-1").unfinished_sample() == "a-0"
     with Progress(folder, planned=2, done=0, console=Console(file=out), every_s=0) as progress:
         progress.update()
     assert out.getvalue().splitlines()[-1].startswith("0/2 samples")
 
 
 def test_notes_into_a_folder_that_is_gone_are_dropped(tmp_path: Path) -> None:
-    book = Notebook(tmp_path / "gone", "worker-1")
+    book = WorkerNotes(tmp_path / "gone", "worker-1")
     book.write({"at": "drop-000001"})
-    assert book.last() is None
+    assert book.unfinished_sample() is None
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(folder: Path) -> None:
     out = io.StringIO()
-    first, second = Notebook(folder, "worker-1"), Notebook(folder, "worker-2")
+    first, second = WorkerNotes(folder, "worker-1"), WorkerNotes(folder, "worker-2")
     with Progress(folder, planned=10, done=2, console=Console(file=out, width=40), every_s=0) as progress:
         note(first, "a-2", at_rest=2)
         note(second, "a-3", failure="crash")
@@ -112,7 +113,7 @@ def test_on_a_terminal_there_is_a_bar(folder: Path) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100)
     with Progress(folder, planned=4, done=1, console=console) as progress:
-        note(Notebook(folder, "worker-1"), "a-1", dark=1)
+        note(WorkerNotes(folder, "worker-1"), "a-1", dark=1)
         progress.update(at_once=True)
     assert "━" in out.getvalue() and "2/4 samples" in out.getvalue()
 

@@ -21,7 +21,7 @@ from simgen.core.sample import Reject, Sample
 from simgen.dataset import lock
 from simgen.dataset.layout import SHARD_FILES, committed, part_path
 from simgen.dataset.lock import remove_leftovers
-from simgen.dataset.shards import Entry, dataset_digest, read_rows, write_shard
+from simgen.dataset.shards import Entry, dataset_digest, read_rows, sample_entry, write_shard
 from simgen.plan.plan import SampleId, ShardPlan
 from simgen.record.record import MEMBERS, encode
 from simgen.storage.files import AtomicFile, list_names, read_json
@@ -41,9 +41,9 @@ def entries(make_sample: SampleFactory) -> Callable[..., list[Entry]]:
         return [
             Entry(planned=planned, failure="crash", reason="its process died")
             if planned.index in holes
-            else Entry(
-                planned=planned,
-                sample=make_sample(planned.index, bodies=1 + planned.index),
+            else sample_entry(
+                planned,
+                make_sample(planned.index, bodies=1 + planned.index),
                 rejects=(Reject(gate="dull", reason="nothing moved"),) * planned.index,
                 cost={"render": cost_s, "attempts": 1.0 + planned.index},
             )
@@ -175,10 +175,10 @@ def test_entries_that_are_not_those_of_the_plan_are_refused(
     assert list_names(tmp_path / "train") == []
 
 
-def test_a_sample_under_another_name_is_refused(tmp_path: Path, make_sample: SampleFactory) -> None:
+def test_a_sample_under_another_name_is_refused(make_sample: SampleFactory) -> None:
     shard = shard_of(1)
     with pytest.raises(ValueError, match="nudge-000000: the record says"):
-        write_shard(tmp_path, shard, [Entry(planned=shard.samples[0], sample=make_sample(5))], fingerprint="f")
+        sample_entry(shard.samples[0], make_sample(5))
 
 
 def test_a_hole_has_a_class() -> None:
@@ -229,13 +229,13 @@ def python(code: str, *arguments: object, **options: Any) -> "subprocess.Popen[s
         from simgen.storage.files import AtomicFile
         from simgen.core.errors import OutputError
         from simgen.plan.plan import SampleId, ShardPlan
-        from simgen.dataset.shards import Entry, write_shard
+        from simgen.dataset.shards import sample_entry, write_shard
 
         ids = [SampleId(index=i, key=f"nudge-{{i:06d}}", scene="nudge", split="train") for i in range(2)]
         shard = ShardPlan(split="train", number=0, samples=tuple(ids))
         def entries():
             for planned in ids:
-                yield Entry(planned=planned, sample=nudge_sample(planned, bodies=1 + planned.index))
+                yield sample_entry(planned, nudge_sample(planned, bodies=1 + planned.index))
         def write(entries=entries):
             write_shard(Path(sys.argv[1]), shard, entries(), fingerprint="f" * 16)
         """
@@ -444,5 +444,5 @@ def test_a_sample_keeps_its_bytes_when_its_neighbours_change(
 def test_a_depth_array_is_a_member_of_the_tar(tmp_path: Path, make_sample: SampleFactory) -> None:
     shard = shard_of(1)
     sample = replace(make_sample(0), arrays={"flow": np.zeros((48, 64, 2), np.float32)})
-    write_shard(tmp_path, shard, [Entry(planned=shard.samples[0], sample=sample)], fingerprint="f")
+    write_shard(tmp_path, shard, [sample_entry(shard.samples[0], sample)], fingerprint="f")
     assert "flow.npy" in read_json(tmp_path / "train" / "00000.idx.json")["samples"]["nudge-000000"]

@@ -10,9 +10,10 @@ import pytest
 
 from simgen.catalog.catalog import open_catalog
 from simgen.core.errors import EnvironmentProblem, UsageError
-from simgen.plan.recipe import AssetChoice, Recipe, load_recipe, pins
+from simgen.plan.fingerprint import pins
+from simgen.plan.recipe import AssetChoice, Recipe, load_recipe
 from simgen.run import shipping
-from simgen.run.shipping import arrived, check_node, check_pins, pack
+from simgen.run.shipping import build_package, check_node, check_pins, localize_recipe
 
 
 def recipe(**rest: object) -> Recipe:
@@ -43,22 +44,22 @@ def in_package(package: Path, code: str) -> str:
 def test_what_is_shipped_is_this_simgen_with_its_scenes_and_pins(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "mine.py").write_text("x = 1\n")
-    cargo = pack(recipe(scene_folders=(str(tmp_path / "more"),)), tmp_path / "place")
-    assert cargo.moved == {str(tmp_path / "more"): "scenes/0"}
-    assert (cargo.package / "_bundled" / "shipped" / "scenes" / "0" / "mine.py").is_file()
+    made = build_package(recipe(scene_folders=(str(tmp_path / "more"),)), tmp_path / "place")
+    assert made.paths == {str(tmp_path / "more"): "scenes/0"}
+    assert (made.package / "_bundled" / "shipped" / "scenes" / "0" / "mine.py").is_file()
     code = (
-        "import simgen, json; from simgen.plan.recipe import load_recipe, pins;"
+        "import simgen, json; from simgen.plan.fingerprint import pins; from simgen.plan.recipe import load_recipe;"
         "print(json.dumps([simgen.__file__, pins(load_recipe('drop'))]))"
     )
-    where, there = json.loads(in_package(cargo.package, code))
-    assert Path(where).parent == cargo.package
+    where, there = json.loads(in_package(made.package, code))
+    assert Path(where).parent == made.package
     assert there == pins(load_recipe("drop"))
 
 
 def test_a_small_manifest_travels_with_its_files_and_is_the_same_catalogue(tmp_path: Path, manifest: Path) -> None:
     before = recipe(assets=AssetChoice(environments=(str(manifest),)))
-    cargo = pack(before, tmp_path / "place")
-    shipped = cargo.package / "_bundled" / "shipped" / "environments" / "0"
+    made = build_package(before, tmp_path / "place")
+    shipped = made.package / "_bundled" / "shipped" / "environments" / "0"
     assert (shipped / "files" / "1.tar.gz").read_bytes() == b"a hall"
     there, here = (
         open_catalog(environments=[str(path)], builtin=False, cache=tmp_path / "cache")
@@ -70,7 +71,7 @@ def test_a_small_manifest_travels_with_its_files_and_is_the_same_catalogue(tmp_p
 
 def test_a_recipe_has_the_same_fingerprint_where_its_files_lie_elsewhere(tmp_path: Path, manifest: Path) -> None:
     before = recipe(assets=AssetChoice(environments=(str(manifest), "hdri_haven")), scene_folders=("/a",))
-    after = arrived(before, {str(manifest): "environments/0/maps.json", "/a": "scenes/0"})
+    after = localize_recipe(before, {str(manifest): "environments/0/maps.json", "/a": "scenes/0"})
     assert after.fingerprint == before.fingerprint
     assert after.assets.environments[0].endswith("_bundled/shipped/environments/0/maps.json")
     assert after.assets.environments[1] == "hdri_haven"
@@ -82,7 +83,7 @@ def test_a_manifest_that_is_too_large_stays_and_a_node_without_it_is_told_what_t
 ) -> None:
     monkeypatch.setattr(shipping, "MOST_BYTES", 100)
     large = recipe(assets=AssetChoice(environments=(str(manifest),)))
-    assert pack(large, tmp_path / "place").moved == {}
+    assert build_package(large, tmp_path / "place").paths == {}
     check_node(large, {}, host="node-7")
     manifest.unlink()
     with pytest.raises(EnvironmentProblem, match=r"maps\.json: is not on node-7.*a disk that all machines share, or"):
@@ -94,7 +95,7 @@ def test_a_folder_of_scenes_with_everything_in_it_is_refused(tmp_path: Path, mon
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "film.mkv").write_bytes(bytes(101))
     with pytest.raises(UsageError, match=r"home: a folder of scenes goes to every node.*move out what is no scene"):
-        pack(recipe(scene_folders=(str(tmp_path / "home"),)), tmp_path / "place")
+        build_package(recipe(scene_folders=(str(tmp_path / "home"),)), tmp_path / "place")
 
 
 def test_a_node_of_the_same_versions_is_taken() -> None:
@@ -117,6 +118,6 @@ def test_a_node_of_other_versions_is_refused_with_the_difference(changed: dict[s
 
 def test_a_node_with_other_assets_or_another_card_is_refused() -> None:
     with pytest.raises(EnvironmentProblem, match="assets is 1 there and 2 here"):
-        check_pins({"assets": "1"}, {"assets": "2", "bpy": "4"}, host="node-7", all_of_them=False)
+        check_pins({"assets": "1"}, {"assets": "2", "bpy": "4"}, host="node-7", complete=False)
     with pytest.raises(EnvironmentProblem, match="card is A100 there and H100 here"):
-        check_pins({"assets": "1", "card": "A100"}, {"assets": "1", "card": "H100"}, host="n", all_of_them=False)
+        check_pins({"assets": "1", "card": "A100"}, {"assets": "1", "card": "H100"}, host="n", complete=False)

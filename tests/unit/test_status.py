@@ -27,7 +27,7 @@ from simgen.dataset.card import (
 from simgen.dataset.layout import SPLITS, committed, content_sha256, part_path, stats_text
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.report import write_report
-from simgen.dataset.shards import Entry, write_shard
+from simgen.dataset.shards import Entry, sample_entry, write_shard
 from simgen.dataset.status import Finding, read_stats, read_status, verify
 from simgen.plan.plan import read_plan
 from simgen.storage.files import read_json
@@ -254,7 +254,7 @@ def rewritten(folder: Path, change: Change) -> list[str]:
         sample = data[planned.key]
         if planned is shard.samples[1]:
             sample = change(dataclasses.replace(sample, record=copy.deepcopy(sample.record), end=sample.end.copy()))
-        entries.append(Entry(planned=planned, sample=sample))
+        entries.append(sample_entry(planned, sample))
     for path in (folder / shard.split).glob(f"{shard.number:05d}*"):
         path.unlink()
     write_shard(folder, shard, entries, fingerprint=plan.fingerprint)
@@ -333,7 +333,7 @@ def test_a_sample_with_other_members_than_the_rest_is_found(folder: Path) -> Non
     shard = plan.shards[-1]
     data = open_dataset(folder)
     entries = [
-        Entry(planned=planned, sample=dataclasses.replace(data[planned.key], arrays={"flow": np.zeros(3, np.float32)}))
+        sample_entry(planned, dataclasses.replace(data[planned.key], arrays={"flow": np.zeros(3, np.float32)}))
         for planned in shard.samples
     ]
     for path in (folder / shard.split).glob(f"{shard.number:05d}*"):

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,15 +18,21 @@ from simgen.core.errors import AssetError, ConflictError, EnvironmentProblem, Ou
 from simgen.core.sample import Reject
 from simgen.dataset import shards
 from simgen.dataset.lock import PROGRESS_FOLDER
-from simgen.dataset.progress import Notebook
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
 from simgen.dataset.status import read_stats, verify
 from simgen.make.maker import Outcome
+from simgen.plan.fingerprint import pins
 from simgen.plan.plan import Plan, SampleId, make_plan
-from simgen.plan.recipe import Recipe, Render, SceneChoice, load_recipe, pins
-from simgen.run import cluster, ray_session
-from simgen.run.cluster import Limits, Summary, open_folder, read_quarantine, retry, run
+from simgen.plan.recipe import Recipe, Render, SceneChoice, load_recipe
+from simgen.run import driver as driver_module
+from simgen.run import ray_session
+from simgen.run.driver import Driver
+from simgen.run.folder import open_folder
+from simgen.run.limits import Limits
+from simgen.run.notes import WorkerNotes
+from simgen.run.quarantine import read_quarantine, retry
+from simgen.run.run import Summary, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -47,7 +52,7 @@ class StandIn:
         self._sample = sample
         self._accidents = accidents
 
-    def make(self, sample_id: SampleId) -> Outcome:
+    def make(self, sample_id: SampleId, *, notice: object) -> Outcome:
         self._accidents.get(sample_id.index, lambda: None)()
         if sample_id.index == DULL:
             return Outcome(sample=None, rejects=(Reject(gate="dull", reason="nothing moved"),) * 2, cost={})
@@ -139,18 +144,18 @@ def test_two_workers_and_an_accident_make_the_bytes_of_one_worker(generate, plan
 @pytest.mark.parametrize("at_a_sample", [True, False])
 def test_machines_that_go_away_are_not_what_they_were_at(plan, tmp_path, monkeypatch, at_a_sample) -> None:
     """A thousand spot machines lose many workers before and over their first samples; a sick sample takes three."""
-    monkeypatch.setattr(cluster.ray, "kill", lambda actor: None)
+    monkeypatch.setattr(driver_module.ray, "kill", lambda actor: None)
     shard = plan.shard(*next(iter(plan.shards.names())))
 
-    def lose(driver: cluster._Driver, error: Exception) -> None:
-        hand = cluster._Hand(f"worker-{driver.hired}", None)
-        driver.hired += 1
+    def lose(driver: Driver, error: Exception) -> None:
+        worker = driver_module._WorkerHandle(f"worker-{driver.num_started}", None)
+        driver.num_started += 1
         if at_a_sample:
-            Notebook(tmp_path, hand.name).write({"at": shard.samples[1].key})
-        driver._lost(hand, shard, error)
+            WorkerNotes(tmp_path, worker.name).write({"at": shard.samples[1].key})
+        driver._handle_death(worker, shard, error)
 
-    def driver() -> cluster._Driver:
-        return cluster._Driver(plan, tmp_path, lambda recipe, seed: None, Limits(), deque(), lambda: True)
+    def driver() -> Driver:
+        return Driver(plan, tmp_path, lambda recipe, seed: None, Limits(), (), ray_session.Session(num_workers=1))
 
     with open_folder(tmp_path, plan, sample_bytes=0):
         away = driver()
@@ -174,7 +179,7 @@ def test_machines_that_go_away_are_not_what_they_were_at(plan, tmp_path, monkeyp
 
 def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, plan, clean, tmp_path) -> None:
     accidents = {3: die, 8: hang, 12: fail, 17: eat}
-    limits = Limits(sample_s=12.0, strikes=2, memory_bytes=1200 << 20)
+    limits = Limits(sample_s=12.0, max_deaths=2, memory_bytes=1200 << 20)
     summary = generate(tmp_path / "b", plan, accidents, limits=limits)
     found = {q.index: q for q in summary.quarantined}
     failures = {index: q.failure for index, q in found.items()}
@@ -202,7 +207,7 @@ def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, p
 
 def test_retry_fills_the_holes_and_the_data_set_is_an_undisturbed_one(generate, plan, clean, tmp_path) -> None:
     folder = tmp_path / "b"
-    generate(folder, plan, {3: die, 12: fail}, limits=Limits(strikes=1))
+    generate(folder, plan, {3: die, 12: fail}, limits=Limits(max_deaths=1))
     assert retry(folder) == ["nudge-000003", "nudge-000012"]
     assert [q.failure for q in read_quarantine(folder)] == ["rejected"]
     summary = generate(folder, plan)
@@ -344,7 +349,7 @@ def test_workers_that_never_come_end_the_run(plan, tmp_path) -> None:
         open_folder(tmp_path / "b", plan, sample_bytes=0),
         pytest.raises(EnvironmentProblem, match="Ray gave no process"),
     ):
-        run(plan, tmp_path / "b", address=empty.address, workers=1, limits=Limits(hire_s=1.0))
+        run(plan, tmp_path / "b", address=empty.address, workers=1, limits=Limits(worker_start_s=1.0))
     empty.shutdown()
 
 

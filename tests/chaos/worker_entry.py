@@ -1,4 +1,4 @@
-"""What Ray calls to start a worker: asks the hatchery in `head.py` for a process that has imported everything
+"""What Ray calls to start a worker: asks the fork server in `head.py` for a process that has imported everything
 already, where Ray's own way costs four seconds of processor time for each."""
 
 import json
@@ -8,16 +8,16 @@ import sys
 
 
 def main() -> None:
-    told, rest = "{}", []
+    context, rest = "{}", []
     for argument in sys.argv[1:]:
         name, _, value = argument.partition("=")
         if name == "--serialized-runtime-env-context":
-            told = value
+            context = value
         elif name != "--language":
             rest.append(argument)
-    environment = {**os.environ, **json.loads(told or "{}").get("env_vars", {})}
+    environment = {**os.environ, **json.loads(context or "{}").get("env_vars", {})}
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(os.environ["CHAOS_HATCHERY"])
+        line.connect(os.environ["CHAOS_FORK_SERVER"])
         line.sendall(json.dumps({"arguments": rest, "environment": environment}).encode())
         line.shutdown(socket.SHUT_WR)
         line.recv(1)

@@ -1,4 +1,4 @@
-"""A maker that takes no time: samples by hand, and on some of them what befalls real ones. Part of the separate
+"""A maker that takes no time: hand-made samples, and for some of them the accidents of real ones. Part of the separate
 process that `chaos.py` disturbs; it sees nothing of the disturbance but what it is told to do to itself."""
 
 import ctypes
@@ -28,8 +28,8 @@ LOST_PLACES = ("open", "os.rename", "os.remove", "os.mkdir", "shutil.rmtree", "o
 """What a process does to a disk, as Python announces it beforehand."""
 
 
-class Pretender:
-    """A maker as `cluster` knows it, without Bullet and Blender."""
+class FakeMaker:
+    """A maker as a worker knows it, without Bullet and Blender."""
 
     def __init__(self, recipe: Recipe, seed: int, *, folder: str, told: Mapping[str, Any]) -> None:
         self._recipe, self._seed, self._told = recipe, seed, told
@@ -38,7 +38,7 @@ class Pretender:
         if "clock" in told:
             turn_clock(told["clock"])
 
-    def make(self, sample_id: SampleId) -> Outcome:
+    def make(self, sample_id: SampleId, *, notice: object) -> Outcome:
         time.sleep(self._told.get("pace_s", 0.02))
         for accident in self._told.get("accidents", ()):
             if accident["index"] == sample_id.index:
@@ -101,34 +101,35 @@ def trip(folder: str, at: int, how: str) -> None:
 
 def turn_clock(seed: int) -> None:
     """From now on the time of day jumps: by seconds, hours or years, forward and back."""
-    real, chance = time.time, random.Random(seed)
+    real, rng = time.time, random.Random(seed)
     state = {"offset": 0.0}
 
     def jumpy() -> float:
-        if chance.random() < 0.3:
-            state["offset"] = chance.choice((-1, 1)) * 10 ** chance.uniform(0, 8.5)
+        if rng.random() < 0.3:
+            state["offset"] = rng.choice((-1, 1)) * 10 ** rng.uniform(0, 8.5)
         return real() + state["offset"]
 
     time.time = jumpy
 
 
-def maker(folder: str, told: Mapping[str, Any]) -> Callable[[Recipe, int], Pretender]:
-    return functools.partial(Pretender, folder=folder, told=told)
+def maker(folder: str, told: Mapping[str, Any]) -> Callable[[Recipe, int], FakeMaker]:
+    return functools.partial(FakeMaker, folder=folder, told=told)
 
 
-def simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], worker: Mapping[str, Any]) -> None:
-    """`simgen ARGUMENTS`, the whole command, with a maker that pretends; does not return."""
+def run_simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], worker: Mapping[str, Any]) -> None:
+    """`simgen ARGUMENTS`, the whole command, with a fake maker; does not return."""
     # Which tells Ray to be quiet before it is imported.
     from simgen.cli import app
-    from simgen.run import cluster
+    from simgen.run import driver as driver_module
+    from simgen.run import limits
+    from simgen.run import run as run_module
 
     for module in {hand_made, sys.modules[__name__]}:
         # pytest takes it away again from where it has imported it.
         sys.modules.setdefault(module.__name__, module)
-        cluster.ray.cloudpickle.register_pickle_by_value(module)
-    run = cluster.run
-    cluster.run = functools.partial(run, maker=maker(folder, worker))
-    cluster.Limits = functools.partial(cluster.Limits, write_s=60.0)
+        driver_module.ray.cloudpickle.register_pickle_by_value(module)
+    run_module.run = functools.partial(run_module.run, maker=maker(folder, worker))
+    limits.Limits = functools.partial(limits.Limits, write_s=60.0)
     if "disk" in driver:
         trip(folder, **driver["disk"])
     if "clock" in driver:

@@ -1,0 +1,39 @@
+"""What decides the bytes of a data set beside its recipe: simgen's own code, its engines, the files of the scenes."""
+
+import hashlib
+import importlib.metadata
+import inspect
+from pathlib import Path
+
+from simgen import __version__
+from simgen.plan.recipe import Recipe
+from simgen.scene import registry
+from simgen.storage import resources
+
+DECIDES_BYTES = (
+    *("core", "solvers", "procedural", "catalog", "scene", "language", "record", "plan", "engine", "make"),
+)
+"""Packages that a sample passes through. A change to any other leaves a data set that has been begun as it is."""
+_ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
+
+
+def pins(recipe: Recipe) -> dict[str, str]:
+    """Name → version or hash of each of them. The assets are not among them: see `Maker.pins`."""
+    found = {name: importlib.metadata.version(name) for name in _ENGINES if _installed(name)}
+    own = [path for package in DECIDES_BYTES for path in sorted((resources.PACKAGE / package).rglob("*.py"))]
+    found["simgen"] = f"{__version__}+{_hash(*own)}"
+    for choice in recipe.scenes:
+        found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(registry.scenes()[choice.name])))
+    return found
+
+
+def _hash(*paths: Path) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12]
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
