@@ -18,7 +18,7 @@ MAX_URDF_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mesh:
+class ObjFile:
     """An OBJ file: its points, and for every object or group of it the points that its faces use."""
 
     vertices: Floats
@@ -27,7 +27,7 @@ class Mesh:
     """Triangles [M, 3] of each group that has faces."""
 
 
-def read_obj(path: Path) -> Mesh:
+def read_obj(path: Path) -> ObjFile:
     """Read the geometry of an OBJ file; an AssetError where it is empty or holds a number that is none."""
     try:
         lines = _bytes(path, MAX_OBJ_BYTES).split(b"\n")
@@ -61,7 +61,7 @@ def read_obj(path: Path) -> Mesh:
         raise AssetError(f"{path}: {bad} of {len(vertices)} points are not finite numbers; repair the mesh")
     if min(int(t.min()) for t in triangles) < 0 or max(int(t.max()) for t in triangles) >= len(vertices):
         raise AssetError(f"{path}: a face names a point that is not there")
-    return Mesh(vertices=vertices, groups=triangles)
+    return ObjFile(vertices=vertices, groups=triangles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class _MeshPart:
     """Triangles of one material, in metres; corners carry texture coordinates where there is a picture."""
 
     slot: str
@@ -216,7 +216,7 @@ def _warnings(path: Path, largest_m: float, solid: bool, unit: str) -> Iterator[
         yield f"{path}: the mesh is not closed; volume and centre of mass are those of its convex parts"
 
 
-def _load(path: Path, unit_m: float) -> list[_Piece]:
+def _load(path: Path, unit_m: float) -> list[_MeshPart]:
     try:
         scene = trimesh.load_scene(path, process=False)
         meshes = [mesh for mesh in scene.dump(concatenate=False) if isinstance(mesh, trimesh.Trimesh)]
@@ -225,7 +225,7 @@ def _load(path: Path, unit_m: float) -> list[_Piece]:
     if not any(len(mesh.faces) for mesh in meshes):
         raise AssetError(f"{path}: the mesh is empty; simgen packs surfaces of triangles")
     turn = _Y_UP if path.suffix.lower() in (".glb", ".gltf") else np.eye(3)
-    pieces: list[_Piece] = []
+    pieces: list[_MeshPart] = []
     for mesh in meshes:
         if not len(mesh.faces):
             continue
@@ -238,7 +238,7 @@ def _load(path: Path, unit_m: float) -> list[_Piece]:
     return pieces
 
 
-def _piece(mesh: Any, vertices: Floats, slot: str, *, linear: bool) -> _Piece:
+def _piece(mesh: Any, vertices: Floats, slot: str, *, linear: bool) -> _MeshPart:
     visual, uv, picture = mesh.visual, None, b""
     color, roughness, metallic = np.array([0.6, 0.6, 0.6]), 0.5, 0.0
     if visual.kind == "texture":
@@ -256,7 +256,7 @@ def _piece(mesh: Any, vertices: Floats, slot: str, *, linear: bool) -> _Piece:
         color = np.asarray(visual.face_colors[:, :3]).mean(axis=0) / 255.0
     if not linear:
         color = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
-    return _Piece(
+    return _MeshPart(
         slot=slot,
         vertices=vertices,
         faces=np.asarray(mesh.faces, dtype=np.int64),
@@ -274,7 +274,7 @@ def _png(image: Any) -> bytes:
     return stream.getvalue()
 
 
-def _repaired(pieces: list[_Piece], path: Path) -> Any:
+def _repaired(pieces: list[_MeshPart], path: Path) -> Any:
     """All triangles as one surface: same points merged, slivers and doubles dropped, normals outward."""
     offsets = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
     whole = trimesh.Trimesh(
@@ -377,7 +377,7 @@ def _outward(vertices: Floats, faces: NDArray[np.int64]) -> Any:
     return trimesh.Trimesh(vertices, np.where(inward[:, None], faces[:, ::-1], faces), process=False)
 
 
-def _materials(pieces: list[_Piece]) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
+def _materials(pieces: list[_MeshPart]) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
     materials, files = {}, {}
     for piece in pieces:
         material: dict[str, Any] = {
@@ -392,7 +392,7 @@ def _materials(pieces: list[_Piece]) -> tuple[dict[str, dict[str, Any]], dict[st
     return materials, files
 
 
-def _visual_obj(pieces: list[_Piece], center: Floats) -> bytes:
+def _visual_obj(pieces: list[_MeshPart], center: Floats) -> bytes:
     lines = ["mtllib visual_geometry.mtl"]
     first, first_uv, first_normal = 1, 1, 1
     for piece in pieces:
@@ -413,7 +413,7 @@ def _visual_obj(pieces: list[_Piece], center: Floats) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _crease_normals(piece: _Piece, crease_rad: float = math.radians(40.0)) -> tuple[Floats, NDArray[np.int64]]:
+def _crease_normals(piece: _MeshPart, crease_rad: float = math.radians(40.0)) -> tuple[Floats, NDArray[np.int64]]:
     """A normal [N, 3] for every corner [M, 3] of the triangles: smooth over gentle bends, split at sharp edges."""
     corners = piece.vertices[piece.faces]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -334,7 +334,7 @@ def test_a_ball_rolls_as_a_true_sphere(built: Built, world: World) -> None:
 
 
 def test_mass_properties_of_a_box_and_of_a_hollow_ball_are_the_textbook_ones() -> None:
-    box = mesh.Model(
+    box = mesh.BuiltShape(
         shells=(mesh.Shell(patches=solids.rounded_box((0.2, 0.1, 0.3), 1e-6, slots="body"), density_kgpm3=500.0),),
         parts=(),
     )
@@ -349,7 +349,7 @@ def test_mass_properties_of_a_box_and_of_a_hollow_ball_are_the_textbook_ones() -
         mesh.Shell(patches=solids.lathe(("b", circle * r), num_around=256), density_kgpm3=1000.0, void=void)
         for r, void in ((0.05, False), (0.04, True))
     ]
-    hollow = mesh.mass_properties(mesh.Model(shells=tuple(shells), parts=()))
+    hollow = mesh.mass_properties(mesh.BuiltShape(shells=tuple(shells), parts=()))
     assert hollow.volume_m3 == pytest.approx(4 / 3 * np.pi * (0.05**3 - 0.04**3), rel=2e-3)
     moment = 0.4 * 1000 * 4 / 3 * np.pi * (0.05**5 - 0.04**5)
     assert np.diag(hollow.inertia_kgm2) == pytest.approx(np.full(3, moment), rel=2e-3)

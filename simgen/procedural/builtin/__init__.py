@@ -22,7 +22,7 @@ from simgen.core.substances import SUBSTANCES, Substance
 from simgen.procedural import asset_archive
 from simgen.procedural.builtin.mesh import (
     MassProperties,
-    Mesh,
+    WeldedMesh,
     collision_obj,
     mass_properties,
     model_mesh,
@@ -130,7 +130,7 @@ def _object_entry(
     asset_id: str,
     values: Mapping[str, Any],
     substance: Substance,
-    mesh: Mesh,
+    mesh: WeldedMesh,
     mass: MassProperties,
     materials: Mapping[str, Material],
 ) -> Entry:

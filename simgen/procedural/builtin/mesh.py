@@ -19,7 +19,7 @@ CREASE_COS = np.cos(np.radians(40.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
+class GridPatch:
     """A smooth grid of points, its first axis along u, its second along v of the texture."""
 
     points: Floats
@@ -54,7 +54,7 @@ def _cumulative(steps: Floats) -> Floats:
 class Shell:
     """A closed surface around one density. A void is cut out of the shell before it, and is not drawn."""
 
-    patches: tuple[Patch, ...]
+    patches: tuple[GridPatch, ...]
     density_kgpm3: float
     void: bool = False
 
@@ -67,7 +67,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class BuiltShape:
     """What a shape function returns: the thing as it stands in use, anywhere along z."""
 
     shells: tuple[Shell, ...]
@@ -77,7 +77,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mesh:
+class WeldedMesh:
     """Welded polygons; a triangle repeats its last corner. Corner arrays are [F, 4, …]."""
 
     vertices: Floats
@@ -97,12 +97,12 @@ class MassProperties:
     inertia_kgm2: Floats
 
 
-def model_mesh(model: Model, center_m: Floats) -> Mesh:
+def model_mesh(model: BuiltShape, center_m: Floats) -> WeldedMesh:
     """All shells as one mesh with `center_m` moved to the origin."""
     meshes = [shell_mesh(shell) for shell in model.shells if not shell.void]
     slots = tuple(dict.fromkeys(slot for mesh in meshes for slot in mesh.slots))
     offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
-    return Mesh(
+    return WeldedMesh(
         vertices=np.concatenate([mesh.vertices for mesh in meshes]) - center_m,
         faces=np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=False)]),
         uv=np.concatenate([mesh.uv for mesh in meshes]),
@@ -113,7 +113,7 @@ def model_mesh(model: Model, center_m: Floats) -> Mesh:
     )
 
 
-def shell_mesh(shell: Shell) -> Mesh:
+def shell_mesh(shell: Shell) -> WeldedMesh:
     """One closed mesh whose faces point outwards; its patches must agree on which side that is."""
     slots = tuple(dict.fromkeys(patch.slot for patch in shell.patches))
     points, quads, uvs, face_slots, offset = [], [], [], [], 0
@@ -138,7 +138,7 @@ def shell_mesh(shell: Shell) -> Mesh:
         is_triangle = faces[:, 2] == faces[:, 3]
         order = np.where(is_triangle[:, None], [1, 0, 2, 3], [3, 2, 1, 0])
         faces, uv = np.take_along_axis(faces, order, axis=1), np.take_along_axis(uv, order[:, :, None], axis=1)
-    return Mesh(vertices=vertices, faces=faces, uv=uv, slots=slots, face_slot=np.concatenate(face_slots)[kept])
+    return WeldedMesh(vertices=vertices, faces=faces, uv=uv, slots=slots, face_slot=np.concatenate(face_slots)[kept])
 
 
 def _without_collapsed_sides(faces: Ints, uv: Floats) -> tuple[Ints, Floats, Ints]:
@@ -165,7 +165,7 @@ def signed_volume(corners: Floats) -> float:
     return float(np.linalg.det(corners).sum() / 6)
 
 
-def mass_properties(model: Model) -> MassProperties:
+def mass_properties(model: BuiltShape) -> MassProperties:
     """Exact integrals over the tetrahedra between the origin and every triangle."""
     volume, mass, moment, second = 0.0, 0.0, np.zeros(3), np.zeros((3, 3))
     for shell in model.shells:
@@ -185,13 +185,13 @@ def mass_properties(model: Model) -> MassProperties:
     )
 
 
-def surface_area(mesh: Mesh) -> float:
+def surface_area(mesh: WeldedMesh) -> float:
     corners = mesh.vertices[triangles(mesh.faces)]
     edges = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return float(np.linalg.norm(edges, axis=1).sum() / 2)
 
 
-def corner_normals(mesh: Mesh) -> Floats:
+def corner_normals(mesh: WeldedMesh) -> Floats:
     """Unit normals [F, 4, 3]: the area-weighted mean of the faces around a vertex that meet this one smoothly."""
     quad = mesh.vertices[mesh.faces]
     area = np.cross(quad[:, 2] - quad[:, 0], quad[:, 3] - quad[:, 1]) / 2
@@ -217,7 +217,7 @@ def corner_normals(mesh: Mesh) -> Floats:
     return normals
 
 
-def visual_obj(mesh: Mesh) -> str:
+def visual_obj(mesh: WeldedMesh) -> str:
     """OBJ text with normals and texture coordinates; micrometres are enough."""
     uv, uv_index = _table(mesh.uv, decimals=5)
     normals, normal_index = _table(corner_normals(mesh), decimals=4)

@@ -11,7 +11,7 @@ from simgen.core.assets import Material
 from simgen.core.errors import AssetError, UnknownName
 from simgen.core.geometry import vec3
 from simgen.core.vectors import Floats, Vec3
-from simgen.procedural.builtin.mesh import Model, Patch, Shell
+from simgen.procedural.builtin.mesh import BuiltShape, GridPatch, Shell
 from simgen.procedural.builtin.noise import linear, normal_map, rgb
 from simgen.procedural.builtin.patterns import PATTERNS, Cell
 
@@ -21,14 +21,14 @@ PAD_PX = 4
 JPEG_QUALITY = 92
 
 
-def arranged(model: Model, sizes_px: Mapping[str, tuple[int, int]]) -> Model:
+def arranged(model: BuiltShape, sizes_px: Mapping[str, tuple[int, int]]) -> BuiltShape:
     """The model with the texture of every painted slot shared out among the box faces that carry it."""
-    faces: dict[str, list[Patch]] = {}
+    faces: dict[str, list[GridPatch]] = {}
     for patch in _patches(model):
         if patch.face:
             faces.setdefault(patch.slot, []).append(patch)
 
-    def place(patch: Patch) -> Patch:
+    def place(patch: GridPatch) -> GridPatch:
         mates = faces.get(patch.slot, [])
         if patch.slot not in sizes_px or len(mates) < 2 or not patch.face:
             return patch
@@ -58,7 +58,7 @@ def arranged(model: Model, sizes_px: Mapping[str, tuple[int, int]]) -> Model:
     return dataclasses.replace(model, shells=tuple(shells))
 
 
-def _patches(model: Model) -> list[Patch]:
+def _patches(model: BuiltShape) -> list[GridPatch]:
     return [patch for shell in model.shells if not shell.void for patch in shell.patches]
 
 
@@ -71,7 +71,7 @@ def texture_size(values: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def painted(
-    model: Model, slot: str, values: Mapping[str, Any], rng: np.random.Generator, where: str
+    model: BuiltShape, slot: str, values: Mapping[str, Any], rng: np.random.Generator, where: str
 ) -> tuple[Material, dict[str, bytes]]:
     """The material of one slot and its files; a `Material` field may be a number, and a colour `#rrggbb`."""
     fields = {field.name for field in dataclasses.fields(Material)}
@@ -121,7 +121,7 @@ def mean_color(color: Floats) -> Vec3:
     return vec3(np.round(linear(np.clip(color[::8, ::8], 0, 1)).mean(axis=(0, 1)), 4))
 
 
-def _texels(patch: Patch, size: tuple[int, int]) -> tuple[slice, slice, Cell]:
+def _texels(patch: GridPatch, size: tuple[int, int]) -> tuple[slice, slice, Cell]:
     """Rows and columns of the image that a patch fills, padding included, and where those texels lie."""
     u0, v0, u1, v1 = patch.cell
     padded = patch.cell != (0.0, 0.0, 1.0, 1.0)

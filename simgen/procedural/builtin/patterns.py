@@ -55,7 +55,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Texture:
     """sRGB colour [H, W, 3]; roughness [H, W] or the same everywhere; height in metres [H, W] where there is any."""
 
     color: Floats
@@ -73,7 +73,7 @@ def wood(
     pores: float = 0.3,
     grain: float = 1.0,
     roughness: float = 0.5,
-) -> Picture:
+) -> Texture:
     """Cut from a trunk along `axis`, its pith outside the piece: `colors` are early wood, late wood and pores."""
     order = {"x": [1, 2, 0], "y": [0, 2, 1], "z": [0, 1, 2]}[axis]
     p = cell.points[..., order] + np.array([0.031, -0.047, rng.uniform(0, 1)])
@@ -90,7 +90,7 @@ def wood(
     color = mix(rgb(colors[0]), rgb(colors[1]), grain * tone)
     pore = step(0.75, fine, 0.5) * pores
     color = mix(color, rgb(colors[2]), pore)
-    return Picture(
+    return Texture(
         color=color,
         roughness=roughness + 0.08 * late + 0.06 * fibre,
         height_m=-0.00006 * pore + 0.00002 * fibre,
@@ -107,7 +107,7 @@ def glaze(
     speckle_mm: float = 1.0,
     density: float = 0.5,
     roughness: float = 0.18,
-) -> Picture:
+) -> Texture:
     """Poured glaze: thinner and of the colour `edge` towards the lip, a little uneven, with specks where wanted."""
     shift = rng.uniform(0, 40)
     uneven = cell.noise(0.035, shift=shift) + 0.5 * cell.noise(0.012, shift=shift + 5)
@@ -119,7 +119,7 @@ def glaze(
         spots = cell.noise(0.001 * speckle_mm * 2.2, shift=shift + 9)
         crowd = cell.noise(0.02, shift=shift + 13)
         base = mix(base, rgb(speckle), 0.85 * step(0.95 - 0.5 * density, spots + 0.12 * crowd, 0.12))
-    return Picture(
+    return Texture(
         color=base,
         roughness=roughness + 0.03 * uneven,
         height_m=0.00004 * cell.noise(0.02, shift=shift + 17),
@@ -134,7 +134,7 @@ def bands(
     stripes: Sequence[Sequence[Any]],
     along: str = "v",
     roughness: float = 0.3,
-) -> Picture:
+) -> Texture:
     """Painted rings: rows of lower edge, upper edge (shares of the height) and colour, with a hand's unsteadiness."""
     share = cell.v if along == "v" else cell.u
     soft = 1.5 * cell.texel_m / cell.size_m[1 if along == "v" else 0]
@@ -143,7 +143,7 @@ def bands(
     for low, high, stripe in stripes:
         at = share + 0.0015 * uneven
         color = mix(color, rgb(stripe), step(low, at, soft) * (1 - step(high, at, soft)))
-    return Picture(color=color, roughness=roughness)
+    return Texture(color=color, roughness=roughness)
 
 
 def sheet(
@@ -155,7 +155,7 @@ def sheet(
     faces: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     grain: float = 0.012,
     roughness: float = 0.45,
-) -> Picture:
+) -> Texture:
     """A print: layers of plain figures on coloured paper. A box may have other `layers` for single faces.
 
     Places are in shares of the sheet's height, x from its middle, y from its foot.
@@ -175,7 +175,7 @@ def sheet(
             color[inked] = mix(color[inked], rgb(layer["color"]), share[inked])
     fibre = np.tile(plane_noise(rng, (256, 256), wave_px=(2.5, 2.5)), [-(-n // 256) for n in x.shape])
     color *= 1 + grain * fibre[: x.shape[0], : x.shape[1], None]
-    return Picture(color=color, roughness=roughness)
+    return Texture(color=color, roughness=roughness)
 
 
 def pips(
@@ -188,7 +188,7 @@ def pips(
     radius: float = 0.095,
     line: str = "",
     roughness: float = 0.3,
-) -> Picture:
+) -> Texture:
     """Dice and dominoes: numbers of pips per face; two numbers share a face, one above the other."""
     del rng
     numbers = faces.get(cell.face, ())
@@ -207,7 +207,7 @@ def pips(
         rule = (1 - step(0.02, np.abs(y), soft)) * (1 - step(0.40, np.abs((cell.x_m - width / 2) / unit), soft))
         ink = np.maximum(ink, rule)
     body = np.broadcast_to(rgb(base), cell.points.shape)
-    return Picture(
+    return Texture(
         color=mix(body, rgb(color), ink), roughness=roughness + 0.25 * ink, height_m=-0.03 * unit * 0.3 * ink
     )
 
@@ -225,7 +225,7 @@ PIPS: Mapping[int, Sequence[tuple[int, int]]] = {
 
 def leaves_of_paper(
     cell: Cell, rng: np.random.Generator, *, color: str, shade: str, axis: str = "y", pitch_mm: float = 0.6
-) -> Picture:
+) -> Texture:
     """The cut edge of a book: sheets stacked along `axis`."""
     at = cell.points[..., "xyz".index(axis)] / (0.001 * pitch_mm)
     slow = cell.noise(0.05, shift=rng.uniform(0, 40))
@@ -234,12 +234,12 @@ def leaves_of_paper(
     tone = tone - np.floor(tone)
     gap = np.abs((at + 0.25 * slow) % 1.0 - 0.5) * 2
     dark = 0.35 * tone + 0.45 * step(0.7, gap, 0.5)
-    return Picture(color=mix(rgb(color), rgb(shade), dark), roughness=0.85 + 0.05 * tone, height_m=-0.00004 * gap)
+    return Texture(color=mix(rgb(color), rgb(shade), dark), roughness=0.85 + 0.05 * tone, height_m=-0.00004 * gap)
 
 
 def cloth(
     cell: Cell, rng: np.random.Generator, *, color: str, thread_mm: float = 0.7, contrast: float = 0.25
-) -> Picture:
+) -> Texture:
     """Plain weave, as on a book's boards."""
     pitch = 0.001 * thread_mm
     a, b = cell.x_m / pitch, cell.y_m / pitch
@@ -249,7 +249,7 @@ def cloth(
     slub = plane_noise(rng, cell.shape, wave_px=(3.0, 24.0)) + plane_noise(rng, cell.shape, wave_px=(24.0, 3.0))
     shade = (0.5 + 0.5 * height) * (1 + 0.10 * slub)
     base = np.broadcast_to(rgb(color), cell.points.shape)
-    return Picture(
+    return Texture(
         color=base * (1 - contrast + contrast * shade[..., None]),
         roughness=0.85,
         height_m=0.00012 * height,
@@ -258,7 +258,7 @@ def cloth(
 
 def card(
     cell: Cell, rng: np.random.Generator, *, color: str, tape: str = "", tape_mm: float = 48.0, flute_mm: float = 6.0
-) -> Picture:
+) -> Texture:
     """Corrugated board, with a strip of tape over the middle of top and bottom and a little down the ends."""
     a = cell.x_m - cell.size_m[0] / 2
     fibre = plane_noise(rng, cell.shape, wave_px=(2.0, 5.0)) + 0.7 * plane_noise(rng, cell.shape, wave_px=(40.0, 40.0))
@@ -276,12 +276,12 @@ def card(
         color_ = mix(color_, rgb(tape), 0.72 * strip) * (1 - 0.35 * gap)[..., None]
         rough = rough - 0.5 * strip
         height = height * (1 - 0.7 * strip) - 0.0003 * gap
-    return Picture(color=color_, roughness=rough, height_m=height)
+    return Texture(color=color_, roughness=rough, height_m=height)
 
 
 def panels(
     cell: Cell, rng: np.random.Generator, *, colors: Sequence[str], cap: str = "", roughness: float = 0.35
-) -> Picture:
+) -> Texture:
     """A ball of coloured gores from pole to pole, with a disc at each pole."""
     del rng
     unit = cell.points / np.linalg.norm(cell.points, axis=-1, keepdims=True)
@@ -296,7 +296,7 @@ def panels(
         disc = step(np.cos(0.30), np.abs(unit[..., 2]), 0.006)
         color = mix(color, rgb(cap), disc)
         seam = seam * (1 - disc)
-    return Picture(color=color * (1 - 0.10 * seam[..., None]), roughness=roughness, height_m=-0.0003 * seam)
+    return Texture(color=color * (1 - 0.10 * seam[..., None]), roughness=roughness, height_m=-0.0003 * seam)
 
 
 def seam_ball(
@@ -308,7 +308,7 @@ def seam_ball(
     kind: str = "tennis",
     fuzz: float = 1.0,
     roughness: float = 0.9,
-) -> Picture:
+) -> Texture:
     """A ball with its seam: the one curve of a tennis ball or the eight lines of a basketball."""
     # The distance to a seam is smooth: a quarter of the resolution is enough for it.
     rows, columns = cell.shape
@@ -334,7 +334,7 @@ def seam_ball(
     felt = cell.noise(0.0022, shift=rng.uniform(0, 40)) + 0.6 * cell.noise(0.009)
     base = np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.035 * fuzz * felt * (1 - line))[..., None]
     pebble = 0.0 if kind == "tennis" else 0.00025 * step(0.1, cell.noise(0.005), 0.5)
-    return Picture(
+    return Texture(
         color=mix(base, rgb(seam), line),
         roughness=roughness,
         height_m=0.00022 * fuzz * felt * (1 - line) - 0.0006 * line + pebble * (1 - line),
@@ -343,7 +343,7 @@ def seam_ball(
 
 def swirl(
     cell: Cell, rng: np.random.Generator, *, colors: Sequence[str], wave_mm: float = 18.0, roughness: float = 0.08
-) -> Picture:
+) -> Texture:
     """Veins of colour, as in a marble or in swirled soap."""
     shift = rng.uniform(0, 40)
     p = cell.points
@@ -352,17 +352,17 @@ def swirl(
     at = np.clip((value + 0.9) / 1.8, 0, 0.999) * (len(colors) - 1)
     table = np.array([rgb(color) for color in colors])
     low = np.floor(at).astype(int)
-    return Picture(color=mix(table[low], table[low + 1], step(0.5, at - low, 0.6)), roughness=roughness)
+    return Texture(color=mix(table[low], table[low + 1], step(0.5, at - low, 0.6)), roughness=roughness)
 
 
-def thread(cell: Cell, rng: np.random.Generator, *, color: str, pitch_mm: float = 0.9) -> Picture:
+def thread(cell: Cell, rng: np.random.Generator, *, color: str, pitch_mm: float = 0.9) -> Texture:
     """Yarn wound around the z axis in a fine helix."""
     turn = cell.u * 3 + cell.y_m / (0.001 * pitch_mm)
     round_ = np.sin(np.pi * (turn % 1.0))
     twist = 0.5 + 0.5 * np.sin(2 * np.pi * (cell.x_m / 0.0016 + turn * 1.0))
     uneven = cell.noise(0.004, shift=rng.uniform(0, 40))
     shade = 0.45 + 0.45 * round_ + 0.10 * twist + 0.06 * uneven
-    return Picture(
+    return Texture(
         color=np.broadcast_to(rgb(color), cell.points.shape) * shade[..., None],
         roughness=0.75,
         height_m=0.0003 * round_ + 0.00005 * twist,
@@ -377,20 +377,20 @@ def metal(
     roughness: float = 0.28,
     lines: str = "round",
     wear: float = 1.0,
-) -> Picture:
+) -> Texture:
     """Brushed metal: fine lines that run around the axis, or along it."""
     wave = (1.5, 220.0) if lines == "round" else (220.0, 1.5)
     shape = cell.shape
     brush = plane_noise(rng, shape, wave_px=wave) + 0.6 * plane_noise(rng, shape, wave_px=(wave[0] * 3, wave[1] * 2))
     smudge = cell.noise(0.03, shift=rng.uniform(0, 40))
-    return Picture(
+    return Texture(
         color=np.broadcast_to(rgb(color), cell.points.shape) * (1 + 0.02 * wear * brush)[..., None],
         roughness=roughness + wear * (0.025 * brush + 0.05 * smudge),
         height_m=0.000004 * brush,
     )
 
 
-def bath_duck(cell: Cell, rng: np.random.Generator, *, color: str, beak: str, eye: str) -> Picture:
+def bath_duck(cell: Cell, rng: np.random.Generator, *, color: str, beak: str, eye: str) -> Texture:
     """Beak and eyes by their place on the duck of `shapes.duck`; one unit is a hundredth of its length."""
     del rng
     unit = np.ptp(cell.points[..., 0]) / 100.0
@@ -404,10 +404,10 @@ def bath_duck(cell: Cell, rng: np.random.Generator, *, color: str, beak: str, ey
     white = 1 - step(5.2, spot, 0.6)
     pupil = 1 - step(3.0, np.hypot(p[..., 0] - 33.5, p[..., 2] - 77.0), 0.6)
     result = mix(mix(result, rgb("#f4f2ea"), white), rgb(eye), pupil)
-    return Picture(color=result, roughness=0.32 - 0.15 * white)
+    return Texture(color=result, roughness=0.32 - 0.15 * white)
 
 
-PATTERNS: Mapping[str, Callable[..., Picture]] = {
+PATTERNS: Mapping[str, Callable[..., Texture]] = {
     "bands": bands,
     "bath duck": bath_duck,
     "card": card,

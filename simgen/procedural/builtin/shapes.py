@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from simgen.core.vectors import Floats, Vec3
-from simgen.procedural.builtin.mesh import Model, Part, Shell
+from simgen.procedural.builtin.mesh import BuiltShape, Part, Shell
 from simgen.procedural.builtin.profiles import (
     MARGIN_M,
     MM,
@@ -44,7 +44,7 @@ def turned(
     sections: Sequence[Sequence[Any]],
     curved: bool = False,
     bore_mm: float = 0.0,
-) -> Model:
+) -> BuiltShape:
     """A solid from the lathe. Slots: those that the sections name.
 
     `sections`: rows of a slot and its outline from bottom to top, each going on where the one before it ended; with a
@@ -56,7 +56,7 @@ def turned(
         chunks.append(("bore", np.stack([outline[-1], outline[0]])))
         outline = np.concatenate([[[0.0, outline[0, 1]]], outline, [[0.0, outline[-1, 1]]]])
     parts = turned_parts(solid_bands(outline, tolerance_m=SOLID_TOLERANCE_M))
-    return Model(shells=(Shell(patches=lathe(*chunks), density_kgpm3=density),), parts=parts)
+    return BuiltShape(shells=(Shell(patches=lathe(*chunks), density_kgpm3=density),), parts=parts)
 
 
 def _curved_sections(sections: Sequence[Sequence[Any]]) -> list[tuple[str, Floats]]:
@@ -81,7 +81,7 @@ def _curved_sections(sections: Sequence[Sequence[Any]]) -> list[tuple[str, Float
     return [(slot, piece) for (slot, _), piece in zip(sections, pieces, strict=True)]
 
 
-def ball(*, density: float, diameter_mm: float, hollow_mm: float = 0.0) -> Model:
+def ball(*, density: float, diameter_mm: float, hollow_mm: float = 0.0) -> BuiltShape:
     """A sphere, hollow where a wall is given. Slot: body."""
     radius = diameter_mm * MM / 2
     angle = np.linspace(-np.pi / 2, np.pi / 2, 49)
@@ -94,16 +94,18 @@ def ball(*, density: float, diameter_mm: float, hollow_mm: float = 0.0) -> Model
     coarse = np.linspace(-np.pi / 2, np.pi / 2, 17)
     polygon = radius * np.column_stack([np.cos(coarse), np.sin(coarse)])
     parts = turned_parts([Band(polygon=polygon, full=True)])
-    return Model(shells=tuple(shells), parts=parts, ball_radius_m=radius)
+    return BuiltShape(shells=tuple(shells), parts=parts, ball_radius_m=radius)
 
 
-def block(*, density: float, size_mm: Vec3, radius_mm: float = 1.0, faces: Mapping[str, str] | None = None) -> Model:
+def block(
+    *, density: float, size_mm: Vec3, radius_mm: float = 1.0, faces: Mapping[str, str] | None = None
+) -> BuiltShape:
     """A box with rounded edges: a block, a carton, a die, a bar of soap. Slots: body, and what `faces` names."""
     size = _metres(size_mm)
     slots = {face: (faces or {}).get(face, "body") for face in FACES}
     patches = rounded_box(size, radius_mm * MM, slots=slots, num_arc=3 if radius_mm < 4 else 6)
     part = box_part(size) if radius_mm < 3 else rounded_box_part(size, radius_mm * MM)
-    return Model(shells=(Shell(patches=patches, density_kgpm3=density),), parts=(part,))
+    return BuiltShape(shells=(Shell(patches=patches, density_kgpm3=density),), parts=(part,))
 
 
 def _metres(size_mm: Sequence[float]) -> Vec3:
@@ -111,7 +113,9 @@ def _metres(size_mm: Sequence[float]) -> Vec3:
     return (x * MM, y * MM, z * MM)
 
 
-def book(*, density: float, size_mm: Vec3, board_mm: float, overhang_mm: float = 0.0, lying: bool = False) -> Model:
+def book(
+    *, density: float, size_mm: Vec3, board_mm: float, overhang_mm: float = 0.0, lying: bool = False
+) -> BuiltShape:
     """Width, thickness, height as it stands. Slots: front, cover, spine, pages.
 
     With an overhang a hardback with a round spine and grooved joints, else a paperback.
@@ -146,7 +150,7 @@ def book(*, density: float, size_mm: Vec3, board_mm: float, overhang_mm: float =
     part = box_part((width + bulge, thick, height), center_m=(-bulge / 2, 0.0, 0.0))
     turn = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]) if lying else np.eye(3)
     nowhere = (0.0, 0.0, 0.0)
-    return Model(
+    return BuiltShape(
         shells=(
             *(Shell(patches=moved(p, nowhere, rotation=turn), density_kgpm3=750.0) for p in shells),
             Shell(patches=moved(pages, nowhere, rotation=turn), density_kgpm3=density),
@@ -155,7 +159,7 @@ def book(*, density: float, size_mm: Vec3, board_mm: float, overhang_mm: float =
     )
 
 
-def arch(*, density: float, size_mm: Vec3, span_mm: float, radius_mm: float = 2.0) -> Model:
+def arch(*, density: float, size_mm: Vec3, span_mm: float, radius_mm: float = 2.0) -> BuiltShape:
     """A block with a half round opening. Slot: body."""
     width, depth, height = _metres(size_mm)
     corner = np.arctan2(height, width / 2)
@@ -164,10 +168,10 @@ def arch(*, density: float, size_mm: Vec3, span_mm: float, radius_mm: float = 2.
     ray[0, 1] = ray[-1, 1] = 0.0
     reach = np.minimum(width / 2 / np.maximum(np.abs(ray[:, 0]), 1e-9), height / np.maximum(ray[:, 1], 1e-9))
     patches, parts = between(ray * span_mm * MM / 2, ray * reach[:, None], depth, radius_mm * MM, slot="body")
-    return Model(shells=(Shell(patches=patches, density_kgpm3=density),), parts=parts)
+    return BuiltShape(shells=(Shell(patches=patches, density_kgpm3=density),), parts=parts)
 
 
-def duck(*, density: float, length_mm: float, wall_mm: float = 2.0) -> Model:
+def duck(*, density: float, length_mm: float, wall_mm: float = 2.0) -> BuiltShape:
     """A bath duck facing +x, hollow. Slot: body; patterns find beak and eyes by place."""
     unit = length_mm * MM / 100.0
 
@@ -195,7 +199,7 @@ def duck(*, density: float, length_mm: float, wall_mm: float = 2.0) -> Model:
         _ellipsoid_part((44.0, 0.0, 66.0), (13.0, 11.0, 5.0), unit),
         _ellipsoid_part((10.0, 0.0, 50.0), (22.0, 20.0, 14.0), unit),
     ]
-    return Model(
+    return BuiltShape(
         shells=(
             Shell(patches=skin, density_kgpm3=density),
             Shell(patches=void, density_kgpm3=density, void=True),
@@ -238,7 +242,7 @@ def _ellipsoid_part(center: Vec3, radii: Vec3, unit: float, *, floor: float = -1
     return Part(rings=(rings + np.array(center)) * unit)
 
 
-SHAPES: Mapping[str, Callable[..., Model]] = {
+SHAPES: Mapping[str, Callable[..., BuiltShape]] = {
     "arch": arch,
     "ball": ball,
     "block": block,

@@ -7,7 +7,7 @@ import numpy as np
 
 from simgen.core.geometry import convex_hull_2d
 from simgen.core.vectors import Floats, Vec3
-from simgen.procedural.builtin.mesh import Part, Patch
+from simgen.procedural.builtin.mesh import GridPatch, Part
 from simgen.procedural.builtin.profiles import MARGIN_M, Band, inset
 
 NUM_AROUND = 80
@@ -31,7 +31,7 @@ def lathe(
     *chunks: tuple[str, Floats],
     num_around: int = NUM_AROUND,
     flutes: Mapping[str, tuple[int, float]] | None = None,
-) -> tuple[Patch, ...]:
+) -> tuple[GridPatch, ...]:
     """A profile turned about z; each chunk is (slot, points [N, 2]) and begins where the one before it ended.
 
     `flutes` gives slots a number of grooves around and their depth in metres.
@@ -50,7 +50,7 @@ def lathe(
             radius = radius - depth_m * wave[:, None] * fade
         height = np.broadcast_to(curve[None, :, 1], radius.shape)
         points = np.stack([radius * cos[:, None], radius * sin[:, None], height], axis=-1)
-        patches.append(Patch(points=points, slot=slot))
+        patches.append(GridPatch(points=points, slot=slot))
     return tuple(patches)
 
 
@@ -95,7 +95,7 @@ def rounded_box(
     slots: Mapping[str, str] | str,
     center_m: Vec3 = (0.0, 0.0, 0.0),
     num_arc: int = 3,
-) -> tuple[Patch, ...]:
+) -> tuple[GridPatch, ...]:
     """Six patches that meet in the middle of the rounding; `slots` names the slot of each face, or of all."""
     half = np.array(size_m) / 2
     radius_m = min(radius_m, 0.999 * float(half.min()))
@@ -113,7 +113,7 @@ def rounded_box(
         core[..., v] = v_sign * side[None, :] * (half[v] - radius_m)
         core[..., n] = n_sign * (half[n] - radius_m)
         slot = slots if isinstance(slots, str) else slots[face]
-        patches.append(Patch(points=core + radius_m * direction + np.array(center_m), slot=slot, face=face))
+        patches.append(GridPatch(points=core + radius_m * direction + np.array(center_m), slot=slot, face=face))
     return tuple(patches)
 
 
@@ -154,7 +154,7 @@ def tube(
     slot: str,
     num_around: int = 24,
     squareness: float = 0.0,
-) -> tuple[Patch, ...]:
+) -> tuple[GridPatch, ...]:
     """A closed sweep along a path [N, 3] in the plane y = 0; `widths_m` [N, 2] are half widths along y and across it.
 
     `squareness` 0 is an ellipse, towards 1 a rounded rectangle.
@@ -167,7 +167,7 @@ def tube(
     closed = np.concatenate(
         [np.broadcast_to(path[0], rings[:1].shape), rings, np.broadcast_to(path[-1], rings[:1].shape)]
     )
-    return (Patch(points=closed.swapaxes(0, 1), slot=slot),)
+    return (GridPatch(points=closed.swapaxes(0, 1), slot=slot),)
 
 
 def tube_parts(path: Floats, widths_m: Floats, *, num: int) -> tuple[Part, ...]:
@@ -191,7 +191,7 @@ def _sections(path: Floats, widths_m: Floats, section: Floats) -> Floats:
 
 def between(
     inner: Floats, outer: Floats, depth_m: float, bevel_m: float, *, slot: str
-) -> tuple[tuple[Patch, ...], tuple[Part, ...]]:
+) -> tuple[tuple[GridPatch, ...], tuple[Part, ...]]:
     """A slab between two curves [N, 2] of the plane (x, z), `depth_m` thick along y: an arch, a ring's sector."""
     width = np.linalg.norm(outer - inner, axis=1)[:, None, None]
     steps = np.radians(np.linspace(0.0, 90.0, 5))
@@ -218,12 +218,12 @@ def between(
             for y in (MARGIN_M - half, half - MARGIN_M)
         ]
         parts.append(Part(rings=np.array(rings)))
-    return (Patch(points=grid, slot=slot),), tuple(parts)
+    return (GridPatch(points=grid, slot=slot),), tuple(parts)
 
 
 def blob(
     distance: Callable[[Floats], Floats], *, reach_m: float, center_m: Vec3, slot: str, num: int = 96
-) -> tuple[Patch, ...]:
+) -> tuple[GridPatch, ...]:
     """The zero surface of a signed distance, where it can be seen whole from its middle (star-shaped)."""
     polar = np.linspace(0.0, np.pi, num + 1)
     around = np.linspace(0.0, 2 * np.pi, 2 * num + 1)
@@ -242,14 +242,14 @@ def blob(
         middle = (low + high) / 2
         within = distance(np.array(center_m) + rays * middle[..., None]) < 0
         low, high = np.where(within, middle, low), np.where(within, high, middle)
-    return (Patch(points=np.array(center_m) + rays * low[..., None], slot=slot),)
+    return (GridPatch(points=np.array(center_m) + rays * low[..., None], slot=slot),)
 
 
-def moved(patches: Sequence[Patch], offset_m: Vec3, *, rotation: Floats | None = None) -> tuple[Patch, ...]:
+def moved(patches: Sequence[GridPatch], offset_m: Vec3, *, rotation: Floats | None = None) -> tuple[GridPatch, ...]:
     """Patches turned by a 3 × 3 matrix, then shifted."""
     turn = np.eye(3) if rotation is None else rotation
     return tuple(
-        Patch(points=p.points @ turn.T + np.array(offset_m), slot=p.slot, face=p.face, cell=p.cell) for p in patches
+        GridPatch(points=p.points @ turn.T + np.array(offset_m), slot=p.slot, face=p.face, cell=p.cell) for p in patches
     )
 
 

@@ -16,7 +16,7 @@ from simgen.core.errors import AssetError, UnknownName
 from simgen.core.vectors import Floats
 from simgen.procedural.builtin.noise import cloud_noise, mix, normal_map, plane_noise, rgb, step
 from simgen.procedural.builtin.paint import encoded, mean_color
-from simgen.procedural.builtin.patterns import Picture
+from simgen.procedural.builtin.patterns import Texture
 
 PIXELS = 1024
 SQUARE = (PIXELS, PIXELS)
@@ -63,7 +63,7 @@ def planks(
     variety: float = 0.10,
     roughness: float = 0.42,
     paint: str = "",
-) -> Picture:
+) -> Texture:
     """Boards along u: `colors` are early wood, late wood and pores; with `paint` a worn coat lies over them."""
     pixel_m = tile_m / PIXELS
     fibre = plane_noise(rng, SQUARE, wave_px=(3.0, 240.0), octave=0.9)
@@ -108,7 +108,7 @@ def planks(
     groove = 1 - step(0.5 * gap_mm, edge, 0.8)
     color = color * (1 - 0.72 * groove)[..., None]
     height = height - 0.0009 * groove - 0.0002 * np.clip(1 - edge / 2.2, 0.0, 1.0)
-    return Picture(color=color, roughness=rough + 0.2 * groove, height_m=height)
+    return Texture(color=color, roughness=rough + 0.2 * groove, height_m=height)
 
 
 def _year_rings(rng: np.random.Generator, x: Floats, y: Floats, wander: Floats, ring_m: float) -> Floats:
@@ -137,7 +137,7 @@ def tiles(
     mottle: float = 0.006,
     wobble_mm: float = 0.12,
     roughness: float = 0.10,
-) -> Picture:
+) -> Texture:
     """Glazed tiles in grout, every one set at its own very small angle; `bond` shifts every second row by half."""
     y, x = (np.indices(SQUARE) + 0.5) / PIXELS * per_side
     row = np.floor(y).astype(int)
@@ -158,7 +158,7 @@ def tiles(
     pillow = -0.0007 * np.exp(-np.maximum(edge_m, 0.0) / 0.0016)
     height = pillow + 0.003 * (tilt_a * a + tilt_b * b) + 0.00002 * plane_noise(rng, SQUARE, wave_px=(50.0, 50.0))
     smear = cloud_noise(rng, SQUARE, wave_px=200.0)
-    return Picture(
+    return Texture(
         color=mix(joint, face * shade[..., None], glazed),
         roughness=np.where(glazed > 0.5, roughness + 0.025 * smear, 0.85 + 0.05 * sand),
         height_m=np.where(edge_m > 0, height, -0.0012 + 0.0001 * sand),
@@ -174,7 +174,7 @@ def terrazzo(
     sizes_mm: Sequence[float] = (15.0, 9.0, 5.0, 2.6),
     numbers: Sequence[int] = (260, 900, 2600, 5000),
     roughness: float = 0.2,
-) -> Picture:
+) -> Texture:
     """Chips of stone in cement, ground flat: the large ones first, none over another."""
     big = 2 * PIXELS
     pixel_m = tile_m / big
@@ -203,7 +203,7 @@ def terrazzo(
     ground = np.asarray(cv2.resize(canvas, SQUARE, interpolation=cv2.INTER_AREA), dtype=np.float64)
     fine = plane_noise(rng, SQUARE, wave_px=(2.0, 2.0))
     smear = cloud_noise(rng, SQUARE, wave_px=250.0)
-    return Picture(
+    return Texture(
         color=ground * (1 + 0.018 * fine)[..., None],
         roughness=roughness + 0.03 * smear + 0.01 * fine,
         height_m=0.000004 * fine,
@@ -218,7 +218,7 @@ def _wrapped(center: Floats, reach: float, size: int) -> list[Floats]:
 
 def marble(
     rng: np.random.Generator, tile_m: float, *, base: str, vein: str, strength: float = 1.0, roughness: float = 0.12
-) -> Picture:
+) -> Texture:
     """Veins where slow noise crosses zero, bent by slower noise, with haze about them."""
     bend = [cloud_noise(rng, SQUARE, wave_px=420.0, roughness=1.1) for _ in range(2)]
     ink, haze = np.zeros(SQUARE), np.zeros(SQUARE)
@@ -234,7 +234,7 @@ def marble(
     cloudy = cloud_noise(rng, SQUARE, wave_px=350.0, roughness=0.7)
     crystal = plane_noise(rng, SQUARE, wave_px=(2.5, 2.5))
     share = strength * (0.62 * ink + 0.16 * haze + 0.04 * cloudy) + 0.012 * crystal
-    return Picture(
+    return Texture(
         color=mix(rgb(base), rgb(vein), share),
         roughness=roughness + 0.02 * cloud_noise(rng, SQUARE, wave_px=250.0) + 0.05 * np.clip(ink, 0, 1),
         height_m=-0.00001 * np.clip(ink, 0, 1) + 0.000002 * crystal,
@@ -252,7 +252,7 @@ def _warped(field: Floats, bend: Sequence[Floats], reach_px: float) -> Floats:
 
 def concrete(
     rng: np.random.Generator, tile_m: float, *, color: str, pits: float = 1.0, roughness: float = 0.72
-) -> Picture:
+) -> Texture:
     """Cast and floated: cloudy tone, sand, a few pits, the sweep of the float."""
     cloudy = cloud_noise(rng, SQUARE, wave_px=380.0, roughness=0.6)
     stain = cloud_noise(rng, SQUARE, wave_px=700.0, roughness=1.2)
@@ -264,7 +264,7 @@ def concrete(
     pale = step(2.2, grit, 0.6)
     tone = 0.024 * cloudy + 0.022 * stain + 0.020 * sand + 0.012 * sweep + 0.05 * pale - 0.35 * pit
     warm = np.array([1.006, 1.0, 0.988])
-    return Picture(
+    return Texture(
         color=rgb(color) * (1 + tone)[..., None] * (1 + 0.02 * stain[..., None] * (warm - 1) / 0.012),
         roughness=roughness + 0.04 * cloudy + 0.03 * sand,
         height_m=0.00003 * sand + 0.00004 * sweep + 0.00007 * cloudy - 0.0009 * pit,
@@ -281,7 +281,7 @@ def woven(
     check_color: str = "#ffffff",
     slub: float = 1.0,
     contrast: float = 0.34,
-) -> Picture:
+) -> Texture:
     """A plain weave of uneven yarn; with `checks` so many pairs of coloured and plain stripes each way (gingham)."""
     y, x = (np.indices(SQUARE) + 0.5) / PIXELS * threads
     # Yarns wander sideways a little, and swell and thin along their length.
@@ -310,7 +310,7 @@ def woven(
     hollow = np.clip(1 - height, 0.0, 1.0)
     shade = (1 - contrast * hollow) * (1 + 0.045 * slub * tone + 0.03 * twist)
     pitch_m = tile_m / threads
-    return Picture(
+    return Texture(
         color=base * shade[..., None],
         roughness=np.full(SQUARE, 0.9) - 0.06 * height,
         height_m=pitch_m * (0.28 * height + 0.02 * twist),
@@ -324,7 +324,7 @@ def _yarn(across: Floats, along: Floats, thickness: Floats) -> Floats:
     return result
 
 
-def felt(rng: np.random.Generator, tile_m: float, *, color: str, nap: float = 1.0) -> Picture:
+def felt(rng: np.random.Generator, tile_m: float, *, color: str, nap: float = 1.0) -> Texture:
     """Short fibres pressed every way: card, kraft paper, baize, by how much nap there is."""
     total = np.zeros(SQUARE)
     for wave in ((2.0, 14.0), (14.0, 2.0), (3.0, 3.0)):
@@ -337,14 +337,14 @@ def felt(rng: np.random.Generator, tile_m: float, *, color: str, nap: float = 1.
     cloudy = cloud_noise(rng, SQUARE, wave_px=260.0, roughness=0.6)
     fleck = step(2.9, plane_noise(rng, SQUARE, wave_px=(2.5, 7.0)), 0.4)
     tone = 0.045 * nap * total + 0.018 * cloudy - 0.16 * fleck
-    return Picture(
+    return Texture(
         color=rgb(color) * (1 + tone)[..., None],
         roughness=np.clip(0.82 + 0.10 * nap + 0.03 * total, 0.0, 1.0),
         height_m=tile_m / PIXELS * 0.10 * nap * total + 0.00001 * cloudy,
     )
 
 
-def slate(rng: np.random.Generator, tile_m: float, *, color: str, layers: int = 9, roughness: float = 0.5) -> Picture:
+def slate(rng: np.random.Generator, tile_m: float, *, color: str, layers: int = 9, roughness: float = 0.5) -> Texture:
     """Cleft stone: terraces a fraction of a millimetre high, their edges ragged, with a sheen of mica."""
     bend = [cloud_noise(rng, SQUARE, wave_px=200.0) for _ in range(2)]
     relief = cloud_noise(rng, SQUARE, wave_px=600.0, roughness=0.9)
@@ -356,14 +356,14 @@ def slate(rng: np.random.Generator, tile_m: float, *, color: str, layers: int = 
     rust = step(1.6, cloud_noise(rng, SQUARE, wave_px=420.0, roughness=0.8), 1.4)
     tone = 0.05 * grain + 0.07 * cloudy + 0.035 * (ledge - ledge.mean())
     color_ = rgb(color) * (1 + tone)[..., None]
-    return Picture(
+    return Texture(
         color=mix(color_, color_ * np.array([1.25, 1.02, 0.80]), 0.5 * rust),
         roughness=roughness + 0.05 * cloudy + 0.04 * grain,
         height_m=0.0004 * ledge + 0.00006 * level + 0.00003 * grain,
     )
 
 
-TEXTURES: Mapping[str, Callable[..., Picture]] = {
+TEXTURES: Mapping[str, Callable[..., Texture]] = {
     "concrete": concrete,
     "felt": felt,
     "marble": marble,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from simgen.core.vectors import Floats
-from simgen.procedural.builtin.mesh import Model, Patch, Shell
+from simgen.procedural.builtin.mesh import BuiltShape, GridPatch, Shell
 from simgen.procedural.builtin.profiles import (
     MARGIN_M,
     MM,
@@ -42,7 +42,7 @@ def vessel(
     cap_density: float = 950.0,
     fill_mm: float = 0.0,
     fill_density: float = 1000.0,
-) -> Model:
+) -> BuiltShape:
     """Anything with a wall. Slots: body, rim, inside, handle, label, label_back, cap, fill.
 
     `outline_mm`: rows of radius, height and rounding from the middle of the base to the lip; where `curved`, a smooth
@@ -78,7 +78,7 @@ def vessel(
         cap = polyline(*corners_m(cap_mm))
         shells.append(Shell(patches=lathe(("cap", cap)), density_kgpm3=cap_density))
         parts += turned_parts(solid_bands(cap, tolerance_m=SOLID_TOLERANCE_M))
-    return Model(shells=tuple(shells), parts=tuple(parts))
+    return BuiltShape(shells=tuple(shells), parts=tuple(parts))
 
 
 def _straight_wall(outline_mm: Sequence[Row], wall_mm: float, floor_mm: float) -> Wall:
@@ -142,7 +142,7 @@ def _label(outer: Floats, low_m: float, high_m: float) -> Shell:
     return Shell(patches=lathe(("label", print_), ("label_back", around)), density_kgpm3=800.0)
 
 
-def _contents(inner: Floats, height_m: float) -> tuple[Patch, ...]:
+def _contents(inner: Floats, height_m: float) -> tuple[GridPatch, ...]:
     """What stands in a vessel, a third of a millimetre off its wall so that the two surfaces stay apart."""
     side = offset(inner, 0.0003)
     side = side[side[:, 1] < height_m - 0.0005]
@@ -151,7 +151,7 @@ def _contents(inner: Floats, height_m: float) -> tuple[Patch, ...]:
     return lathe(("fill", np.concatenate([side, top])))
 
 
-def dish(*, density: float, outline_mm: Sequence[Row], wall_mm: float, foot_mm: Row, curved: bool = True) -> Model:
+def dish(*, density: float, outline_mm: Sequence[Row], wall_mm: float, foot_mm: Row, curved: bool = True) -> BuiltShape:
     """A bowl or a plate on a foot ring. Slots: body, rim, inside, foot.
 
     `outline_mm`: the underside from the middle to the lip, at the height of the foot; `foot_mm`: radius, width, height.
@@ -177,10 +177,10 @@ def dish(*, density: float, outline_mm: Sequence[Row], wall_mm: float, foot_mm: 
         Band(polygon=inset(disc, MARGIN_M), full=True),
         *wall_bands(sides, tolerance_m=WALL_TOLERANCE_M),
     ]
-    return Model(shells=(Shell(patches=patches, density_kgpm3=density),), parts=turned_parts(bands))
+    return BuiltShape(shells=(Shell(patches=patches, density_kgpm3=density),), parts=turned_parts(bands))
 
 
-def teapot(*, density: float) -> Model:
+def teapot(*, density: float) -> BuiltShape:
     """Belly, lid with a knob, spout and handle. Slots: body, lid, handle, spout."""
     outline = [[38, 0], [58, 22], [66, 48], [56, 80], [36, 98], [32, 100]]
     body = vessel(
@@ -220,4 +220,4 @@ def teapot(*, density: float) -> Model:
         *turned_parts(solid_bands(lid, tolerance_m=SOLID_TOLERANCE_M)),
         *tube_parts(path, taper, num=4),
     )
-    return Model(shells=shells, parts=parts)
+    return BuiltShape(shells=shells, parts=parts)

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike
 
 from simgen.core.mesh import Mesh, MeshSurface
 from simgen.core.vectors import Floats, Vec3
-from simgen.procedural.builtin.mesh import Patch, Shell, shell_mesh
+from simgen.procedural.builtin.mesh import GridPatch, Shell, shell_mesh
 from simgen.procedural.builtin.solids import lathe, rounded_box
 
 
-def closed(patches: Sequence[Patch], *, sharp_deg: float = 40.0) -> tuple[MeshSurface, ...]:
+def closed(patches: Sequence[GridPatch], *, sharp_deg: float = 40.0) -> tuple[MeshSurface, ...]:
     """A closed shell of patches as surfaces, one for each slot, facing outwards."""
     mesh = shell_mesh(Shell(patches=tuple(patches), density_kgpm3=1.0))
     surfaces = []

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from simgen.core.mesh import Mesh
 from simgen.core.vectors import Floats
-from simgen.procedural.builtin.mesh import Patch
+from simgen.procedural.builtin.mesh import GridPatch
 from simgen.procedural.builtin.profiles import polyline
 from simgen.procedural.builtin.solids import FACES
 from simgen.procedural.models import model
@@ -43,7 +43,7 @@ def soft_body(
     return mesh(*closed(_fine_box((x_m, y_m, z_m), round_m), sharp_deg=180))
 
 
-def _fine_box(size_m: tuple[float, float, float], round_m: float) -> list[Patch]:
+def _fine_box(size_m: tuple[float, float, float], round_m: float) -> list[GridPatch]:
     """The six sides of a rounded box that stands on z = 0, as even grids with more points along the edges."""
     half = np.array(size_m) / 2
     patches = []
@@ -60,7 +60,7 @@ def _fine_box(size_m: tuple[float, float, float], round_m: float) -> list[Patch]
         core = np.clip(points, -(half - round_m), half - round_m)
         away = points - core
         away *= round_m / np.linalg.norm(away, axis=-1, keepdims=True)
-        patches.append(Patch(points=core + away + [0.0, 0.0, half[2]], slot="body", face=face))
+        patches.append(GridPatch(points=core + away + [0.0, 0.0, half[2]], slot="body", face=face))
     return patches
 
 

@@ -13,7 +13,7 @@ from simgen.core.assets import Material, Pattern
 from simgen.core.mesh import Mesh, MeshSurface
 from simgen.core.vectors import Floats
 from simgen.procedural import palette
-from simgen.procedural.builtin.mesh import Model as Built
+from simgen.procedural.builtin.mesh import BuiltShape as Built
 from simgen.procedural.builtin.noise import space_noise
 from simgen.procedural.builtin.profiles import polyline
 from simgen.procedural.builtin.solids import rounded_box
