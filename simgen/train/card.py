@@ -26,7 +26,7 @@ def write_card(
     }
     settings = yaml.safe_dump(config.decisive(), sort_keys=False, default_flow_style=None).rstrip()
     importing, opening = (
-        ("from simgen.train.tiny import tiny_pipeline", "tiny_pipeline")
+        ("from simgen.train.families.tiny import tiny_pipeline", "tiny_pipeline")
         if base.is_tiny
         else (f"from diffusers import {pipeline}", f"{pipeline}.from_pretrained")
     )

@@ -29,7 +29,7 @@ def _field(
 class TrainConfig:
     base: str = _field(
         "Qwen/Qwen-Image-Edit-2511",
-        "Hub id, folder, or tiny:qwen, tiny:kontext, tiny:flux2, tiny:flux2dev, tiny:qwen21",
+        "Hub id, folder, or tiny:NAME, a small random one to try things with, as in tiny:qwen",
     )
     steps: int = _field(1000, "of the whole run", low=1, free=True)
     seed: int = _field(0, "of order, crops, noise and adapters", low=0, high=2**63 - 1)

@@ -41,7 +41,7 @@ def edit(
     """
     family, pipeline = base.family, base.pipeline
     height, width = picture.shape[:2]
-    size = working_size(width, height, grain_px=family.grain_px, largest_px2=base.area_px)
+    size = working_size(width, height, grain_px=family.size_multiple_px, largest_px2=base.area_px)
     start = Image.fromarray(picture)
     if size != (width, height):
         start = start.resize(size, Image.Resampling.LANCZOS)

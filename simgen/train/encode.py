@@ -23,7 +23,7 @@ from torch import Tensor
 from simgen.core.errors import OutputError
 from simgen.train.base import Base
 from simgen.train.data import Example
-from simgen.train.families import Grid
+from simgen.train.families.base import Grid
 
 _LAYOUT = "1"
 """Of what is kept; another number makes every older file a miss."""
@@ -74,13 +74,13 @@ class Encoder:
             base.family.encode_pictures(base.pipeline, _tensor(picture).to(self._device))[0]
             for picture in (example.start, example.end)
         )
-        words = base.family.no_words if bare else example.instruction
+        words = base.family.empty_prompt if bare else example.instruction
         height, width = example.mask.shape
         grid = base.family.grid(base.pipeline, width, height)
         return Encoded(
             pictures={"start": start, "end": end},
             changed=token_shares(example.mask, grid).to(self._device),
-            text=base.family.words(base.pipeline, words, Image.fromarray(example.start)),
+            text=base.family.encode_text(base.pipeline, words, Image.fromarray(example.start)),
             grid=grid,
         )
 

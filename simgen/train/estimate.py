@@ -9,16 +9,16 @@ from diffusers import DiffusionPipeline
 
 from simgen.core.errors import UsageError
 from simgen.dataset.progress import duration
-from simgen.train import speed, tiny
+from simgen.train import speed
 from simgen.train.adapter import Adapter
 from simgen.train.base import device_of, license_of, read_index
 from simgen.train.config import TrainConfig
 from simgen.train.data import full_size, open_pairs
-from simgen.train.families import Family, family_of
-from simgen.train.flops import Step, Tokens, step_flops
+from simgen.train.families import tiny
+from simgen.train.families.base import Family, Tokens, family_of
+from simgen.train.flops import Step, step_flops
 from simgen.train.loop import framing_of, precision
 
-_TOKEN_PX = 16
 _EFFICIENCY = 0.5
 """Of the measured rate of a large matrix product: what a good training step reaches."""
 _KEPT = 22
@@ -48,7 +48,7 @@ def estimate(config: TrainConfig, *, data: Sequence[str], device: str | None) ->
     frozen = sum(p.numel() for p in transformer.parameters()) - len(adapter)
     weights = frozen * (1 if config.fp8 else dtype.itemsize)
     trained = len(adapter) * (_BYTES_TRAINED + 2 * dtype.itemsize)
-    kept = config.micro_batch * _kept_bytes(transformer, full, family.usual_words, dtype)
+    kept = config.micro_batch * _kept_bytes(transformer, family, full, dtype)
     seconds = flops / (_EFFICIENCY * peak)
     return {
         "base": f"{config.base} ({family.name}), licence: {license}",
@@ -72,7 +72,7 @@ def _skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, s
     if name.startswith(tiny.PREFIX):
         pipeline: DiffusionPipeline = tiny.tiny_pipeline(name).to(dtype=dtype)
         family = family_of(type(pipeline).__name__, where=where)
-        return pipeline.transformer, family, "made by simgen, Apache-2.0", tiny.AREA_PX
+        return pipeline.transformer, family, tiny.LICENSE, tiny.AREA_PX
     index = read_index(name)
     family = family_of(str(index.get("_class_name")), where=where)
     try:
@@ -85,21 +85,21 @@ def _skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, s
 
 
 def _step(transformer: torch.nn.Module, family: Family, size: tuple[int, int]) -> Step:
-    tokens = _tokens(size)
-    return step_flops(transformer, Tokens(target=tokens, reference=tokens, text=family.usual_words))
+    tokens = _tokens(family, size)
+    return step_flops(transformer, Tokens(target=tokens, reference=tokens, text=family.typical_text_tokens))
 
 
-def _tokens(size: tuple[int, int]) -> int:
-    return (size[0] // _TOKEN_PX) * (size[1] // _TOKEN_PX)
+def _tokens(family: Family, size: tuple[int, int]) -> int:
+    return (size[0] // family.token_px) * (size[1] // family.token_px)
 
 
 def _told(step: Step) -> str:
     return f"{(step.forward + step.backward) / 1e12:.4g} T"
 
 
-def _kept_bytes(transformer: Any, size: tuple[int, int], words: int, dtype: torch.dtype) -> int:
+def _kept_bytes(transformer: Any, family: Family, size: tuple[int, int], dtype: torch.dtype) -> int:
     """What one sample leaves in memory for the backward pass when no block is recomputed."""
     config = transformer.config
     width = config["num_attention_heads"] * config["attention_head_dim"]
-    tokens = 2 * _tokens(size) + words
+    tokens = 2 * _tokens(family, size) + family.typical_text_tokens
     return int(_KEPT * width * tokens * len(speed.blocks(transformer)) * dtype.itemsize)

@@ -30,9 +30,9 @@ from simgen.train.config import TrainConfig
 from simgen.train.data import Example, Framing, Order, full_size, open_pairs
 from simgen.train.data import stream as read_stream
 from simgen.train.encode import Encoded, Encoder
-from simgen.train.families import Family
+from simgen.train.families.base import Family, Tokens
 from simgen.train.feed import Feed, Item, Shuffled, Streamed
-from simgen.train.flops import Step, Tokens, step_flops
+from simgen.train.flops import Step, step_flops
 from simgen.train.fp8 import quantise_base
 from simgen.train.objectives import FlowMatching, Objective, Outcome
 from simgen.train.outcome import generator, outcome
@@ -490,7 +490,7 @@ class _Run:
 
 def framing_of(config: TrainConfig, family: Family, *, area_px: int, is_tiny: bool) -> Framing:
     """How pictures become examples, where nothing is said as the base likes it."""
-    grain = family.grain_px
+    grain = family.size_multiple_px
     crop = config.crop_px or (64 if is_tiny else 512)
     if crop % grain:
         raise UsageError(f"crop_px must be a multiple of {grain} for {family.name}; got {crop}")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from simgen.train.base import Base
 from simgen.train.encode import Encoded
-from simgen.train.families import Condition
+from simgen.train.families.base import Condition
 from simgen.train.objectives import Batch, Objective, Outcome, Shift
 
 

@@ -37,13 +37,15 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 
 from simgen.core.errors import SimgenError
-from simgen.train import speed, tiny
+from simgen.train import speed
 from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
 from simgen.train.encode import Encoded
-from simgen.train.families import Condition, QwenEdit
-from simgen.train.flops import Tokens, step_flops
+from simgen.train.families import tiny
+from simgen.train.families.base import Condition, Tokens
+from simgen.train.families.qwen import QwenEdit
+from simgen.train.flops import step_flops
 from simgen.train.fp8 import quantise_base
 from simgen.train.objectives import FlowMatching
 from simgen.train.outcome import generator, outcome
@@ -309,7 +311,7 @@ def plain_step(base: Base, device: torch.device) -> Step:
         lora_alpha=CONFIG.rank,
         init_lora_weights="gaussian",
         target_modules=f"{chosen.attention}|{chosen.mlp}",
-        exclude_modules=chosen.idle.replace("{last}", str(len(transformer.transformer_blocks) - 1)),
+        exclude_modules=chosen.unused.replace("{last}", str(len(transformer.transformer_blocks) - 1)),
     )
     transformer.add_adapter(lora)
     cast_training_params(transformer, dtype=torch.float32)

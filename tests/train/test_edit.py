@@ -23,9 +23,10 @@ from simgen.train.base import Base, load_base
 from simgen.train.checkpoint import RUN, WEIGHTS, write_weights
 from simgen.train.data import Example
 from simgen.train.edit import edit, edit_all, jobs, working_size
+from simgen.train.families.tiny import tiny_names
 from simgen.train.validate import fit
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 SENTENCE = "Push the square."
 Picture = NDArray[np.uint8]
 

@@ -21,14 +21,15 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from simgen.core.errors import ConflictError, OutputError, SimgenError, UsageError
-from simgen.train import checkpoint, loop, speed, tiny
+from simgen.train import checkpoint, loop, speed
 from simgen.train.base import Base, load_base
 from simgen.train.config import TrainConfig, parse_config
 from simgen.train.edit import edit
+from simgen.train.families import qwen
+from simgen.train.families.tiny import tiny_names, tiny_pipeline
 from simgen.train.feed import Item
-from simgen.train.tiny import tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 CPU = torch.device("cpu")
 QUICK: dict[str, Any] = {"rank": 4, "batch": 2, "warmup_steps": 2, "learning_rate": 1e-3, "validate_every": 0}
 
@@ -446,8 +447,8 @@ def test_compiled_blocks_train_and_validate(
     pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Validation under `fullgraph` used to ask for more graphs than Dynamo makes."""
-    wider = functools.partial(tiny.QwenImageTransformer2DModel)
-    monkeypatch.setattr(tiny, "QwenImageTransformer2DModel", lambda **kw: wider(**{**kw, "num_layers": 5}))
+    wider = functools.partial(qwen.QwenImageTransformer2DModel)
+    monkeypatch.setattr(qwen, "QwenImageTransformer2DModel", lambda **kw: wider(**{**kw, "num_layers": 5}))
     monkeypatch.setattr(speed, "compile_blocks", functools.partial(speed.compile_blocks, backend="eager"))
     settings = {"steps": 3, "compile": "on", "validate_every": 1, "validate_steps": 2, "validate_pictures": 1}
     compiled = run(pairs_folder, tmp_path / "compiled", **settings)

@@ -10,11 +10,11 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from simgen.train.encode import token_shares
-from simgen.train.families import FAMILIES
+from simgen.train.families.base import family_of
+from simgen.train.families.tiny import tiny_names, tiny_pipeline
 from simgen.train.objectives import Batch, FlowMatching, Outcome, Shift, draw
-from simgen.train.tiny import tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 # As it comes, a scheduler shifts nothing.
 UNSHIFTED = Shift(scheduler=FlowMatchEulerDiscreteScheduler(), mu=0.0, steps=10)
 
@@ -203,7 +203,7 @@ def test_noise_and_position_of_a_sample_are_independent() -> None:
 @pytest.mark.parametrize("name", TINY)
 def test_noise_levels_never_leave_what_is_above_nothing_and_at_most_one(name: str, tokens: int) -> None:
     pipeline = tiny_pipeline(name)
-    family = next(f for f in FAMILIES if type(pipeline).__name__ in f.pipelines)
+    family = family_of(type(pipeline).__name__, where="test")
     even = torch.cat([torch.tensor([0.0, 1e-38, 1e-6]), torch.linspace(0, 1, 1001), torch.tensor([1 - 2**-24])])
     for steps in (2, family.edit_steps, 1000):
         levels = Shift(scheduler=pipeline.scheduler, mu=family.shift(pipeline, tokens, steps), steps=steps)(even)

@@ -21,7 +21,7 @@ from simgen.cli.app import main
 from simgen.storage.yaml_files import read_yaml
 from simgen.train.config import parse_config
 from simgen.train.data import open_pairs
-from simgen.train.tiny import tiny_pipeline
+from simgen.train.families.tiny import tiny_pipeline
 
 SMALL = ("--base", "tiny:kontext", "--device", "cpu", "--steps", "2", "--set=batch=2", "--set=rank=4")
 
