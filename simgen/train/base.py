@@ -219,12 +219,12 @@ def _check_whole(name: str, pipeline: Pipeline) -> None:
 
 
 def _identity(pipeline: Pipeline) -> str:
-    """A digest of the classes, of what diffusers is told about each, and of a few numbers of each weight."""
+    """A digest of the classes, of the configuration of each, and of a few numbers of each weight."""
     digest = hashlib.sha256(type(pipeline).__name__.encode())
     for part_name, part in sorted(pipeline.components.items()):
-        said = getattr(part, "config", None)
-        told = {k: v for k, v in said.items() if not k.startswith("_")} if isinstance(said, Mapping) else {}
-        digest.update(json.dumps([part_name, told], sort_keys=True, default=str).encode())
+        stated = getattr(part, "config", None)
+        config = {k: v for k, v in stated.items() if not k.startswith("_")} if isinstance(stated, Mapping) else {}
+        digest.update(json.dumps([part_name, config], sort_keys=True, default=str).encode())
         for name, weight in part.state_dict().items() if isinstance(part, torch.nn.Module) else ():
             digest.update(name.encode())
             flat = weight.detach().flatten()

@@ -1,9 +1,9 @@
 """Shards → the examples of a step: every sample read by its offset, every order a pure function of (seed, step).
 
     pairs = open_pairs(["out/demo"], split="train")
-    order = Order(pairs, batch=8, seed=0, framing=framing)
-    slots = order.mine(step, rank, world)
-    examples = [frame(pairs.source(slot.number), slot, framing, seed=0) for slot in slots]
+    order = BatchSampler(pairs, batch=8, seed=0, example_config=example_config)
+    slots = order.of_rank(step, rank, world)
+    examples = [frame(pairs.source(slot.number), slot, example_config, seed=0) for slot in slots]
 
 No example is mirrored or recoloured: in a mirrored picture the words "to the left" are false, and so is "the red mug"
 in a recoloured one.
@@ -78,7 +78,7 @@ class Source:
     """Superficial, intermediate, explicit."""
 
 
-class Pairs:
+class PairDataset:
     """The training samples of one or several data sets, read in place. Any thread may read, and so may a forked
     process; pickled, it is its arguments, and is opened anew elsewhere."""
 
@@ -115,7 +115,7 @@ class Pairs:
         return f"<{len(self)} pairs of {', '.join(self._arguments[0])}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Pairs, self._arguments)
+        return (PairDataset, self._arguments)
 
     def members(self, number: int) -> dict[str, bytes]:
         """All files of a sample as they lie in the tar, still encoded."""
@@ -205,7 +205,7 @@ def _close(descriptors: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-def open_pairs(places: Sequence[str], *, split: Split, cache: Path | None = None) -> Pairs:
+def open_pairs(places: Sequence[str], *, split: Split, cache: Path | None = None) -> PairDataset:
     """The samples of one split of data sets: folders that `simgen generate` wrote, folders of tars, or addresses
     (`https://`, `s3://`, `gs://`, `hf://`) of either, which are copied once into `cache`.
 
@@ -216,7 +216,7 @@ def open_pairs(places: Sequence[str], *, split: Split, cache: Path | None = None
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
     absolute = tuple(place if _is_remote(place) else str(_local_path(place)) for place in places)
-    return Pairs(absolute, split, (cache or default_cache()).absolute())
+    return PairDataset(absolute, split, (cache or default_cache()).absolute())
 
 
 def default_cache() -> Path:
@@ -550,16 +550,16 @@ def _picture(where: str, name: str, data: bytes, *, channels: int) -> Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
+class ExampleConfig:
     """How pictures become examples."""
 
     crop_px: int
-    """Side of the square crops, a multiple of `grain_px`."""
+    """Side of the square crops, a multiple of `size_multiple_px`."""
     crop_share: float
     """0 to 1: share of steps that train on crops."""
-    largest_px: int
+    max_resolution_px: int
     """A full frame of more than the square of this many pixels is shrunk to about that area."""
-    grain_px: int
+    size_multiple_px: int
     """Width and height of every example are multiples of this."""
     tiers: tuple[float, float, float]
     """Weights of the superficial, intermediate and explicit instruction."""
@@ -567,10 +567,12 @@ class Framing:
     """Crops per sample; few, so that a cache of encodings gets hits."""
 
     def __post_init__(self) -> None:
-        if self.grain_px < 1 or self.largest_px < self.grain_px:
-            raise UsageError(f"the largest picture must be at least {self.grain_px} pixels; got {self.largest_px}")
-        if self.crop_px < self.grain_px or self.crop_px % self.grain_px:
-            raise UsageError(f"the crop must be a multiple of {self.grain_px} pixels; got {self.crop_px}")
+        if self.size_multiple_px < 1 or self.max_resolution_px < self.size_multiple_px:
+            raise UsageError(
+                f"the largest picture must be at least {self.size_multiple_px} pixels; got {self.max_resolution_px}"
+            )
+        if self.crop_px < self.size_multiple_px or self.crop_px % self.size_multiple_px:
+            raise UsageError(f"the crop must be a multiple of {self.size_multiple_px} pixels; got {self.crop_px}")
         if not 0 <= self.crop_share <= 1:
             raise UsageError(f"the share of crops must be from 0 to 1; got {self.crop_share}")
         if len(self.tiers) != 3 or not sum(self.tiers) > 0 or not all(0 <= w < math.inf for w in self.tiers):
@@ -587,7 +589,7 @@ class Slot:
     place: int
     """In the global batch."""
     number: int
-    """Of the sample in Pairs."""
+    """Of the sample in PairDataset."""
     crop: bool
     variant: int
     tier: int
@@ -608,14 +610,14 @@ class Example:
     """sha256 of pixels and words: the key of any cache. What belongs to what is never decided by position."""
 
 
-def full_size(width: int, height: int, framing: Framing) -> tuple[int, int]:
+def full_size(width: int, height: int, example_config: ExampleConfig) -> tuple[int, int]:
     """Width and height that the full frame of a picture gets: those of its largest aligned window, or where that is
     too large, of about the area allowed and nearly its own aspect."""
-    grain, area = framing.grain_px, framing.largest_px**2
+    grain, area = example_config.size_multiple_px, example_config.max_resolution_px**2
     aligned = (width // grain * grain, height // grain * grain)
     if aligned[0] * aligned[1] <= area:
         return aligned
-    scale = framing.largest_px / math.sqrt(width * height)
+    scale = example_config.max_resolution_px / math.sqrt(width * height)
     columns, rows = int(width * scale / grain), int(height * scale / grain)
     options = [
         (w * grain, h * grain)
@@ -634,20 +636,23 @@ def full_size(width: int, height: int, framing: Framing) -> tuple[int, int]:
     return min(options, key=badness) if options else (max(columns, 1) * grain, max(rows, 1) * grain)
 
 
-def frame(source: Source, slot: Slot, framing: Framing, *, seed: int) -> Example:
+def frame(source: Source, slot: Slot, example_config: ExampleConfig, *, seed: int) -> Example:
     """The example of a slot: the whole picture, or a window of it in its own pixels around something that changed.
     Start, end and mask always get the same window and the same size."""
     height, width = source.mask.shape
-    _check_size(source.key, width, height, framing)
-    full = full_size(width, height, framing)
-    aligned = (width // framing.grain_px * framing.grain_px, height // framing.grain_px * framing.grain_px)
+    _check_size(source.key, width, height, example_config)
+    full = full_size(width, height, example_config)
+    aligned = (
+        width // example_config.size_multiple_px * example_config.size_multiple_px,
+        height // example_config.size_multiple_px * example_config.size_multiple_px,
+    )
     changed: Image = np.where(source.mask > 0, np.uint8(255), np.uint8(0))
     pictures = (source.start, source.end, changed)
     if not slot.crop and full != aligned:
         start, end, mask = (cv2.resize(p, full, interpolation=cv2.INTER_AREA).astype(np.uint8) for p in pictures)
     else:
         if slot.crop:
-            size = _crop_size(full, framing)
+            size = _crop_size(full, example_config)
             x, y = _crop_corner(changed, size, _rng(seed, _WINDOW, _number(source.key), slot.variant))
         else:
             size = full
@@ -662,17 +667,17 @@ def frame(source: Source, slot: Slot, framing: Framing, *, seed: int) -> Example
     return Example(key=source.key, start=start, end=end, mask=mask, instruction=instruction, digest=digest.hexdigest())
 
 
-def _check_size(key: str, width: int, height: int, framing: Framing) -> None:
-    if min(width, height) < framing.grain_px:
+def _check_size(key: str, width: int, height: int, example_config: ExampleConfig) -> None:
+    if min(width, height) < example_config.size_multiple_px:
         raise UsageError(
-            f"{key}: is {width} × {height} pixels, the model takes multiples of {framing.grain_px}; "
+            f"{key}: is {width} × {height} pixels, the model takes multiples of {example_config.size_multiple_px}; "
             "generate larger pictures"
         )
 
 
-def _crop_size(full: tuple[int, int], framing: Framing) -> tuple[int, int]:
+def _crop_size(full: tuple[int, int], example_config: ExampleConfig) -> tuple[int, int]:
     """Never larger than the full frame, so that a bucket has one size of crops as well. Both are aligned."""
-    return min(framing.crop_px, full[0]), min(framing.crop_px, full[1])
+    return min(example_config.crop_px, full[0]), min(example_config.crop_px, full[1])
 
 
 def _crop_corner(changed: Image, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
@@ -715,7 +720,7 @@ def _number(text: str) -> int:
 # Which examples at which step.
 
 
-class Order:
+class BatchSampler:
     """Which samples at which step. No step depends on an earlier one: to resume is to ask for a later step.
 
     In an epoch every sample comes once, and the last batch of each bucket, the samples whose full frames have one size,
@@ -723,17 +728,17 @@ class Order:
     either crops or full frames for the whole global batch, so that all ranks do equal work.
     """
 
-    def __init__(self, pairs: Pairs, *, batch: int, seed: int, framing: Framing) -> None:
+    def __init__(self, pairs: PairDataset, *, batch: int, seed: int, example_config: ExampleConfig) -> None:
         _share(batch, 1)
         _check_seed(seed)
         if not len(pairs):
             raise UsageError(f"{pairs!r}: there is nothing to put in order; give a data set with samples")
-        self.batch, self.seed, self.framing = batch, seed, framing
-        for number in np.flatnonzero(pairs.sizes.min(axis=1) < framing.grain_px)[:1]:
+        self.batch, self.seed, self.example_config = batch, seed, example_config
+        for number in np.flatnonzero(pairs.sizes.min(axis=1) < example_config.size_multiple_px)[:1]:
             width, height = pairs.sizes[number].tolist()
-            _check_size(pairs.keys[number], width, height, framing)
+            _check_size(pairs.keys[number], width, height, example_config)
         sizes, which = np.unique(pairs.sizes, axis=0, return_inverse=True)
-        full = np.array([full_size(width, height, framing) for width, height in sizes.tolist()])
+        full = np.array([full_size(width, height, example_config) for width, height in sizes.tolist()])
         _, merged = np.unique(full, axis=0, return_inverse=True)
         bucket_of = merged.reshape(-1)[which.reshape(-1)]
         self._buckets = [np.flatnonzero(bucket_of == bucket) for bucket in range(int(bucket_of.max()) + 1)]
@@ -744,9 +749,11 @@ class Order:
         """The whole global batch of a step."""
         epoch, row = divmod(step, self.steps_per_epoch)
         numbers = self._rows(epoch)[row].tolist()
-        return _slots(step, numbers, range(self.batch), seed=self.seed, batch=self.batch, framing=self.framing)
+        return _slots(
+            step, numbers, range(self.batch), seed=self.seed, batch=self.batch, example_config=self.example_config
+        )
 
-    def mine(self, step: int, rank: int, world: int) -> tuple[Slot, ...]:
+    def of_rank(self, step: int, rank: int, world: int) -> tuple[Slot, ...]:
         """The part of a step that falls to one of `world` processes."""
         share = _share(self.batch, world)
         return self.slots(step)[rank * share : (rank + 1) * share]
@@ -782,16 +789,16 @@ def _check_seed(seed: int) -> None:
 
 
 def _slots(
-    step: int, numbers: Sequence[int], places: Sequence[int], *, seed: int, batch: int, framing: Framing
+    step: int, numbers: Sequence[int], places: Sequence[int], *, seed: int, batch: int, example_config: ExampleConfig
 ) -> tuple[Slot, ...]:
     """What is drawn for a step and its places, whichever samples stand there."""
     rng = _rng(seed, _STEP, step)
-    crop = bool(rng.random() < framing.crop_share)
+    crop = bool(rng.random() < example_config.crop_share)
     draws = rng.random((batch, 2))
     # Divided by its last, the last bound is 1 exactly: a draw below 1 never falls on a weight of 0.
-    bounds = np.cumsum(framing.tiers)
+    bounds = np.cumsum(example_config.tiers)
     tiers = np.searchsorted(bounds / bounds[-1], draws[:, 0], side="right")
-    variants = (draws[:, 1] * framing.variants).astype(int) if crop else np.zeros(batch, int)
+    variants = (draws[:, 1] * example_config.variants).astype(int) if crop else np.zeros(batch, int)
     return tuple(
         Slot(step=step, place=place, number=number, crop=crop, variant=int(variants[place]), tier=int(tiers[place]))
         for number, place in zip(numbers, places, strict=True)
@@ -805,7 +812,7 @@ def stream(
     places: Sequence[str],
     *,
     split: Split,
-    framing: Framing,
+    example_config: ExampleConfig,
     batch: int,
     seed: int,
     rank: int,
@@ -815,7 +822,7 @@ def stream(
     """The examples of one rank, a batch at a time and without end, read from the first byte of a shard to its last
     through webdataset: for data that does not fit onto the disk.
 
-    Order and resumption are best effort: shards are shuffled, and samples within a window; the parts of an epoch
+    BatchSampler and resumption are best effort: shards are shuffled, and samples within a window; the parts of an epoch
     that ranks get are not equal, samples wait for
     others of their size, and a run that goes on at `first_step` starts an epoch of another order.
     Keys may repeat across places. Where there are fewer shards than ranks, each rank reads all of them.
@@ -834,15 +841,17 @@ def stream(
             shard, key, members = sample
             where = f"{shard}: {key}"
             width, height = _png_size(where, members["start.png"])
-            _check_size(where, width, height, framing)
-            size = full_size(width, height, framing)
+            _check_size(where, width, height, example_config)
+            size = full_size(width, height, example_config)
             bucket = waiting.setdefault(size, [])
             bucket.append(sample)
             if len(bucket) == share:
                 del waiting[size]
-                slots = _slots(next(count), [-1] * share, places_mine, seed=seed, batch=batch, framing=framing)
+                slots = _slots(
+                    next(count), [-1] * share, places_mine, seed=seed, batch=batch, example_config=example_config
+                )
                 yield tuple(
-                    frame(_decoded(*s), slot, framing, seed=seed) for s, slot in zip(bucket, slots, strict=True)
+                    frame(_decoded(*s), slot, example_config, seed=seed) for s, slot in zip(bucket, slots, strict=True)
                 )
 
     return batches()

@@ -15,6 +15,7 @@ from torch import nn
 
 from simgen.core.errors import UnknownName, UsageError
 from simgen.train.families.base import Layout, Stream, Tokens, families
+from simgen.train.methods.base import Forwards
 
 # Queries times keys, then weights times values; going back, flash attention computes the weights again and then
 # the gradients of weights, values, queries and keys: five multiplications for two.
@@ -43,6 +44,11 @@ class _Matmul:
 
 # What PEFT puts between the name of a layer and its parts.
 _PEFT = re.compile(r"\.(?:base_layer|lora_(?P<adapter>[AB])\..+)$")
+
+
+def step_total(step: Step, forwards: Forwards) -> float:
+    """FLOPs of one sample under a training method, without what is computed twice to save memory."""
+    return forwards.trained * (step.forward + step.backward) + forwards.frozen * step.forward
 
 
 def step_flops(transformer: nn.Module, tokens: Tokens) -> Step:

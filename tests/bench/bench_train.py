@@ -47,7 +47,7 @@ from simgen.train.families.base import Condition, Tokens
 from simgen.train.families.qwen import QwenEdit
 from simgen.train.flops import step_flops
 from simgen.train.fp8 import quantise_base
-from simgen.train.objectives import FlowMatching
+from simgen.train.methods.sft import SFT
 from simgen.train.outcome import generator, outcome
 
 Step: TypeAlias = Callable[[int, Encoded], float | torch.Tensor]
@@ -279,12 +279,12 @@ def trainer_step(base: Base, device: torch.device) -> Step:
     parameter = torch.nn.Parameter(adapter.master)
     optimizer = torch.optim.AdamW([parameter], weight_decay=config.weight_decay, fused=True)
     ema = adapter.master.clone()
-    objective = FlowMatching(mask_weight=config.mask_weight)
+    method = SFT(config.method_settings)
 
     def step(number: int, sample: Encoded) -> float:
         adapter.start_step()
         noise = [generator(config.seed, number)]
-        found = outcome(base, objective, [sample], noise, guidance=base.family.edit_guidance, device=device)
+        found = outcome(base, method, [sample], noise, guidance=base.family.edit_guidance, device=device)
         found.loss.sum().backward()
         adapter.gather()
         size = norm(adapter.gradient)
@@ -364,10 +364,10 @@ def measure(rig: Rig, case: Case, *, steps: int, peak: float) -> Result:
         recomputed = blocks
         transformer.enable_gradient_checkpointing()
     elif case.recompute == "fewest":
-        recomputed = speed.least_recompute(transformer, lambda: step(0, sample))
+        recomputed = speed.fewest_checkpointed(transformer, lambda: step(0, sample))
     else:
         recomputed = blocks if case.recompute == "all" else 0
-        speed.recompute(transformer, recomputed)
+        speed.checkpoint_blocks(transformer, recomputed)
 
     times_s, last = [], math.nan
     for number in range(WARM_UP_STEPS + steps):

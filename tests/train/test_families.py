@@ -15,7 +15,7 @@ from simgen.train.edit import edit
 from simgen.train.encode import Encoder
 from simgen.train.families.base import Condition, family_of
 from simgen.train.families.tiny import tiny_names, tiny_pipeline
-from simgen.train.objectives import Shift
+from simgen.train.methods.base import Shift
 
 TINY = tiny_names()
 # Those that are told how strongly to follow; the others edit twice where it is above one, with words and without.
@@ -65,7 +65,7 @@ def test_the_transformer_is_told_what_the_stock_pipeline_tells_it(
     seen = calls(base, example, guidance=guidance)
     assert len(seen) == STEPS
     assert base.pipeline.transformer.config.get("guidance_embeds", False) == (name in TOLD)
-    encoded = Encoder(base, device=torch.device("cpu")).encode([example], without_words=[False])[0]
+    encoded = Encoder(base, device=torch.device("cpu")).encode([example], drop_caption=[False])[0]
     reference, tokens = encoded.pictures["start"][None], len(encoded.pictures["end"])
     hidden = seen[0]["hidden_states"]
     noisy = hidden[:, -tokens:] if name == "tiny:qwen21" else hidden[:, :tokens]
@@ -83,7 +83,7 @@ def test_the_transformer_is_told_what_the_stock_pipeline_tells_it(
 @pytest.mark.parametrize("name", TINY)
 def test_the_grid_is_height_then_width(name: str, tiny_base: Callable[..., Base], example: Example) -> None:
     base = tiny_base(name)
-    encoded = Encoder(base, device=torch.device("cpu")).encode([example], without_words=[False])[0]
+    encoded = Encoder(base, device=torch.device("cpu")).encode([example], drop_caption=[False])[0]
     assert encoded.grid == (4, 6)
     assert len(encoded.pictures["end"]) == 24
 
@@ -96,7 +96,7 @@ def test_tokens_run_row_by_row(name: str, tiny_base: Callable[..., Base], exampl
     other = example.start.copy()
     other[:16, -16:] = 255 - other[:16, -16:]
     pair = Example(key="a", start=example.start, end=other, mask=example.mask, instruction="x", digest="a")
-    encoded = Encoder(base, device=torch.device("cpu")).encode([pair], without_words=[False])[0]
+    encoded = Encoder(base, device=torch.device("cpu")).encode([pair], drop_caption=[False])[0]
     difference = (encoded.pictures["end"] - encoded.pictures["start"]).abs().sum(dim=-1)
     assert difference[5] > 2 * difference[20]
 

@@ -217,6 +217,7 @@ def test_what_the_run_is_of_names_base_data_and_settings(done: Done) -> None:
     assert told["base"] == "tiny:kontext"
     assert told["data"] == open_pairs([str(done.data)], split="train").fingerprint
     assert told["rank"] == 4
+    assert told["method"] == "sft"
     assert "steps" not in told
 
 
