@@ -22,7 +22,7 @@ from torch import Tensor
 
 from simgen.core.errors import OutputError
 from simgen.train.base import Base
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.families.base import Grid
 
 _LAYOUT = "1"
@@ -34,7 +34,7 @@ class Encoded:
     """One example as the transformer reads it."""
 
     pictures: dict[str, Tensor]
-    """`start` and `end`: [tokens, channels]."""
+    """`start`, `end` and those that a method asks for: [tokens, channels]."""
     changed: Tensor
     """[tokens], float32: the share of a token's pixels that changed."""
     text: dict[str, Tensor]
@@ -70,15 +70,15 @@ class Encoder:
     def _encode(self, example: Example, *, caption: bool) -> Encoded:
         base = self._base
         # One at a time, as when it edits: two in a batch differ from that in the last bits.
-        start, end = (
-            base.family.encode_pictures(base.pipeline, _tensor(picture).to(self._device))[0]
-            for picture in (example.start, example.end)
-        )
+        pictures = {
+            name: base.family.encode_pictures(base.pipeline, _tensor(picture).to(self._device))[0]
+            for name, picture in {"start": example.start, "end": example.end, **example.others}.items()
+        }
         instruction = example.instruction if caption else base.family.empty_prompt
         height, width = example.mask.shape
         grid = base.family.grid(base.pipeline, width, height)
         return Encoded(
-            pictures={"start": start, "end": end},
+            pictures=pictures,
             changed=token_shares(example.mask, grid).to(self._device),
             text=base.family.encode_text(base.pipeline, instruction, Image.fromarray(example.start)),
             grid=grid,

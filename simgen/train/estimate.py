@@ -13,7 +13,8 @@ from simgen.train import speed
 from simgen.train.adapter import Adapter
 from simgen.train.base import device_of, license_of, read_index
 from simgen.train.config import TrainConfig
-from simgen.train.data import full_size, open_pairs
+from simgen.train.data.examples import full_size
+from simgen.train.data.pairs import open_pairs
 from simgen.train.families import tiny
 from simgen.train.families.base import Family, Tokens, family_of
 from simgen.train.flops import Step, step_flops, step_total

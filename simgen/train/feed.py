@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.train.data import BatchSampler, Example, PairDataset, Slot, frame
+from simgen.train.data.examples import Example, Slot, build_example
+from simgen.train.data.pairs import PairDataset
+from simgen.train.data.sampler import BatchSampler
 from simgen.train.encode import Encoded, Encoder
 
 
@@ -54,7 +56,7 @@ class Shuffled:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _example(self, slot: Slot) -> Example:
-        return frame(self._pairs.source(slot.number), slot, self._order.example_config, seed=self._seed)
+        return build_example(self._pairs.source(slot.number), slot, self._order.example_config, seed=self._seed)
 
 
 class Streamed:

@@ -27,8 +27,10 @@ from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import device_of, load_base
 from simgen.train.card import write_card
 from simgen.train.config import TrainConfig
-from simgen.train.data import BatchSampler, Example, ExampleConfig, full_size, open_pairs
-from simgen.train.data import stream as read_stream
+from simgen.train.data.examples import PICTURES, Example, ExampleConfig, full_size
+from simgen.train.data.pairs import open_pairs
+from simgen.train.data.sampler import BatchSampler
+from simgen.train.data.stream import stream as read_stream
 from simgen.train.encode import Encoded, Encoder
 from simgen.train.families.base import Family, Tokens
 from simgen.train.feed import Feed, Item, Shuffled, Streamed
@@ -125,7 +127,8 @@ class _Run:
             )
         if config.wandb:
             check_wandb()
-        self.held_out = open_pairs(data, split="test")
+        self.method: Method = method_class(config.method)(config.method_settings)
+        self.held_out = open_pairs(data, split="test", pictures=self.method.pictures)
         dtype = precision(config, process.device)
         self.base = base = load_base(
             config.base, dtype=dtype, device=process.device, offload=config.encoders == "offload"
@@ -133,10 +136,9 @@ class _Run:
         if config.micro_batch > 1 and not base.family.batches:
             raise UsageError(f"--base {config.base}: takes one sample at a time; set micro_batch to 1")
         self.example_config = example_config_of(config, base.family, area_px=base.area_px, is_tiny=base.is_tiny)
-        self.pairs = None if stream else open_pairs(data, split="train")
+        self.pairs = None if stream else open_pairs(data, split="train", pictures=self.method.pictures)
         self.amount = "streamed" if self.pairs is None else str(len(self.pairs))
         self.fingerprint = f"stream of {' '.join(data)}" if self.pairs is None else self.pairs.fingerprint
-        self.method: Method = method_class(config.method)(config.method_settings)
         self.guidance = base.family.edit_guidance if config.guidance is None else config.guidance
         transformer = base.pipeline.transformer
         self.adapter = Adapter(
@@ -344,6 +346,7 @@ class _Run:
             rank=process.rank,
             world=process.world,
             first_step=self.step,
+            pictures=self.method.pictures,
         )
         return Streamed(batches, first_place=process.rank * config.batch // process.world)
 
@@ -393,8 +396,15 @@ class _Run:
             size = max((full_size(*one, example_config) for one in sizes), key=lambda one: one[0] * one[1])
         blank = np.zeros((size[1], size[0], 3), np.uint8)
         words = " ".join(["word"] * 80)
+        others = {name: blank for name in self.method.pictures if name not in PICTURES}
         example = Example(
-            key="blank", start=blank, end=blank, mask=blank[..., 0], instruction=words, digest=f"blank {size}"
+            key="blank",
+            start=blank,
+            end=blank,
+            mask=blank[..., 0],
+            instruction=words,
+            digest=f"blank {size}",
+            others=others,
         )
         encoded = self.encoder.encode([example], drop_caption=[False])[0]
         return [Item(name="blank", encoded=encoded)] * self.config.micro_batch

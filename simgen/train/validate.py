@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from simgen.storage.files import write_file
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
-from simgen.train.data import Example, ExampleConfig, PairDataset, Slot, frame
+from simgen.train.data.examples import Example, ExampleConfig, Slot, build_example
+from simgen.train.data.pairs import PairDataset
 from simgen.train.edit import edit
 from simgen.train.encode import Encoder
 from simgen.train.methods.base import Method
@@ -76,7 +77,7 @@ def validate(
     # Spread over the data set: its scenes stand in no order, its shards may.
     numbers = [i * len(pairs) // count for i in range(count)]
     slots = [Slot(step=0, place=i, number=n, crop=False, variant=0, tier=1) for i, n in enumerate(numbers)]
-    examples = [frame(pairs.source(slot.number), slot, example_config, seed=0) for slot in slots]
+    examples = [build_example(pairs.source(slot.number), slot, example_config, seed=0) for slot in slots]
     figures = _losses(base, method, encoder, examples[: config.validate_pairs], guidance=guidance)
     shown = examples[: config.validate_pictures]
     with encoder.at_work():

@@ -18,7 +18,8 @@ import numpy as np
 import psutil
 import webdataset
 
-from simgen.train.data import NEEDED, PairDataset, open_pairs
+from simgen.train.data.examples import needed_members
+from simgen.train.data.pairs import PairDataset, open_pairs
 
 SHARDS, PER_SHARD = 8, 16
 # As simgen writes pictures.
@@ -65,7 +66,7 @@ def decode_all(pairs: PairDataset, numbers: Sequence[int], threads: int) -> None
     members = {number: pairs.members(number) for number in sorted(set(numbers))}
 
     def plain(number: int) -> None:
-        for name in NEEDED[:3]:
+        for name in needed_members()[:3]:
             cv2.imdecode(np.frombuffer(members[number][name], np.uint8), cv2.IMREAD_UNCHANGED)
 
     spent = {"source": 0.0, "plain": 0.0}

@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from simgen.core.errors import EnvironmentProblem, OutputError, SimgenError, UnknownName, UsageError
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, license_of, load_base
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.edit import edit
 from simgen.train.families.tiny import tiny_names, tiny_pipeline
 

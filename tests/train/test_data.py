@@ -24,18 +24,9 @@ import webdataset
 import simgen
 from simgen.core.errors import OutputError, UnknownName, UsageError
 from simgen.dataset.layout import content_sha256
-from simgen.train.data import (
-    BatchSampler,
-    Example,
-    ExampleConfig,
-    PairDataset,
-    Slot,
-    Source,
-    default_cache,
-    frame,
-    full_size,
-    open_pairs,
-)
+from simgen.train.data.examples import Example, ExampleConfig, Slot, Source, build_example, full_size
+from simgen.train.data.pairs import PairDataset, default_cache, open_pairs
+from simgen.train.data.sampler import BatchSampler
 
 EXAMPLES = ExampleConfig(crop_px=32, crop_share=0.5, max_resolution_px=96, size_multiple_px=16, tiers=(0.2, 0.5, 0.3))
 WHOLE = replace(EXAMPLES, crop_share=0.0)
@@ -321,7 +312,7 @@ def test_thousands_of_random_reads_per_second_and_memory_stays_flat(tmp_path: Pa
         pairs.members(number)
     rate = len(numbers) / (time.perf_counter() - began)
     for number in numbers[:1000]:
-        frame(pairs.source(number), slot(crop=True, variant=number % 4), EXAMPLES, seed=0)
+        build_example(pairs.source(number), slot(crop=True, variant=number % 4), EXAMPLES, seed=0)
     grown = (process.memory_info().rss - before) / 1e6
     print(f"{rate:.0f} random reads per second, memory grew by {grown:.1f} MB")
     assert rate >= 2000 and grown < 20
@@ -546,7 +537,7 @@ def test_all_examples_of_a_step_have_one_size_and_are_all_crops_or_none(mixed: P
     for step in range(10):
         slots = asked.slots(step)
         assert {s.crop for s in slots} == {crop_share == 1.0}
-        examples = [frame(mixed.source(s.number), s, example_config, seed=3) for s in slots]
+        examples = [build_example(mixed.source(s.number), s, example_config, seed=3) for s in slots]
         assert len({example.mask.shape for example in examples}) == 1
         sizes.add(examples[0].mask.shape)
     assert sizes == {(48, 64), (64, 48)}
@@ -616,7 +607,7 @@ def test_a_framing_that_makes_no_sense_is_one_sentence(change: dict[str, Any], m
 
 def test_a_full_frame_that_fits_is_the_picture_itself() -> None:
     read = source(size=(96, 64))
-    example = frame(read, slot(crop=False), EXAMPLES, seed=0)
+    example = build_example(read, slot(crop=False), EXAMPLES, seed=0)
     assert np.array_equal(example.start, read.start) and np.array_equal(example.end, read.end)
     assert np.array_equal(example.mask, np.where(read.mask > 0, 255, 0))
     assert example.instruction == "intermediate nudge-000000"
@@ -626,7 +617,7 @@ def test_a_full_frame_that_fits_is_the_picture_itself() -> None:
 def test_width_and_height_are_never_swapped(size: tuple[int, int]) -> None:
     width, height = size
     read = source(size=size)
-    example = frame(read, slot(crop=False), EXAMPLES, seed=0)
+    example = build_example(read, slot(crop=False), EXAMPLES, seed=0)
     got = example.mask.shape[1] / example.mask.shape[0]
     assert (got > 1) == (width > height) and got == pytest.approx(width / height, rel=0.34)
     # Red rises along x, green along y, as in the picture.
@@ -642,7 +633,7 @@ def test_an_unaligned_picture_is_cut_where_nothing_changes_and_never_resampled()
         mask = np.zeros((50, 70), np.uint8)
         mask[top : top + 10, left : left + 10] = 170
         read = replace(read, mask=mask)
-        example = frame(read, slot(crop=False), EXAMPLES, seed=0)
+        example = build_example(read, slot(crop=False), EXAMPLES, seed=0)
         assert np.array_equal(example.start, read.start[y : y + 48, x : x + 64])
         assert np.array_equal(example.end, read.end[y : y + 48, x : x + 64])
         assert (example.mask > 0).sum() == (mask > 0).sum()
@@ -652,7 +643,7 @@ def test_what_cannot_be_kept_of_a_change_is_as_little_as_possible() -> None:
     mask = np.zeros((48, 70), np.uint8)
     mask[:, :2] = 85
     mask[10, 66:] = 255
-    example = frame(replace(source(size=(70, 48)), mask=mask), slot(crop=False), EXAMPLES, seed=0)
+    example = build_example(replace(source(size=(70, 48)), mask=mask), slot(crop=False), EXAMPLES, seed=0)
     assert (example.mask > 0).sum() == 2 * 48
 
 
@@ -697,7 +688,9 @@ def test_shrinking_keeps_shares_of_change_and_equality_outside_it() -> None:
     mask[40:77, 31:90] = 85
     mask[100:133, 150:211] = 255
     end = np.where(mask[..., None] > 0, 255 - start, start).astype(np.uint8)
-    example = frame(replace(source(), start=start, end=end, mask=mask), slot(crop=False), example_config, seed=0)
+    example = build_example(
+        replace(source(), start=start, end=end, mask=mask), slot(crop=False), example_config, seed=0
+    )
     height, width = example.mask.shape
     assert (width, height) == full_size(256, 192, example_config) and width * height <= 64 * 64 * 1.2
     assert example.mask.mean() / 255 == pytest.approx((mask > 0).mean(), abs=0.001)
@@ -712,7 +705,7 @@ def test_start_end_and_mask_of_a_crop_are_one_window_with_a_change_in_it() -> No
     for number in range(4):
         read = source(number, (300, 280))
         for variant in range(8):
-            example = frame(read, slot(crop=True, variant=variant), EXAMPLES, seed=0)
+            example = build_example(read, slot(crop=True, variant=variant), EXAMPLES, seed=0)
             x, y = window(example)
             assert np.array_equal(example.start, read.start[y : y + 32, x : x + 32])
             assert np.array_equal(example.end, read.end[y : y + 32, x : x + 32])
@@ -733,7 +726,7 @@ def test_a_crop_is_a_pure_function_of_seed_key_and_variant() -> None:
 
     def seen(seed: int, variant: int, key: str = "a", step: int = 0) -> tuple[int, int]:
         place = replace(slot(crop=True, variant=variant), step=step, place=step)
-        return window(frame(replace(read, key=key), place, EXAMPLES, seed=seed))
+        return window(build_example(replace(read, key=key), place, EXAMPLES, seed=seed))
 
     assert seen(0, 1) == seen(0, 1, step=77)
     assert len({seen(0, 1), seen(1, 1), seen(0, 2), seen(0, 1, key="b")}) == 4
@@ -741,14 +734,14 @@ def test_a_crop_is_a_pure_function_of_seed_key_and_variant() -> None:
 
 def test_where_nothing_changed_a_crop_is_anywhere() -> None:
     read = replace(source(size=(300, 280)), mask=np.zeros((280, 300), np.uint8))
-    found = {window(frame(read, slot(crop=True, variant=variant), EXAMPLES, seed=0)) for variant in range(40)}
+    found = {window(build_example(read, slot(crop=True, variant=variant), EXAMPLES, seed=0)) for variant in range(40)}
     assert len(found) > 30
     assert max(x for x, _ in found) > 200 and max(y for _, y in found) > 180
 
 
 def test_a_crop_of_a_small_picture_is_the_largest_aligned_window_with_a_change() -> None:
     read = source(size=(50, 40))
-    example = frame(read, slot(crop=True, variant=2), replace(EXAMPLES, crop_px=64), seed=0)
+    example = build_example(read, slot(crop=True, variant=2), replace(EXAMPLES, crop_px=64), seed=0)
     x, y = window(example)
     assert example.mask.shape == (32, 48) and example.mask.any()
     assert np.array_equal(example.end, read.end[y : y + 32, x : x + 48])
@@ -756,33 +749,33 @@ def test_a_crop_of_a_small_picture_is_the_largest_aligned_window_with_a_change()
 
 def test_crops_of_a_picture_that_would_be_shrunk_have_its_own_pixels() -> None:
     read = source(size=(300, 280))
-    example = frame(read, slot(crop=True), replace(EXAMPLES, max_resolution_px=64), seed=0)
+    example = build_example(read, slot(crop=True), replace(EXAMPLES, max_resolution_px=64), seed=0)
     x, y = window(example)
     assert np.array_equal(example.start, read.start[y : y + 32, x : x + 32])
 
 
 def test_an_example_does_not_hold_the_picture_it_was_cut_from() -> None:
-    example = frame(source(size=(300, 280)), slot(crop=True), EXAMPLES, seed=0)
+    example = build_example(source(size=(300, 280)), slot(crop=True), EXAMPLES, seed=0)
     for picture in (example.start, example.end, example.mask):
         assert picture.base is None and picture.flags["C_CONTIGUOUS"]
 
 
 def test_a_digest_tells_pixels_and_words_apart_and_nothing_else() -> None:
     read = source()
-    base = frame(read, slot(crop=False), EXAMPLES, seed=0).digest
+    base = build_example(read, slot(crop=False), EXAMPLES, seed=0).digest
     other_end = read.end.copy()
     other_end[0, 0, 0] ^= 1
     other_mask = read.mask.copy()
     other_mask[0, 0] = 255
     changed = [
-        frame(replace(read, end=other_end), slot(crop=False), EXAMPLES, seed=0),
-        frame(replace(read, mask=other_mask), slot(crop=False), EXAMPLES, seed=0),
-        frame(read, slot(crop=False, tier=2), EXAMPLES, seed=0),
-        frame(read, slot(crop=True), EXAMPLES, seed=0),
+        build_example(replace(read, end=other_end), slot(crop=False), EXAMPLES, seed=0),
+        build_example(replace(read, mask=other_mask), slot(crop=False), EXAMPLES, seed=0),
+        build_example(read, slot(crop=False, tier=2), EXAMPLES, seed=0),
+        build_example(read, slot(crop=True), EXAMPLES, seed=0),
     ]
     assert len({base, *(example.digest for example in changed)}) == 5
     again = replace(slot(crop=False), step=9, place=3, number=5)
-    assert frame(replace(read, key="renamed"), again, EXAMPLES, seed=8).digest == base
+    assert build_example(replace(read, key="renamed"), again, EXAMPLES, seed=8).digest == base
 
 
 def test_pictures_and_words_of_an_example_belong_to_its_key_in_every_epoch(mixed: PairDataset) -> None:
@@ -791,7 +784,7 @@ def test_pictures_and_words_of_an_example_belong_to_its_key_in_every_epoch(mixed
     seen: dict[tuple[str, bool, int, int], str] = {}
     for step in range(3 * asked.steps_per_epoch):
         for place in asked.slots(step):
-            example = frame(mixed.source(place.number), place, EXAMPLES, seed=3)
+            example = build_example(mixed.source(place.number), place, EXAMPLES, seed=3)
             number = int(example.key.rpartition("-")[2])
             assert example.key == mixed.keys[place.number] == mixed.keys[number]
             assert example.instruction == f"{tiers[place.tier]} {example.key}"
@@ -808,4 +801,4 @@ def test_pictures_and_words_of_an_example_belong_to_its_key_in_every_epoch(mixed
 
 def test_a_picture_below_the_grain_is_refused() -> None:
     with pytest.raises(UsageError, match="is 40 × 12 pixels"):
-        frame(source(size=(40, 12)), slot(crop=True), EXAMPLES, seed=0)
+        build_example(source(size=(40, 12)), slot(crop=True), EXAMPLES, seed=0)

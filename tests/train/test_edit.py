@@ -21,7 +21,7 @@ from simgen.core.errors import OutputError, UsageError
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base, load_base
 from simgen.train.checkpoint import RUN, WEIGHTS, write_weights
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.edit import edit, edit_all, jobs, working_size
 from simgen.train.families.tiny import tiny_names
 from simgen.train.validate import fit

@@ -10,7 +10,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 from simgen.train.base import Base
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.edit import edit
 from simgen.train.encode import Encoder
 from simgen.train.families.base import Condition, family_of

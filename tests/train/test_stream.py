@@ -21,7 +21,9 @@ import pytest
 import webdataset
 
 from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
-from simgen.train.data import Example, ExampleConfig, open_pairs, stream
+from simgen.train.data.examples import Example, ExampleConfig
+from simgen.train.data.pairs import open_pairs
+from simgen.train.data.stream import stream
 
 EXAMPLES = ExampleConfig(crop_px=16, crop_share=0.5, max_resolution_px=96, size_multiple_px=16, tiers=(0.2, 0.5, 0.3))
 

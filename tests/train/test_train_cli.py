@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from simgen.cli.app import main
 from simgen.storage.yaml_files import read_yaml
 from simgen.train.config import parse_config
-from simgen.train.data import open_pairs
+from simgen.train.data.pairs import open_pairs
 from simgen.train.families.tiny import tiny_pipeline
 
 SMALL = ("--base", "tiny:kontext", "--device", "cpu", "--steps", "2", "--set=batch=2", "--set=rank=4")
