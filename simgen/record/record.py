@@ -29,11 +29,10 @@ from simgen.core.sample import Gate, Instructions, Sample
 from simgen.core.spec import Body, Camera, SceneSpec, ViewRequest
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.core.tracks import Instant, PoseTrack
+from simgen.record.png import decode_png
 from simgen.scene.registry import Scene
 
 SCHEMA_VERSION = 1
-LARGEST_PX = 8192
-"""Edge of a picture that is decoded: twice the largest that a recipe asks for."""
 IMAGES = ("start.png", "end.png", "start_seg.png", "end_seg.png", "mask.png")
 MEMBERS = (*IMAGES, "txt", "json")
 """What every sample consists of; arrays that a recipe asks for come on top, as `name.npy`."""
@@ -595,32 +594,14 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".png", written, _PICTURE if color else _LABELS)[1])
 
 
-def png_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the head of a PNG states; None where it is no PNG."""
-    if len(data) < 24 or data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
-        return None
-    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-
-
 def _image(key: str, name: str, data: bytes) -> NDArray[np.uint8]:
-    size = png_size(data)
-    # A kilobyte can say that it unpacks to gigabytes; and OpenCV reads a dozen formats that nothing here is in.
-    if size is None or not 0 < max(size) <= LARGEST_PX:
-        image = None
-    else:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            image = None
+    image = decode_png(data)
     color = name in ("start.png", "end.png")
     if image is None or image.dtype != np.uint8 or image.shape[2:] != ((3,) if color else ()):
         raise OutputError(
             f"{key}: member {name} is damaged: not an 8-bit PNG of {'three channels' if color else 'one channel'}"
         )
-    picture: NDArray[np.uint8] = (cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if color else image).astype(
-        np.uint8, copy=False
-    )
-    return picture
+    return image
 
 
 def _array(key: str, name: str, data: bytes) -> NDArray[Any]:

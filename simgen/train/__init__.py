@@ -1,4 +1,4 @@
-"""Pairs → a LoRA for an image editor: the only folder that imports torch and diffusers."""
+"""PairDataset → a LoRA for an image editor: the only folder that imports torch and diffusers."""
 
 import os
 

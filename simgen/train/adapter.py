@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from simgen.core.errors import OutputError, UsageError
-from simgen.train.families import Family
+from simgen.train.families.base import Family
 
 
 class Adapter:
@@ -119,9 +119,9 @@ class Adapter:
 def _pattern(family: Family, layers: str, *, last: int) -> str:
     """Which layers get an adapter, as PEFT takes it: a pattern of whole names."""
     chosen = family.adapters
-    idle = f"(?!{chosen.idle.replace('{last}', str(last))})" if chosen.idle else ""
+    unused = f"(?!{chosen.unused.replace('{last}', str(last))})" if chosen.unused else ""
     wanted = chosen.attention if layers == "attention" else f"{chosen.attention}|{chosen.mlp}"
-    return f"{idle}({wanted})"
+    return f"{unused}({wanted})"
 
 
 def attach(pipeline: Any, path: str) -> None:

@@ -22,23 +22,14 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, Qwen2TokenizerFast
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.utils import is_torchvision_available
 
 from simgen.core.errors import EnvironmentProblem, SimgenError, UsageError
-from simgen.train import tiny
-from simgen.train.families import Family, Pipeline, family_of
-from simgen.train.processors import ImageOnlyQwen2VLProcessor, ImageOnlyQwen3VLProcessor, TextOnlyPixtralProcessor
+from simgen.train.families import tiny
+from simgen.train.families.base import Family, Pipeline, family_of
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
 _LIMITED = re.compile(r"non-?commercial|\bnc\b|\bresearch\b|\bkommunity\b")
 """In the names of licences that do not let everybody sell what comes out."""
-
-_QWEN_PROCESSORS = {
-    "QwenImageEditPlusPipeline": ImageOnlyQwen2VLProcessor,
-    "QwenImage21Pipeline": ImageOnlyQwen3VLProcessor,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +57,13 @@ def load_base(name: str, *, dtype: torch.dtype, device: torch.device, offload: b
         pipeline = tiny.tiny_pipeline(name).to(dtype=dtype)
         # Threads cost more than they bring at this size, and one sums in the same order on every machine.
         torch.set_num_threads(1)
-        license, area_px = "made by simgen, Apache-2.0", tiny.AREA_PX
+        license, area_px = tiny.LICENSE, tiny.AREA_PX
+        family = family_of(type(pipeline).__name__, where=f"--base {name}")
     else:
         index = read_index(name)
-        family_of(str(index.get("_class_name")), where=f"--base {name}")
-        license, area_px = license_of(name), 0
-        pipeline = _load(name, index, dtype)
-    family = family_of(type(pipeline).__name__, where=f"--base {name}")
+        family = family_of(str(index.get("_class_name")), where=f"--base {name}")
+        license, area_px = license_of(name), family.area_px
+        pipeline = _load(name, index, family, dtype)
     identity = _identity(pipeline)
     for module in pipeline.components.values():
         if isinstance(module, torch.nn.Module):
@@ -85,14 +76,14 @@ def load_base(name: str, *, dtype: torch.dtype, device: torch.device, offload: b
             f"--base {name}: does not fit into the memory of {device}; take a smaller base or a larger GPU"
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    family.mend(pipeline)
+    family.patch_pipeline(pipeline)
     return Base(
         name=name,
         family=family,
         pipeline=pipeline,
         license=license,
         identity=identity,
-        area_px=area_px or family.area_px,
+        area_px=area_px,
         dtype=dtype,
     )
 
@@ -188,8 +179,8 @@ def _first_sentence(error: Exception) -> str:
     return first.partition(". ")[0].rstrip(".")
 
 
-def _load(name: str, index: dict[str, Any], dtype: torch.dtype) -> Pipeline:
-    """The stock pipeline; where torchvision is missing, with a processor that does without it."""
+def _load(name: str, index: dict[str, Any], family: Family, dtype: torch.dtype) -> Pipeline:
+    """The stock pipeline, whole, or a sentence that says what is wrong with the base."""
     place = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     missing = [part for part, of in index.items() if isinstance(of, list) and of[:1] != [None]]
     missing = [part for part in missing if Path(place).is_dir() and not (Path(place) / part).is_dir()]
@@ -200,16 +191,7 @@ def _load(name: str, index: dict[str, Any], dtype: torch.dtype) -> Pipeline:
         for library in (diffusers, transformers):
             library.utils.logging.disable_progress_bar()
     try:
-        of_class, parts = str(index["_class_name"]), {}
-        if not is_torchvision_available() and of_class in _QWEN_PROCESSORS:
-            parts = {"processor": _image_processor(place, of_class)}
-        # diffusers would compare it with the stock class, of which only a placeholder is there.
-        later = not is_torchvision_available() and of_class == "Flux2Pipeline"
-        if later:
-            parts = {"tokenizer": None}
-        pipeline = getattr(diffusers, of_class).from_pretrained(place, dtype=dtype, use_safetensors=True, **parts)
-        if later:
-            pipeline.register_modules(tokenizer=_text_processor(place))
+        pipeline = family.load(str(index["_class_name"]), place, dtype=dtype, use_safetensors=True)
     except (GatedRepoError, RepositoryNotFoundError, LocalEntryNotFoundError) as error:
         raise _hub_problem(name, error) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
@@ -236,25 +218,13 @@ def _check_whole(name: str, pipeline: Pipeline) -> None:
             )
 
 
-def _image_processor(place: str, pipeline_class: str) -> Any:
-    options = {"subfolder": "processor"}
-    tokenizer = Qwen2TokenizerFast.from_pretrained(place, **options)
-    pictures = Qwen2VLImageProcessorPil.from_pretrained(place, **options)
-    return _QWEN_PROCESSORS[pipeline_class](pictures, tokenizer, chat_template=tokenizer.chat_template)
-
-
-def _text_processor(place: str) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(place, subfolder="tokenizer")
-    return TextOnlyPixtralProcessor(tokenizer, chat_template=tokenizer.chat_template)
-
-
 def _identity(pipeline: Pipeline) -> str:
-    """A digest of the classes, of what diffusers is told about each, and of a few numbers of each weight."""
+    """A digest of the classes, of the configuration of each, and of a few numbers of each weight."""
     digest = hashlib.sha256(type(pipeline).__name__.encode())
     for part_name, part in sorted(pipeline.components.items()):
-        said = getattr(part, "config", None)
-        told = {k: v for k, v in said.items() if not k.startswith("_")} if isinstance(said, Mapping) else {}
-        digest.update(json.dumps([part_name, told], sort_keys=True, default=str).encode())
+        stated = getattr(part, "config", None)
+        config = {k: v for k, v in stated.items() if not k.startswith("_")} if isinstance(stated, Mapping) else {}
+        digest.update(json.dumps([part_name, config], sort_keys=True, default=str).encode())
         for name, weight in part.state_dict().items() if isinstance(part, torch.nn.Module) else ():
             digest.update(name.encode())
             flat = weight.detach().flatten()

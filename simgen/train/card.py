@@ -14,7 +14,7 @@ from simgen.train.config import TrainConfig
 
 
 def write_card(
-    folder: Path, *, config: TrainConfig, base: Base, pairs: str, step: int, told: Mapping[str, Any]
+    folder: Path, *, config: TrainConfig, base: Base, pairs: str, step: int, identity: Mapping[str, Any]
 ) -> None:
     """Write `README.md`: what the adapter is for, what it was made of, and how to use it."""
     pipeline, name = type(base.pipeline).__name__, folder.resolve().name
@@ -26,7 +26,7 @@ def write_card(
     }
     settings = yaml.safe_dump(config.decisive(), sort_keys=False, default_flow_style=None).rstrip()
     importing, opening = (
-        ("from simgen.train.tiny import tiny_pipeline", "tiny_pipeline")
+        ("from simgen.train.families.tiny import tiny_pipeline", "tiny_pipeline")
         if base.is_tiny
         else (f"from diffusers import {pipeline}", f"{pipeline}.from_pretrained")
     )
@@ -54,9 +54,9 @@ Licence of the base: {base.license}. Credits of the pictures: `ATTRIBUTION.csv` 
 | | |
 |---|---|
 | base | `{base.name}`, identity `{base.identity}` |
-| data | fingerprint `{told["data"]}` |
-| objective | {told["objective"]} |
-| precision | {told["precision"]} |
+| data | fingerprint `{identity["data"]}` |
+| method | {config.method} |
+| precision | {identity["precision"]} |
 
 ```yaml
 {settings}

@@ -77,32 +77,32 @@ def lock(folder: Path) -> TextIO:
     return file
 
 
-def claim(folder: Path, told: Mapping[str, Any], config: TrainConfig) -> None:
+def claim(folder: Path, identity: Mapping[str, Any], config: TrainConfig) -> None:
     """Make the folder the one of this run; refuse where it is of another one, saying what differs."""
     path = folder / RUN
     if path.is_file():
         there = read_json(path)
-        differs_in_weights = there.get("base_identity") != told.get("base_identity")
+        differs_in_weights = there.get("base_identity") != identity.get("base_identity")
         differs = [
-            f"{key} {there.get(key)!r} there, {told.get(key)!r} now"
-            for key in sorted({*there, *told})
+            f"{key} {there.get(key)!r} there, {identity.get(key)!r} now"
+            for key in sorted({*there, *identity})
             # The same base may lie in another folder today; its identity tells.
-            if there.get(key) != told.get(key) and (key != "base" or differs_in_weights)
+            if there.get(key) != identity.get(key) and (key != "base" or differs_in_weights)
         ]
         if differs:
             raise ConflictError(
                 f"{folder}: holds a run of other settings ({'; '.join(differs[:4])}); give another --out"
             )
     else:
-        write_file(path, (json.dumps(dict(told), indent=1) + "\n").encode())
+        write_file(path, (json.dumps(dict(identity), indent=1) + "\n").encode())
     write_file(folder / CONFIG, write_yaml(config.as_data()).encode())
 
 
 def save(folder: Path, state: State, *, keep: int) -> None:
     """Write a checkpoint whole, then let go of the oldest beyond `keep`."""
-    told = {"step": str(state.step), "skipped": str(state.skipped)}
+    metadata = {"step": str(state.step), "skipped": str(state.skipped)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
-    write_file(_path(folder, state.step), safetensors.torch.save(tensors, metadata=told))
+    write_file(_path(folder, state.step), safetensors.torch.save(tensors, metadata=metadata))
     for step in steps(folder)[:-keep]:
         _path(folder, step).unlink(missing_ok=True)
 
@@ -121,9 +121,9 @@ def latest(folder: Path) -> State | None:
         path = _path(folder, step)
         try:
             with safe_open(path, framework="pt") as file:
-                told = file.metadata()
+                metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return State(step=int(told["step"]), skipped=int(told["skipped"]), tensors=tensors)
+            return State(step=int(metadata["step"]), skipped=int(metadata["skipped"]), tensors=tensors)
         except (OSError, SafetensorError, KeyError, TypeError) as error:
             damaged = OutputError(f"{path}: the checkpoint is damaged ({error}); remove it to begin again")
     if damaged is not None:

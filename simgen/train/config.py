@@ -4,89 +4,112 @@ A training recipe is a flat mapping; `--set key=value` changes one value. Parsin
 """
 
 import dataclasses
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from simgen.core.errors import UnknownName, UsageError
 from simgen.storage import resources
-from simgen.storage.yaml_files import known_keys, override, read_yaml, write_yaml
+from simgen.storage.yaml_files import override, read_yaml, write_yaml
+from simgen.train.methods.base import DEFAULT_METHOD, method_class
+from simgen.train.settings import is_setting, names_of, parse_settings, plain, setting
 
 PREFIX = "train_"
 """What the names of training recipes in `pipelines/` begin with."""
 
 
-def _field(
-    default: Any, meaning: str, *, low: float | None = None, high: float | None = None, free: bool = False
-) -> Any:
-    """`free`: may differ when a run goes on; it changes what is seen of it, or how fast it is, not what it becomes."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "free": free})
+RENAMED = {
+    "largest_px": "max_resolution_px",
+    "drop_instruction": "caption_dropout",
+    "recompute": "activation_checkpointing",
+    "ahead": "prefetch_steps",
+}
+"""Names that settings used to have → their names now: an old recipe gets a sentence that says the new one."""
+
+
+def _default_method_settings() -> Any:
+    return method_class(DEFAULT_METHOD).settings_class()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    base: str = _field(
+    base: str = setting(
         "Qwen/Qwen-Image-Edit-2511",
-        "Hub id, folder, or tiny:qwen, tiny:kontext, tiny:flux2, tiny:flux2dev, tiny:qwen21",
+        "Hub id, folder, or tiny:NAME, a small random one to try things with, as in tiny:qwen",
     )
-    steps: int = _field(1000, "of the whole run", low=1, free=True)
-    seed: int = _field(0, "of order, crops, noise and adapters", low=0, high=2**63 - 1)
-    batch: int = _field(4, "samples a step, over all GPUs", low=1)
-    micro_batch: int = _field(1, "samples at once on a GPU", low=1, free=True)
+    method: str = setting(DEFAULT_METHOD, "how to train; it brings the settings at the end of this list")
+    steps: int = setting(1000, "of the whole run", low=1, free=True)
+    seed: int = setting(0, "of order, crops, noise and adapters", low=0, high=2**63 - 1)
+    batch: int = setting(4, "samples a step, over all GPUs", low=1)
+    micro_batch: int = setting(1, "samples at once on a GPU", low=1, free=True)
 
-    rank: int = _field(32, "of the adapters", low=1, high=1024)
-    alpha: float | None = _field(None, "scale of the adapters times rank; rank by default", low=0.01)
-    layers: Literal["attention", "all"] = _field("all", "that get adapters; all: attention and feed-forward")
-    learning_rate: float = _field(1e-4, "after the warm-up", low=0.0)
-    warmup_steps: int = _field(50, "over which the rate rises from nothing", low=0)
-    weight_decay: float = _field(0.01, "of AdamW", low=0.0)
-    max_grad_norm: float = _field(1.0, "gradients are scaled down to this; 0: never", low=0.0)
-    ema_decay: float = _field(0.999, "of the average that is written; shorter at the start", low=0.0, high=0.99999)
+    rank: int = setting(32, "of the adapters", low=1, high=1024)
+    alpha: float | None = setting(None, "scale of the adapters times rank; rank by default", low=0.01)
+    layers: Literal["attention", "all"] = setting("all", "that get adapters; all: attention and feed-forward")
+    learning_rate: float = setting(1e-4, "after the warm-up", low=0.0)
+    warmup_steps: int = setting(50, "over which the rate rises from nothing", low=0)
+    weight_decay: float = setting(0.01, "of AdamW", low=0.0)
+    max_grad_norm: float = setting(1.0, "gradients are scaled down to this; 0: never", low=0.0)
+    ema_decay: float = setting(0.999, "of the average that is written; shorter at the start", low=0.0, high=0.99999)
 
-    crop_px: int | None = _field(None, "side of native-pixel crops round the change; 512, or 64 for tiny bases", low=32)
-    crop_share: float = _field(0.7, "of the steps that train on crops", low=0.0, high=1.0)
-    crop_variants: int = _field(4, "different crops of a sample", low=1)
-    largest_px: int | None = _field(
-        None, "full pictures above this side, squared, are shrunk; the base's own size", low=32
+    crop_px: int | None = setting(
+        None, "side of native-pixel crops round the change; 512, or 64 for tiny bases", low=32
     )
-    tiers: tuple[float, float, float] = _field((1.0, 1.0, 1.0), "weights of superficial, intermediate, explicit words")
-    drop_instruction: float = _field(
-        0.05, "share of samples without words, for editing with guidance", low=0.0, high=1.0
+    crop_share: float = setting(0.7, "of the steps that train on crops", low=0.0, high=1.0)
+    crop_variants: int = setting(4, "different crops of a sample", low=1)
+    max_resolution_px: int | None = setting(
+        None, "whole pictures of more pixels than this squared are shrunk; the base's own size", low=32
     )
-    mask_weight: float = _field(2.0, "what a changed token weighs on top of one", low=0.0)
-    guidance: float | None = _field(None, "told to bases that are told; by default what editing uses", low=0.0)
-
-    dtype: Literal["auto", "bfloat16", "float32"] = _field("auto", "of base and adapters; auto: bfloat16 on a GPU")
-    fp8: bool = _field(False, "base weights and their products in 8 bits")
-    recompute: Literal["auto", "all", "none"] | int = _field(
-        "auto", "blocks whose activations are not kept", low=0, free=True
+    tiers: tuple[float, float, float] = setting((1.0, 1.0, 1.0), "weights of superficial, intermediate, explicit words")
+    caption_dropout: float = setting(
+        0.05, "share of samples without their instruction, for editing with guidance", low=0.0, high=1.0
     )
-    compile: Literal["auto", "on", "off"] = _field("auto", "blocks by torch.compile; auto: on a GPU", free=True)
-    attention: str = _field("auto", "kernel by diffusers' name; auto: the best that is there", free=True)
-    encoders: Literal["resident", "offload"] = _field("resident", "between their turns; offload: on the CPU", free=True)
-    cache: str | None = _field(None, "folder that keeps encoded samples, for several epochs or runs", free=True)
-    ahead: int = _field(16, "steps encoded at a time", low=1, free=True)
+    guidance: float | None = setting(None, "input of bases that take it as one; by default what editing uses", low=0.0)
 
-    save_every: int = _field(250, "steps between checkpoints", low=1, free=True)
-    keep: int = _field(3, "checkpoints", low=1, free=True)
-    validate_every: int = _field(250, "steps between validations; 0: none", low=0, free=True)
-    validate_pairs: int = _field(32, "held-out pairs whose loss is taken", low=0, free=True)
-    validate_pictures: int = _field(4, "held-out pairs that are edited", low=0, free=True)
-    validate_steps: int | None = _field(None, "of those edits; by default what editing uses", low=2, free=True)
-    wandb: str | None = _field(None, "project at Weights & Biases to report to as well", free=True)
+    dtype: Literal["auto", "bfloat16", "float32"] = setting("auto", "of base and adapters; auto: bfloat16 on a GPU")
+    fp8: bool = setting(False, "base weights and their products in 8 bits")
+    activation_checkpointing: Literal["auto", "all", "none"] | int = setting(
+        "auto", "blocks whose activations are computed again in the backward pass", low=0, free=True
+    )
+    compile: Literal["auto", "on", "off"] = setting("auto", "blocks by torch.compile; auto: on a GPU", free=True)
+    attention: str = setting("auto", "kernel by diffusers' name; auto: the best that is there", free=True)
+    encoders: Literal["resident", "offload"] = setting(
+        "resident", "between their turns; offload: on the CPU", free=True
+    )
+    cache: str | None = setting(None, "folder that keeps encoded samples, for several epochs or runs", free=True)
+    prefetch_steps: int = setting(16, "steps that are read and encoded at a time", low=1, free=True)
+
+    save_every: int = setting(250, "steps between checkpoints", low=1, free=True)
+    keep: int = setting(3, "checkpoints", low=1, free=True)
+    validate_every: int = setting(250, "steps between validations; 0: none", low=0, free=True)
+    validate_pairs: int = setting(32, "held-out pairs whose loss is taken", low=0, free=True)
+    validate_pictures: int = setting(4, "held-out pairs that are edited", low=0, free=True)
+    validate_steps: int | None = setting(None, "of those edits; by default what editing uses", low=2, free=True)
+    wandb: str | None = setting(None, "project at Weights & Biases to report to as well", free=True)
+
+    method_settings: Any = dataclasses.field(default_factory=_default_method_settings)
+    """Those that the method brings, an instance of its `settings_class`; beside the others in a recipe."""
 
     def decisive(self) -> dict[str, Any]:
         """The settings that make another run when they change."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if not f.metadata["free"]}
+        return {field.name: value for field, value in self._settings() if not field.metadata["free"]}
 
     def explained(self) -> list[tuple[str, str, str]]:
         """Name, value and meaning of each setting."""
-        return [(f.name, _shown(getattr(self, f.name)), f.metadata["meaning"]) for f in dataclasses.fields(self)]
+        return [(field.name, _shown(value), field.metadata["meaning"]) for field, value in self._settings()]
 
     def as_data(self) -> dict[str, Any]:
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {field.name: value for field, value in self._settings()}
+
+    def _settings(self) -> "list[tuple[dataclasses.Field[Any], Any]]":
+        """Every setting with its value as YAML writes it; those of the method come last."""
+        return [
+            (field, plain(getattr(owner, field.name)))
+            for owner in (self, self.method_settings)
+            for field in dataclasses.fields(owner)
+            if is_setting(field)
+        ]
 
 
 def load_config(
@@ -132,14 +155,16 @@ def recipe_names() -> list[str]:
 
 def parse_config(data: Mapping[str, Any], *, where: str) -> TrainConfig:
     """A configuration from plain data, every key and value checked."""
-    known_keys(data, TrainConfig, where)
-    hints = get_type_hints(TrainConfig)
-    values = {
-        field.name: _value(data[field.name], hints[field.name], field.metadata, f"{where}: {field.name}")
-        for field in dataclasses.fields(TrainConfig)
-        if field.name in data
-    }
-    config = TrainConfig(**values)
+    for old in data.keys() & RENAMED.keys():
+        raise UsageError(f"{where}: {old} is called {RENAMED[old]} now; write that instead, with the same value")
+    chosen = parse_settings(TrainConfig, {key: data[key] for key in data.keys() & {"method"}}, where=where).method
+    settings_class = method_class(chosen, where=where).settings_class
+    known = [*names_of(TrainConfig), *names_of(settings_class)]
+    for key in data:
+        if key not in known:
+            raise UnknownName("key", str(key), known, where=where)
+    of_method = parse_settings(settings_class, data, where=where)
+    config = parse_settings(TrainConfig, data, where=where, method_settings=of_method)
     if config.batch % config.micro_batch:
         raise UsageError(
             f"{where}: batch must be a multiple of micro_batch; "
@@ -150,61 +175,5 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> TrainConfig:
     return config
 
 
-def _value(value: Any, hint: Any, limits: Mapping[str, Any], where: str) -> Any:
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
-        return None
-    words = [word for option in options if get_origin(option) is Literal for word in get_args(option)]
-    # YAML reads a bare `on` and `off` as true and false.
-    if isinstance(value, bool) and bool not in options and {"on", "off"} <= set(words):
-        value = "on" if value else "off"
-    if isinstance(value, str) and value in words:
-        return value
-    for option in options:
-        if option is bool and isinstance(value, bool):
-            return value
-        if option is str and isinstance(value, str) and value:
-            return value
-        if option in (int, float) and not isinstance(value, bool) and isinstance(value, (int, option)):
-            return option(_within(value, limits, where))
-        if get_origin(option) is tuple and _is_numbers(value, len(get_args(option))):
-            return tuple(float(item) for item in value)
-    raise UsageError(f"{where} must be {_wanted(options, words)}; got {value!r}")
-
-
-def _is_numbers(value: Any, count: int) -> bool:
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == count
-        and all(isinstance(item, (int, float)) and not isinstance(item, bool) and _finite(item) for item in value)
-    )
-
-
-def _finite(value: float) -> bool:
-    """Also of whole numbers that no float can hold."""
-    return -1e308 < value < 1e308
-
-
-def _within(value: float, limits: Mapping[str, Any], where: str) -> float:
-    low, high = limits["low"], limits["high"]
-    if not _finite(value) or (low is not None and value < low) or (high is not None and value > high):
-        low, high = (f"{limit:g}" if isinstance(limit, float) else limit for limit in (low, high))
-        span = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise UsageError(f"{where} must be {span}; got {value!r}")
-    return value
-
-
-def _wanted(options: Sequence[Any], words: Sequence[str]) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    wanted = [" or ".join(words)] if words else []
-    wanted += [names[option] for option in options if option in names]
-    wanted += [f"{len(get_args(option))} numbers" for option in options if get_origin(option) is tuple]
-    return ", or ".join(wanted)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _shown(value: Any) -> str:
-    return write_yaml(_plain(value), flow=True, width=1000).removesuffix("\n...\n").rstrip()
+    return write_yaml(plain(value), flow=True, width=1000).removesuffix("\n...\n").rstrip()

@@ -41,7 +41,7 @@ def edit(
     """
     family, pipeline = base.family, base.pipeline
     height, width = picture.shape[:2]
-    size = working_size(width, height, grain_px=family.grain_px, largest_px2=base.area_px)
+    size = working_size(width, height, size_multiple_px=family.size_multiple_px, max_area_px=base.area_px)
     start = Image.fromarray(picture)
     if size != (width, height):
         start = start.resize(size, Image.Resampling.LANCZOS)
@@ -58,18 +58,18 @@ def edit(
     return np.asarray(edited)
 
 
-def working_size(width: int, height: int, *, grain_px: int, largest_px2: int) -> tuple[int, int]:
+def working_size(width: int, height: int, *, size_multiple_px: int, max_area_px: int) -> tuple[int, int]:
     """The size nearest to a picture's own whose sides are multiples of the grain, at least two, and which is not above
     the area: FLUX.2's pipelines shrink what is."""
-    scale = min(1.0, math.sqrt(largest_px2 / (width * height)))
-    across, down = (max(2, round(side * scale / grain_px)) for side in (width, height))
-    while across * down * grain_px**2 > largest_px2 and max(across, down) > 2:
+    scale = min(1.0, math.sqrt(max_area_px / (width * height)))
+    across, down = (max(2, round(side * scale / size_multiple_px)) for side in (width, height))
+    while across * down * size_multiple_px**2 > max_area_px and max(across, down) > 2:
         # The side that has been rounded up the most gives way.
         if down <= 2 or (across > 2 and across / width >= down / height):
             across -= 1
         else:
             down -= 1
-    return across * grain_px, down * grain_px
+    return across * size_multiple_px, down * size_multiple_px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +146,10 @@ def base_of(lora: Path | None) -> str:
     """What a run was trained on."""
     if lora is None:
         raise UsageError("--base is missing: name the editor, or give the --lora of a run")
-    told = read_json(lora / RUN) if (lora / RUN).is_file() else {}
-    if not isinstance(told.get("base"), str):
+    identity = read_json(lora / RUN) if (lora / RUN).is_file() else {}
+    if not isinstance(identity.get("base"), str):
         raise UsageError(f"--lora {lora}: does not say what it was trained on; name that with --base")
-    return str(told["base"])
+    return str(identity["base"])
 
 
 def weights_of(lora: Path) -> Path:

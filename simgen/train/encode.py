@@ -22,8 +22,8 @@ from torch import Tensor
 
 from simgen.core.errors import OutputError
 from simgen.train.base import Base
-from simgen.train.data import Example
-from simgen.train.families import Grid
+from simgen.train.data.examples import Example
+from simgen.train.families.base import Grid
 
 _LAYOUT = "1"
 """Of what is kept; another number makes every older file a miss."""
@@ -34,7 +34,7 @@ class Encoded:
     """One example as the transformer reads it."""
 
     pictures: dict[str, Tensor]
-    """`start` and `end`: [tokens, channels]."""
+    """`start`, `end` and those that a method asks for: [tokens, channels]."""
     changed: Tensor
     """[tokens], float32: the share of a token's pixels that changed."""
     text: dict[str, Tensor]
@@ -51,9 +51,9 @@ class Encoder:
         self._cache = cache
 
     @torch.no_grad()
-    def encode(self, examples: Sequence[Example], *, without_words: Sequence[bool]) -> list[Encoded]:
+    def encode(self, examples: Sequence[Example], *, drop_caption: Sequence[bool]) -> list[Encoded]:
         """On the device, in the order given. Each by itself: what comes out does not depend on its neighbours."""
-        names = [self._name(e, bare) for e, bare in zip(examples, without_words, strict=True)]
+        names = [self._name(e, dropped) for e, dropped in zip(examples, drop_caption, strict=True)]
         found: dict[str, Encoded] = {}
         for name in names:
             if (kept := self._kept(name)) is not None:
@@ -63,24 +63,24 @@ class Encoder:
             with self.at_work():
                 for i in missing:
                     if names[i] not in found:
-                        found[names[i]] = self._encode(examples[i], bare=without_words[i])
+                        found[names[i]] = self._encode(examples[i], caption=not drop_caption[i])
                         self._keep(names[i], found[names[i]])
         return [found[name] for name in names]
 
-    def _encode(self, example: Example, *, bare: bool) -> Encoded:
+    def _encode(self, example: Example, *, caption: bool) -> Encoded:
         base = self._base
         # One at a time, as when it edits: two in a batch differ from that in the last bits.
-        start, end = (
-            base.family.encode_pictures(base.pipeline, _tensor(picture).to(self._device))[0]
-            for picture in (example.start, example.end)
-        )
-        words = base.family.no_words if bare else example.instruction
+        pictures = {
+            name: base.family.encode_pictures(base.pipeline, _tensor(picture).to(self._device))[0]
+            for name, picture in {"start": example.start, "end": example.end, **example.others}.items()
+        }
+        instruction = example.instruction if caption else base.family.empty_prompt
         height, width = example.mask.shape
         grid = base.family.grid(base.pipeline, width, height)
         return Encoded(
-            pictures={"start": start, "end": end},
+            pictures=pictures,
             changed=token_shares(example.mask, grid).to(self._device),
-            text=base.family.words(base.pipeline, words, Image.fromarray(example.start)),
+            text=base.family.encode_text(base.pipeline, instruction, Image.fromarray(example.start)),
             grid=grid,
         )
 
@@ -106,8 +106,10 @@ class Encoder:
                 part.to("cpu")
             torch.cuda.empty_cache()
 
-    def _name(self, example: Example, bare: bool) -> str:
-        said = "\0".join([_LAYOUT, self._base.identity, str(self._base.dtype), "bare" if bare else "", example.digest])
+    def _name(self, example: Example, dropped: bool) -> str:
+        said = "\0".join(
+            [_LAYOUT, self._base.identity, str(self._base.dtype), "bare" if dropped else "", example.digest]
+        )
         return hashlib.sha256(said.encode()).hexdigest()
 
     def _path(self, name: str) -> Path | None:

@@ -9,16 +9,18 @@ from diffusers import DiffusionPipeline
 
 from simgen.core.errors import UsageError
 from simgen.dataset.progress import duration
-from simgen.train import speed, tiny
+from simgen.train import speed
 from simgen.train.adapter import Adapter
 from simgen.train.base import device_of, license_of, read_index
 from simgen.train.config import TrainConfig
-from simgen.train.data import full_size, open_pairs
-from simgen.train.families import Family, family_of
-from simgen.train.flops import Step, Tokens, step_flops
-from simgen.train.loop import framing_of, precision
+from simgen.train.data.examples import full_size
+from simgen.train.data.pairs import open_pairs
+from simgen.train.families import tiny
+from simgen.train.families.base import Family, Tokens, family_of
+from simgen.train.flops import Step, step_flops, step_total
+from simgen.train.loop import example_config_of, precision
+from simgen.train.methods.base import method_class
 
-_TOKEN_PX = 16
 _EFFICIENCY = 0.5
 """Of the measured rate of a large matrix product: what a good training step reaches."""
 _KEPT = 22
@@ -33,22 +35,24 @@ def estimate(config: TrainConfig, *, data: Sequence[str], device: str | None) ->
     chosen = device_of(device)
     dtype = precision(config, chosen)
     transformer, family, license, area_px = _skeleton(config.base, dtype)
-    framing = framing_of(config, family, area_px=area_px, is_tiny=config.base.startswith(tiny.PREFIX))
+    example_config = example_config_of(config, family, area_px=area_px, is_tiny=config.base.startswith(tiny.PREFIX))
     adapter = Adapter(
         transformer, family, rank=config.rank, alpha=config.alpha, layers=config.layers, seed=config.seed, dtype=dtype
     )
     pairs, held_out = (open_pairs(data, split=split) for split in ("train", "test"))
     widths, heights = pairs.sizes.max(axis=0)
-    full = full_size(int(widths), int(heights), framing)
-    crop = (min(framing.crop_px, full[0]), min(framing.crop_px, full[1]))
+    full = full_size(int(widths), int(heights), example_config)
+    crop = (min(example_config.crop_px, full[0]), min(example_config.crop_px, full[1]))
     steps = {name: _step(transformer, family, size) for name, size in (("full", full), ("crop", crop))}
     share = {"full": 1 - config.crop_share, "crop": config.crop_share}
-    flops = config.batch * sum(share[name] * (step.forward + step.backward) for name, step in steps.items())
+    forwards = method_class(config.method).forwards
+    totals = {name: step_total(step, forwards) for name, step in steps.items()}
+    flops = config.batch * sum(share[name] * total for name, total in totals.items())
     peak = speed.matmul_peak(chosen, dtype)
     frozen = sum(p.numel() for p in transformer.parameters()) - len(adapter)
     weights = frozen * (1 if config.fp8 else dtype.itemsize)
     trained = len(adapter) * (_BYTES_TRAINED + 2 * dtype.itemsize)
-    kept = config.micro_batch * _kept_bytes(transformer, full, family.usual_words, dtype)
+    kept = config.micro_batch * _kept_bytes(transformer, family, full, dtype)
     seconds = flops / (_EFFICIENCY * peak)
     return {
         "base": f"{config.base} ({family.name}), licence: {license}",
@@ -60,7 +64,8 @@ def estimate(config: TrainConfig, *, data: Sequence[str], device: str | None) ->
         f"{len(adapter.names) // 2} layers",
         "memory": f"about {(weights + trained + kept) / 1e9:.3g} GB: base {weights / 1e9:.3g}, adapters and optimiser "
         f"{trained / 1e9:.3g}, activations {kept / 1e9:.3g} with no block recomputed; text encoder and VAE on top",
-        "FLOPs": f"{flops / 1e12:.4g} T a step: full {_told(steps['full'])}, crop {_told(steps['crop'])} a sample",
+        "FLOPs": f"{flops / 1e12:.4g} T a step: full {totals['full'] / 1e12:.4g} T, crop "
+        f"{totals['crop'] / 1e12:.4g} T a sample",
         "time": f"about {duration(seconds * config.steps)} for {config.steps} steps of {seconds:.2g} s, at half of "
         f"{peak / 1e12:.3g} TFLOP/s, which {chosen.type} reached just now",
     }
@@ -72,7 +77,7 @@ def _skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, s
     if name.startswith(tiny.PREFIX):
         pipeline: DiffusionPipeline = tiny.tiny_pipeline(name).to(dtype=dtype)
         family = family_of(type(pipeline).__name__, where=where)
-        return pipeline.transformer, family, "made by simgen, Apache-2.0", tiny.AREA_PX
+        return pipeline.transformer, family, tiny.LICENSE, tiny.AREA_PX
     index = read_index(name)
     family = family_of(str(index.get("_class_name")), where=where)
     try:
@@ -85,21 +90,17 @@ def _skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, s
 
 
 def _step(transformer: torch.nn.Module, family: Family, size: tuple[int, int]) -> Step:
-    tokens = _tokens(size)
-    return step_flops(transformer, Tokens(target=tokens, reference=tokens, text=family.usual_words))
+    tokens = _tokens(family, size)
+    return step_flops(transformer, Tokens(target=tokens, reference=tokens, text=family.typical_text_tokens))
 
 
-def _tokens(size: tuple[int, int]) -> int:
-    return (size[0] // _TOKEN_PX) * (size[1] // _TOKEN_PX)
+def _tokens(family: Family, size: tuple[int, int]) -> int:
+    return (size[0] // family.token_px) * (size[1] // family.token_px)
 
 
-def _told(step: Step) -> str:
-    return f"{(step.forward + step.backward) / 1e12:.4g} T"
-
-
-def _kept_bytes(transformer: Any, size: tuple[int, int], words: int, dtype: torch.dtype) -> int:
-    """What one sample leaves in memory for the backward pass when no block is recomputed."""
+def _kept_bytes(transformer: Any, family: Family, size: tuple[int, int], dtype: torch.dtype) -> int:
+    """What one sample leaves in memory for the backward pass when every block keeps its activations."""
     config = transformer.config
     width = config["num_attention_heads"] * config["attention_head_dim"]
-    tokens = 2 * _tokens(size) + words
+    tokens = 2 * _tokens(family, size) + family.typical_text_tokens
     return int(_KEPT * width * tokens * len(speed.blocks(transformer)) * dtype.itemsize)

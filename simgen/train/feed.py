@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.train.data import Example, Order, Pairs, Slot, frame
+from simgen.train.data.examples import Example, Slot, build_example
+from simgen.train.data.pairs import PairDataset
+from simgen.train.data.sampler import BatchSampler
 from simgen.train.encode import Encoded, Encoder
 
 
@@ -32,7 +34,7 @@ class Drawn:
 class Shuffled:
     """Samples in an order that follows from seed and step alone."""
 
-    def __init__(self, pairs: Pairs, order: Order, *, seed: int, rank: int, world: int) -> None:
+    def __init__(self, pairs: PairDataset, order: BatchSampler, *, seed: int, rank: int, world: int) -> None:
         self._pairs, self._order, self._seed = pairs, order, seed
         self._rank, self._world = rank, world
         self._threads = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
@@ -42,7 +44,7 @@ class Shuffled:
         """Begin to decode what so many steps need."""
         for step in steps:
             if step not in self._waiting:
-                slots = self._order.mine(step, self._rank, self._world)
+                slots = self._order.of_rank(step, self._rank, self._world)
                 self._waiting[step] = [(slot, self._threads.submit(self._example, slot)) for slot in slots]
 
     def take(self, step: int) -> list[Drawn]:
@@ -54,7 +56,7 @@ class Shuffled:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _example(self, slot: Slot) -> Example:
-        return frame(self._pairs.source(slot.number), slot, self._order.framing, seed=self._seed)
+        return build_example(self._pairs.source(slot.number), slot, self._order.example_config, seed=self._seed)
 
 
 class Streamed:
@@ -79,29 +81,39 @@ class Feed:
     """Encoded samples of one step after another."""
 
     def __init__(
-        self, source: Shuffled | Streamed, encoder: Encoder, *, ahead: int, steps: int, seed: int, bare_share: float
+        self,
+        source: Shuffled | Streamed,
+        encoder: Encoder,
+        *,
+        prefetch_steps: int,
+        steps: int,
+        seed: int,
+        caption_dropout: float,
     ) -> None:
         self._source, self._encoder = source, encoder
-        self._ahead, self._steps, self._seed, self._bare_share = ahead, steps, seed, bare_share
+        self._prefetch_steps, self._steps, self._seed = prefetch_steps, steps, seed
+        self._caption_dropout = caption_dropout
         self._ready: dict[int, list[Item]] = {}
 
     def take(self, step: int) -> list[Item]:
         if step not in self._ready:
-            chunk = range(step, min(step + self._ahead, self._steps))
+            chunk = range(step, min(step + self._prefetch_steps, self._steps))
             drawn = [self._source.take(s) for s in chunk]
-            self._source.want(range(chunk.stop, min(chunk.stop + self._ahead, self._steps)))
+            self._source.want(range(chunk.stop, min(chunk.stop + self._prefetch_steps, self._steps)))
             flat = [one for row in drawn for one in row]
-            encoded = iter(self._encoder.encode([d.example for d in flat], without_words=[self._bare(d) for d in flat]))
+            encoded = iter(
+                self._encoder.encode([d.example for d in flat], drop_caption=[self._drops_caption(d) for d in flat])
+            )
             self._ready = {s: [_item(d, next(encoded)) for d in row] for s, row in zip(chunk, drawn, strict=True)}
         return self._ready.pop(step)
 
     def close(self) -> None:
         self._source.close()
 
-    def _bare(self, drawn: Drawn) -> bool:
-        """Whether a sample goes without words, so that the model stays good for guidance."""
+    def _drops_caption(self, drawn: Drawn) -> bool:
+        """Whether a sample goes without its instruction, so that the model stays good for guidance."""
         chance = np.random.default_rng([self._seed, drawn.step, drawn.place, 1]).random()
-        return bool(chance < self._bare_share)
+        return bool(chance < self._caption_dropout)
 
 
 def _item(drawn: Drawn, encoded: Encoded) -> Item:

@@ -27,34 +27,34 @@ from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import device_of, load_base
 from simgen.train.card import write_card
 from simgen.train.config import TrainConfig
-from simgen.train.data import Example, Framing, Order, full_size, open_pairs
-from simgen.train.data import stream as read_stream
+from simgen.train.data.examples import PICTURES, Example, ExampleConfig, full_size
+from simgen.train.data.pairs import open_pairs
+from simgen.train.data.sampler import BatchSampler
+from simgen.train.data.stream import stream as read_stream
 from simgen.train.encode import Encoded, Encoder
-from simgen.train.families import Family
+from simgen.train.families.base import Family, Tokens
 from simgen.train.feed import Feed, Item, Shuffled, Streamed
-from simgen.train.flops import Step, Tokens, step_flops
+from simgen.train.flops import Step, step_flops, step_total
 from simgen.train.fp8 import quantise_base
-from simgen.train.objectives import FlowMatching, Objective, Outcome
+from simgen.train.methods.base import Method, Outcome, method_class
 from simgen.train.outcome import generator, outcome
 from simgen.train.telemetry import Telemetry, check_wandb
 from simgen.train.validate import validate
 
 PATIENCE = 3
 """So many steps in a row without finite gradients end a run."""
-_SUMS = ("loss", "loss_inside", "loss_outside", "counted_inside", "counted_outside", "asked_to_stop")
-"""What the processes add up beside their gradients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a process stands among those of a run."""
+class ProcessInfo:
+    """One process among those of a run."""
 
     rank: int
     world: int
     device: torch.device
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         return self.rank == 0
 
 
@@ -79,10 +79,10 @@ def train(
 ) -> Result:
     """Train to `config.steps`, from where `out` stands. KeyboardInterrupt comes out after the state has been saved."""
     began = time.monotonic()
-    with _place(device) as place, _stop_signals() as stopped, contextlib.ExitStack() as stack:
+    with _process_group(device) as process, _stop_signals() as stopped, contextlib.ExitStack() as stack:
         step, loss = 0, math.nan
         try:
-            run = _Run(config, data=data, out=out, place=place, console=console, stream=stream)
+            run = _Run(config, data=data, out=out, process=process, console=console, stream=stream)
             stack.callback(run.close)
             for step in range(run.step, config.steps):
                 loss = run.advance(step, stop=stopped())["loss"]
@@ -115,30 +115,30 @@ class _Run:
         *,
         data: Sequence[str],
         out: Path,
-        place: Place,
+        process: ProcessInfo,
         console: Console,
         stream: bool = False,
     ) -> None:
-        self.config, self.place, self.out = config, place, out
-        if config.batch % (place.world * config.micro_batch):
+        self.config, self.process, self.out = config, process, out
+        if config.batch % (process.world * config.micro_batch):
             raise UsageError(
                 f"batch must be a multiple of processes times micro_batch; got batch {config.batch}, "
-                f"{place.world} processes, micro_batch {config.micro_batch}"
+                f"{process.world} processes, micro_batch {config.micro_batch}"
             )
         if config.wandb:
             check_wandb()
-        self.held_out = open_pairs(data, split="test")
-        dtype = precision(config, place.device)
+        self.method: Method = method_class(config.method)(config.method_settings)
+        self.held_out = open_pairs(data, split="test", pictures=self.method.pictures)
+        dtype = precision(config, process.device)
         self.base = base = load_base(
-            config.base, dtype=dtype, device=place.device, offload=config.encoders == "offload"
+            config.base, dtype=dtype, device=process.device, offload=config.encoders == "offload"
         )
         if config.micro_batch > 1 and not base.family.batches:
             raise UsageError(f"--base {config.base}: takes one sample at a time; set micro_batch to 1")
-        self.framing = framing_of(config, base.family, area_px=base.area_px, is_tiny=base.is_tiny)
-        self.pairs = None if stream else open_pairs(data, split="train")
+        self.example_config = example_config_of(config, base.family, area_px=base.area_px, is_tiny=base.is_tiny)
+        self.pairs = None if stream else open_pairs(data, split="train", pictures=self.method.pictures)
         self.amount = "streamed" if self.pairs is None else str(len(self.pairs))
         self.fingerprint = f"stream of {' '.join(data)}" if self.pairs is None else self.pairs.fingerprint
-        self.objective: Objective = FlowMatching(mask_weight=config.mask_weight)
         self.guidance = base.family.edit_guidance if config.guidance is None else config.guidance
         transformer = base.pipeline.transformer
         self.adapter = Adapter(
@@ -153,10 +153,10 @@ class _Run:
         if config.fp8:
             quantise_base(transformer)
         self._lock: TextIO | None = None
-        if place.first:
+        if process.is_first:
             self._lock = checkpoint.lock(out)
-            checkpoint.claim(out, self.told(), config)
-        if place.world > 1:
+            checkpoint.claim(out, self.identity(), config)
+        if process.world > 1:
             # Nobody goes on in a folder that the first one has refused.
             dist.barrier()
         self.optimizer = torch.optim.AdamW(
@@ -166,33 +166,35 @@ class _Run:
             fused=True,
         )
         self.ema = self.adapter.master.clone()
-        self.sums = torch.zeros(len(_SUMS), device=place.device)
+        # What the processes add up beside their gradients: the loss, the method's figures, of how many samples each
+        # of these is, and whether one of the processes was asked to stop.
+        self.sums = torch.zeros(2 + 2 * len(self.method.figures), device=process.device)
         self.step = self.skipped = self.in_a_row = 0
         self.stop = False
         self._flops: dict[tuple[int, int], Step] = {}
         self._resume()
         self.encoder = Encoder(
             base,
-            device=place.device,
+            device=process.device,
             offload=config.encoders == "offload",
             cache=Path(config.cache).expanduser() if config.cache else None,
         )
         self.feed = Feed(
             self._source(data),
             self.encoder,
-            ahead=config.ahead,
+            prefetch_steps=config.prefetch_steps,
             steps=config.steps,
             seed=config.seed,
-            bare_share=config.drop_instruction,
+            caption_dropout=config.caption_dropout,
         )
         attention = speed.choose_attention(transformer, config.attention, masked=config.micro_batch > 1)
         self._fit_memory()
-        self._compiled = config.compile == "on" or (config.compile == "auto" and place.device.type == "cuda")
+        self._compiled = config.compile == "on" or (config.compile == "auto" and process.device.type == "cuda")
         if self._compiled:
             speed.compile_blocks(transformer)
-        self.peak = speed.matmul_peak(place.device, dtype)
+        self.peak = speed.matmul_peak(process.device, dtype)
         self.telemetry: Telemetry | None = None
-        if place.first:
+        if process.is_first:
             checkpoint.trim_log(out, self.step)
             self.telemetry = Telemetry(
                 out,
@@ -211,13 +213,12 @@ class _Run:
             if self.step:
                 self.telemetry.say(f"{out}: {self.step} of {config.steps} steps are there, going on")
 
-    def told(self) -> dict[str, Any]:
-        """What this run is of."""
+    def identity(self) -> dict[str, Any]:
+        """What makes this run another one than a run with other settings, base or data."""
         return {
             **self.config.decisive(),
             "base_identity": self.base.identity,
             "data": self.fingerprint,
-            "objective": self.objective.name,
             "precision": str(self.adapter.dtype).removeprefix("torch."),
         }
 
@@ -238,7 +239,7 @@ class _Run:
             (found.loss.sum() / config.batch).backward()  # type: ignore[no-untyped-call]
             adapter.gather()
             self._count(found)
-        if self.place.world > 1:
+        if self.process.world > 1:
             self._reduce()
         size = norm(adapter.gradient)
         loss, *_ = sums = self.sums.tolist()
@@ -248,53 +249,55 @@ class _Run:
         self.step, self.stop = step + 1, sums[-1] > 0
         self._patience(sound)
         seconds = time.perf_counter() - began
-        flops = config.batch / self.place.world * self._flops_of(items[0].encoded)
+        flops = config.batch / self.process.world * self._flops_of(items[0].encoded)
         return self._report(
             {
                 "loss": loss / config.batch,
-                "loss_inside": sums[1] / sums[3] if sums[3] else math.nan,
-                "loss_outside": sums[2] / sums[4] if sums[4] else math.nan,
+                **self._means(sums[1:-1]),
                 "gradient_norm": size,
                 "learning_rate": self._rate(step),
                 "seconds": seconds,
                 "encode_seconds": encoded_at - began,
                 "tflops": flops / seconds / 1e12,
                 "peak_share": flops / seconds / self.peak,
-                "memory_gb": speed.peak_memory_bytes(self.place.device) / 1e9,
+                "memory_gb": speed.peak_memory_bytes(self.process.device) / 1e9,
                 "skipped": float(self.skipped),
             }
         )
 
     def outcome(self, items: Sequence[Item]) -> Outcome:
-        """What the objective says of a micro-batch, as the graph stands."""
+        """What the method finds for a micro-batch, as the graph stands."""
         return outcome(
             self.base,
-            self.objective,
+            self.method,
             [item.encoded for item in items],
             [generator(self.config.seed, item.name) for item in items],
             guidance=self.guidance,
-            device=self.place.device,
+            device=self.process.device,
         )
 
     def _count(self, found: Outcome) -> None:
-        nothing = torch.full_like(found.loss, math.nan)
-        inside, outside = (found.figures.get(name, nothing) for name in ("loss_inside", "loss_outside"))
+        figures = [found.figures[name] for name in self.method.figures]
         self.sums[:-1] += torch.stack(
             [
                 found.loss.detach().sum(),
-                inside.nansum(),
-                outside.nansum(),
-                (~inside.isnan()).sum(),
-                (~outside.isnan()).sum(),
+                *(figure.nansum() for figure in figures),
+                *((~figure.isnan()).sum() for figure in figures),
             ]
         )
+
+    def _means(self, sums: Sequence[float]) -> dict[str, float]:
+        """The method's figures from their sums and then of how many samples each of them is."""
+        names = self.method.figures
+        pairs = zip(names, sums[: len(names)], sums[len(names) :], strict=True)
+        return {name: total / count if count else math.nan for name, total, count in pairs}
 
     def _reduce(self) -> None:
         """Gradients and sums of all processes in one message."""
         message = torch.cat([self.adapter.gradient, self.sums])
         dist.all_reduce(message)
-        self.adapter.gradient.copy_(message[: -len(_SUMS)])
-        self.sums.copy_(message[-len(_SUMS) :])
+        self.adapter.gradient.copy_(message[: -len(self.sums)])
+        self.sums.copy_(message[-len(self.sums) :])
 
     def _update(self, step: int, size: float) -> None:
         adapter, limit = self.adapter, self.config.max_grad_norm
@@ -330,21 +333,22 @@ class _Run:
 
     def _source(self, data: Sequence[str]) -> Shuffled | Streamed:
         """Where samples come from, from the step on at which the run stands."""
-        config, place = self.config, self.place
+        config, process = self.config, self.process
         if self.pairs is not None:
-            order = Order(self.pairs, batch=config.batch, seed=config.seed, framing=self.framing)
-            return Shuffled(self.pairs, order, seed=config.seed, rank=place.rank, world=place.world)
+            order = BatchSampler(self.pairs, batch=config.batch, seed=config.seed, example_config=self.example_config)
+            return Shuffled(self.pairs, order, seed=config.seed, rank=process.rank, world=process.world)
         batches = read_stream(
             data,
             split="train",
-            framing=self.framing,
+            example_config=self.example_config,
             batch=config.batch,
             seed=config.seed,
-            rank=place.rank,
-            world=place.world,
+            rank=process.rank,
+            world=process.world,
             first_step=self.step,
+            pictures=self.method.pictures,
         )
-        return Streamed(batches, first_place=place.rank * config.batch // place.world)
+        return Streamed(batches, first_place=process.rank * config.batch // process.world)
 
     def _flops_of(self, encoded: Encoded) -> float:
         """Of one sample, forward and backward, without what is computed twice to save memory."""
@@ -352,17 +356,16 @@ class _Run:
         if (tokens, words) not in self._flops:
             shape = Tokens(target=tokens, reference=len(encoded.pictures["start"]), text=words)
             self._flops[tokens, words] = step_flops(self.base.pipeline.transformer, shape)
-        found = self._flops[tokens, words]
-        return found.forward + found.backward
+        return step_total(self._flops[tokens, words], self.method.forwards)
 
     def _fit_memory(self) -> None:
-        wanted, transformer = self.config.recompute, self.base.pipeline.transformer
+        wanted, transformer = self.config.activation_checkpointing, self.base.pipeline.transformer
         total = len(speed.blocks(transformer))
         if isinstance(wanted, int):
-            speed.recompute(transformer, min(wanted, total))
+            speed.checkpoint_blocks(transformer, min(wanted, total))
         elif wanted == "all":
-            speed.recompute(transformer, total)
-        elif wanted == "auto" and self.place.device.type == "cuda":
+            speed.checkpoint_blocks(transformer, total)
+        elif wanted == "auto" and self.process.device.type == "cuda":
             largest = self._largest()
 
             def trial() -> None:
@@ -370,41 +373,48 @@ class _Run:
                 self.outcome(largest).loss.sum().backward()  # type: ignore[no-untyped-call]
 
             # Every process takes the most that one of them needs: they wait for each other anyway.
-            least = speed.least_recompute(transformer, trial, reserve_bytes=self._reserve_bytes())
-            count = torch.tensor(least, device=self.place.device)
-            if self.place.world > 1:
+            least = speed.fewest_checkpointed(transformer, trial, reserve_bytes=self._reserve_bytes())
+            count = torch.tensor(least, device=self.process.device)
+            if self.process.world > 1:
                 dist.all_reduce(count, dist.ReduceOp.MAX)
-            speed.recompute(transformer, int(count))
+            speed.checkpoint_blocks(transformer, int(count))
             self.adapter.start_step()
-            torch.cuda.reset_peak_memory_stats(self.place.device)
+            torch.cuda.reset_peak_memory_stats(self.process.device)
 
     def _reserve_bytes(self) -> int:
         """The optimiser's two moments, which come with the first step, and a little for what varies."""
-        total = torch.cuda.get_device_properties(self.place.device).total_memory
+        total = torch.cuda.get_device_properties(self.process.device).total_memory
         return 2 * 4 * len(self.adapter) + total // 32
 
     def _largest(self) -> list[Item]:
         """A micro-batch of the largest pictures that the run will meet."""
-        framing = self.framing
-        side = framing.crop_px if framing.crop_share == 1 else framing.largest_px
+        example_config = self.example_config
+        side = example_config.crop_px if example_config.crop_share == 1 else example_config.max_resolution_px
         size = (side, side)
-        if self.pairs is not None and framing.crop_share < 1:
+        if self.pairs is not None and example_config.crop_share < 1:
             sizes = {(int(w), int(h)) for w, h in np.unique(self.pairs.sizes, axis=0)}
-            size = max((full_size(*one, framing) for one in sizes), key=lambda one: one[0] * one[1])
+            size = max((full_size(*one, example_config) for one in sizes), key=lambda one: one[0] * one[1])
         blank = np.zeros((size[1], size[0], 3), np.uint8)
         words = " ".join(["word"] * 80)
+        others = {name: blank for name in self.method.pictures if name not in PICTURES}
         example = Example(
-            key="blank", start=blank, end=blank, mask=blank[..., 0], instruction=words, digest=f"blank {size}"
+            key="blank",
+            start=blank,
+            end=blank,
+            mask=blank[..., 0],
+            instruction=words,
+            digest=f"blank {size}",
+            others=others,
         )
-        encoded = self.encoder.encode([example], without_words=[False])[0]
+        encoded = self.encoder.encode([example], drop_caption=[False])[0]
         return [Item(name="blank", encoded=encoded)] * self.config.micro_batch
 
     # What stays.
 
     def _resume(self) -> None:
         self._restore()
-        if self.place.world > 1:
-            there = torch.tensor([self.step, -self.step], device=self.place.device)
+        if self.process.world > 1:
+            there = torch.tensor([self.step, -self.step], device=self.process.device)
             dist.all_reduce(there, dist.ReduceOp.MAX)
             if int(there[0]) != -int(there[1]):
                 raise UsageError(
@@ -426,16 +436,16 @@ class _Run:
         parameter = self.optimizer.param_groups[0]["params"][0]
         self.optimizer.state[parameter] = {
             # On the device, as a fused optimiser makes it.
-            "step": state.tensors["updates"].to(self.place.device),
-            "exp_avg": state.tensors["exp_avg"].to(self.place.device),
-            "exp_avg_sq": state.tensors["exp_avg_sq"].to(self.place.device),
+            "step": state.tensors["updates"].to(self.process.device),
+            "exp_avg": state.tensors["exp_avg"].to(self.process.device),
+            "exp_avg_sq": state.tensors["exp_avg_sq"].to(self.process.device),
         }
         torch.set_rng_state(state.tensors["rng"])
         self.adapter.show(self.adapter.master)
 
     def save(self) -> None:
         """The state as it stands, and the average as the file that diffusers loads."""
-        if not self.place.first:
+        if not self.process.is_first:
             return
         moments = self.optimizer.state[self.optimizer.param_groups[0]["params"][0]]
         tensors = {
@@ -450,29 +460,31 @@ class _Run:
         # The checkpoint last: where it is there, so are the weights of that step or of a later one.
         with self.adapter.showing(self.ema):
             checkpoint.write_weights(self.out, self.adapter, self.base)
-        write_card(self.out, config=self.config, base=self.base, pairs=self.amount, step=self.step, told=self.told())
+        write_card(
+            self.out, config=self.config, base=self.base, pairs=self.amount, step=self.step, identity=self.identity()
+        )
         checkpoint.save(self.out, state, keep=self.config.keep)
 
     def validate(self) -> None:
         """Figures and pictures of held-out pairs with the average; from a generator of its own."""
-        if self.place.first and len(self.held_out):
+        if self.process.is_first and len(self.held_out):
             assert self.telemetry is not None
             # The compiled graphs are those of training.
             stance = torch.compiler.set_stance("force_eager") if self._compiled else contextlib.nullcontext()
             with self.adapter.showing(self.ema), stance:
                 found = validate(
                     self.base,
-                    self.objective,
+                    self.method,
                     self.encoder,
                     self.held_out,
                     config=self.config,
-                    framing=self.framing,
+                    example_config=self.example_config,
                     guidance=self.guidance,
                     folder=self.out,
                     step=self.step,
                 )
             self.telemetry.validation(self.step, found.figures, found.sheet)
-        if self.place.world > 1:
+        if self.process.world > 1:
             dist.barrier()
 
     def close(self) -> None:
@@ -488,18 +500,18 @@ class _Run:
         return figures
 
 
-def framing_of(config: TrainConfig, family: Family, *, area_px: int, is_tiny: bool) -> Framing:
+def example_config_of(config: TrainConfig, family: Family, *, area_px: int, is_tiny: bool) -> ExampleConfig:
     """How pictures become examples, where nothing is said as the base likes it."""
-    grain = family.grain_px
+    grain = family.size_multiple_px
     crop = config.crop_px or (64 if is_tiny else 512)
     if crop % grain:
         raise UsageError(f"crop_px must be a multiple of {grain} for {family.name}; got {crop}")
-    largest = config.largest_px or round(math.sqrt(area_px))
-    return Framing(
+    largest = config.max_resolution_px or round(math.sqrt(area_px))
+    return ExampleConfig(
         crop_px=crop,
         crop_share=config.crop_share,
-        largest_px=largest,
-        grain_px=grain,
+        max_resolution_px=largest,
+        size_multiple_px=grain,
         tiers=config.tiers,
         variants=config.crop_variants,
     )
@@ -523,8 +535,8 @@ def _count_of(name: str, default: int) -> int:
 
 
 @contextlib.contextmanager
-def _place(device: str | None) -> Iterator[Place]:
-    """This process's place, with the others of a `torchrun` joined."""
+def _process_group(device: str | None) -> Iterator[ProcessInfo]:
+    """This process, with the others of a `torchrun` joined."""
     world, rank, local_rank = (_count_of(name, default) for name, default in _LAUNCH.items())
     chosen = device_of(device)
     if chosen.type == "cuda":
@@ -534,7 +546,7 @@ def _place(device: str | None) -> Iterator[Place]:
         # The others wait while the first one validates.
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=2))
     try:
-        yield Place(rank=rank, world=world, device=chosen)
+        yield ProcessInfo(rank=rank, world=world, device=chosen)
     finally:
         if world > 1:
             dist.destroy_process_group()
@@ -567,6 +579,7 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 def _out_of_memory(config: TrainConfig, step: int) -> SimgenError:
     return SimgenError(
         f"out of memory at step {step + 1}, with micro_batch {config.micro_batch}, crop_px {config.crop_px}, "
-        f"largest_px {config.largest_px}, recompute {config.recompute}: set recompute=all, encoders=offload or "
-        f"fp8=true, or smaller pictures; the same command then goes on"
+        f"max_resolution_px {config.max_resolution_px}, activation_checkpointing "
+        f"{config.activation_checkpointing}: set activation_checkpointing=all, encoders=offload or fp8=true, or "
+        f"smaller pictures; the same command then goes on"
     )

@@ -1,4 +1,4 @@
-"""Encoded samples and an objective -> what is minimised: the one place where base, words and noise meet."""
+"""Encoded samples and a method -> the loss: the one place where base, text and noise meet."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ from torch import Tensor
 
 from simgen.train.base import Base
 from simgen.train.encode import Encoded
-from simgen.train.families import Condition
-from simgen.train.objectives import Batch, Objective, Outcome, Shift
+from simgen.train.families.base import Condition
+from simgen.train.methods.base import Batch, Method, Outcome, Shift
 
 
 def outcome(
     base: Base,
-    objective: Objective,
+    method: Method,
     encoded: Sequence[Encoded],
     generators: Sequence[torch.Generator],
     *,
     guidance: float,
     device: torch.device,
 ) -> Outcome:
-    """What an objective says of samples of one size."""
+    """What a method finds for samples of one size."""
     transformer, family, pipeline = base.pipeline.transformer, base.family, base.pipeline
-    pictures = {name: torch.stack([e.pictures[name] for e in encoded]) for name in objective.pictures}
+    pictures = {name: torch.stack([e.pictures[name] for e in encoded]) for name in {"start", "end", *method.pictures}}
     condition = Condition(
         reference=pictures["start"].to(base.dtype),
         text=family.collate([e.text for e in encoded]),
@@ -31,14 +31,15 @@ def outcome(
         guidance=guidance,
     )
 
-    def policy(noisy: Tensor, sigma: Tensor, *, with_adapter: bool = True) -> Tensor:
-        said = (noisy.to(base.dtype), sigma.to(base.dtype), condition)
-        if with_adapter:
-            return family.velocity(transformer, *said)
+    # Every run begins with adapters that add nothing: the reference is the base.
+    def policy(noisy: Tensor, sigma: Tensor, *, reference: bool = False) -> Tensor:
+        inputs = (noisy.to(base.dtype), sigma.to(base.dtype), condition)
+        if not reference:
+            return family.velocity(transformer, *inputs)
         transformer.disable_adapters()
         try:
             with torch.no_grad():
-                return family.velocity(transformer, *said)
+                return family.velocity(transformer, *inputs)
         finally:
             transformer.enable_adapters()
 
@@ -47,7 +48,7 @@ def outcome(
         scheduler=pipeline.scheduler, mu=family.shift(pipeline, tokens, family.edit_steps), steps=family.edit_steps
     )
     changed = torch.stack([e.changed for e in encoded]).to(device)
-    return objective(policy, Batch(pictures=pictures, changed=changed, generators=tuple(generators), shift=shift))
+    return method.loss(policy, Batch(pictures=pictures, changed=changed, generators=tuple(generators), shift=shift))
 
 
 def generator(*of: object) -> torch.Generator:

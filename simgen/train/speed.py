@@ -23,8 +23,9 @@ def blocks(transformer: Any) -> list[torch.nn.Module]:
     return [m for m in transformer.modules() if type(m).__name__ in transformer._repeated_blocks]
 
 
-def recompute(transformer: Any, count: int) -> None:
-    """Keep no activations of so many blocks, evenly spread: they are made again in the backward pass."""
+def checkpoint_blocks(transformer: Any, count: int) -> None:
+    """Activation checkpointing of so many blocks, evenly spread: they keep no activations and are computed again in the
+    backward pass."""
     found = blocks(transformer)
     chosen = {id(found[i * len(found) // count]) for i in range(count)} if count else set()
 
@@ -39,12 +40,12 @@ def recompute(transformer: Any, count: int) -> None:
         transformer.disable_gradient_checkpointing()
 
 
-def least_recompute(transformer: Any, trial: Callable[[], None], *, reserve_bytes: int) -> int:
-    """How few blocks must be made again for `trial`, a forward and backward pass of the largest batch, to fit beside
+def fewest_checkpointed(transformer: Any, trial: Callable[[], None], *, reserve_bytes: int) -> int:
+    """The fewest blocks to checkpoint for `trial`, a forward and backward pass of the largest batch, to fit beside
     what is still to come."""
     total = len(blocks(transformer))
     for count in sorted({round(total * share / 8) for share in range(9)}):
-        recompute(transformer, count)
+        checkpoint_blocks(transformer, count)
         reserved = None
         try:
             reserved = torch.empty(reserve_bytes, dtype=torch.uint8, device=transformer.device)

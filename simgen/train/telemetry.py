@@ -60,8 +60,8 @@ class Telemetry:
             if self._wandb is not None:
                 picture = importlib.import_module("wandb").Image(sheet)
                 self._tell_wandb(lambda run: run.log({"validation/pictures": picture}, step=step))
-        told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if math.isfinite(value))
-        self._console.print(f"step {step}: validation {told}", highlight=False, soft_wrap=True)
+        text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if math.isfinite(value))
+        self._console.print(f"step {step}: validation {text}", highlight=False, soft_wrap=True)
 
     def say(self, sentence: str) -> None:
         self._console.print(sentence, highlight=False, soft_wrap=True)

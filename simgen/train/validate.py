@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from simgen.storage.files import write_file
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
-from simgen.train.data import Example, Framing, Pairs, Slot, frame
+from simgen.train.data.examples import Example, ExampleConfig, Slot, build_example
+from simgen.train.data.pairs import PairDataset
 from simgen.train.edit import edit
 from simgen.train.encode import Encoder
-from simgen.train.objectives import Objective
+from simgen.train.methods.base import Method
 from simgen.train.outcome import generator, outcome
 
 Picture = NDArray[np.uint8]
@@ -60,12 +61,12 @@ def fit(example: Example, edited: Picture) -> Fit:
 
 def validate(
     base: Base,
-    objective: Objective,
+    method: Method,
     encoder: Encoder,
-    pairs: Pairs,
+    pairs: PairDataset,
     *,
     config: TrainConfig,
-    framing: Framing,
+    example_config: ExampleConfig,
     guidance: float,
     folder: Path,
     step: int,
@@ -76,8 +77,8 @@ def validate(
     # Spread over the data set: its scenes stand in no order, its shards may.
     numbers = [i * len(pairs) // count for i in range(count)]
     slots = [Slot(step=0, place=i, number=n, crop=False, variant=0, tier=1) for i, n in enumerate(numbers)]
-    examples = [frame(pairs.source(slot.number), slot, framing, seed=0) for slot in slots]
-    figures = _losses(base, objective, encoder, examples[: config.validate_pairs], guidance=guidance)
+    examples = [build_example(pairs.source(slot.number), slot, example_config, seed=0) for slot in slots]
+    figures = _losses(base, method, encoder, examples[: config.validate_pairs], guidance=guidance)
     shown = examples[: config.validate_pictures]
     with encoder.at_work():
         edits = [
@@ -107,18 +108,18 @@ def validate(
 
 @torch.no_grad()
 def _losses(
-    base: Base, objective: Objective, encoder: Encoder, examples: Sequence[Example], *, guidance: float
+    base: Base, method: Method, encoder: Encoder, examples: Sequence[Example], *, guidance: float
 ) -> dict[str, float]:
     device = base.pipeline.transformer.device
-    found: dict[str, list[float]] = {"loss": [], "loss_inside": [], "loss_outside": []}
+    found: dict[str, list[float]] = {name: [] for name in ("loss", *method.figures)}
     # All at once: encoders that wait on the CPU are then fetched once, and not for every pair.
-    encoded = encoder.encode(examples, without_words=[False] * len(examples))
+    encoded = encoder.encode(examples, drop_caption=[False] * len(examples))
     for example, one in zip(examples, encoded, strict=True):
         drawn = [generator("validation", example.key)]
-        said = outcome(base, objective, [one], drawn, guidance=guidance, device=device)
-        found["loss"].append(float(said.loss))
-        for name in ("loss_inside", "loss_outside"):
-            found[name].append(float(said.figures[name]))
+        result = outcome(base, method, [one], drawn, guidance=guidance, device=device)
+        found["loss"].append(float(result.loss))
+        for name in method.figures:
+            found[name].append(float(result.figures[name]))
     return {name: finite_mean(values) for name, values in found.items()} if examples else {}
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import psutil
 import webdataset
 
-from simgen.train.data import NEEDED, Pairs, open_pairs
+from simgen.train.data.examples import needed_members
+from simgen.train.data.pairs import PairDataset, open_pairs
 
 SHARDS, PER_SHARD = 8, 16
 # As simgen writes pictures.
@@ -43,7 +44,7 @@ def main() -> None:
         decode_all(pairs, rng.integers(len(pairs), size=options.decodes).tolist(), options.threads)
 
 
-def read_all(pairs: Pairs, numbers: Sequence[int]) -> None:
+def read_all(pairs: PairDataset, numbers: Sequence[int]) -> None:
     """Whole samples in random order; the first pass brings the files into memory."""
     for number in range(len(pairs)):
         pairs.members(number)
@@ -59,13 +60,13 @@ def read_all(pairs: Pairs, numbers: Sequence[int]) -> None:
     print(f"memory     {before_mb:.0f} MB before and {after_mb:.0f} MB after {len(numbers)} reads")
 
 
-def decode_all(pairs: Pairs, numbers: Sequence[int], threads: int) -> None:
-    """Pairs, and the same pictures by plain OpenCV out of memory, in turns: the machine's speed changes."""
+def decode_all(pairs: PairDataset, numbers: Sequence[int], threads: int) -> None:
+    """PairDataset, and the same pictures by plain OpenCV out of memory, in turns: the machine's speed changes."""
     cv2.setNumThreads(1)
     members = {number: pairs.members(number) for number in sorted(set(numbers))}
 
     def plain(number: int) -> None:
-        for name in NEEDED[:3]:
+        for name in needed_members()[:3]:
             cv2.imdecode(np.frombuffer(members[number][name], np.uint8), cv2.IMREAD_UNCHANGED)
 
     spent = {"source": 0.0, "plain": 0.0}

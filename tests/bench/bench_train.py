@@ -37,15 +37,17 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 
 from simgen.core.errors import SimgenError
-from simgen.train import speed, tiny
+from simgen.train import speed
 from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import Base
 from simgen.train.config import TrainConfig
 from simgen.train.encode import Encoded
-from simgen.train.families import Condition, QwenEdit
-from simgen.train.flops import Tokens, step_flops
+from simgen.train.families import tiny
+from simgen.train.families.base import Condition, Tokens
+from simgen.train.families.qwen import QwenEdit
+from simgen.train.flops import step_flops
 from simgen.train.fp8 import quantise_base
-from simgen.train.objectives import FlowMatching
+from simgen.train.methods.sft import SFT
 from simgen.train.outcome import generator, outcome
 
 Step: TypeAlias = Callable[[int, Encoded], float | torch.Tensor]
@@ -277,12 +279,12 @@ def trainer_step(base: Base, device: torch.device) -> Step:
     parameter = torch.nn.Parameter(adapter.master)
     optimizer = torch.optim.AdamW([parameter], weight_decay=config.weight_decay, fused=True)
     ema = adapter.master.clone()
-    objective = FlowMatching(mask_weight=config.mask_weight)
+    method = SFT(config.method_settings)
 
     def step(number: int, sample: Encoded) -> float:
         adapter.start_step()
         noise = [generator(config.seed, number)]
-        found = outcome(base, objective, [sample], noise, guidance=base.family.edit_guidance, device=device)
+        found = outcome(base, method, [sample], noise, guidance=base.family.edit_guidance, device=device)
         found.loss.sum().backward()
         adapter.gather()
         size = norm(adapter.gradient)
@@ -309,7 +311,7 @@ def plain_step(base: Base, device: torch.device) -> Step:
         lora_alpha=CONFIG.rank,
         init_lora_weights="gaussian",
         target_modules=f"{chosen.attention}|{chosen.mlp}",
-        exclude_modules=chosen.idle.replace("{last}", str(len(transformer.transformer_blocks) - 1)),
+        exclude_modules=chosen.unused.replace("{last}", str(len(transformer.transformer_blocks) - 1)),
     )
     transformer.add_adapter(lora)
     cast_training_params(transformer, dtype=torch.float32)
@@ -362,10 +364,10 @@ def measure(rig: Rig, case: Case, *, steps: int, peak: float) -> Result:
         recomputed = blocks
         transformer.enable_gradient_checkpointing()
     elif case.recompute == "fewest":
-        recomputed = speed.least_recompute(transformer, lambda: step(0, sample))
+        recomputed = speed.fewest_checkpointed(transformer, lambda: step(0, sample))
     else:
         recomputed = blocks if case.recompute == "all" else 0
-        speed.recompute(transformer, recomputed)
+        speed.checkpoint_blocks(transformer, recomputed)
 
     times_s, last = [], math.nan
     for number in range(WARM_UP_STEPS + steps):

@@ -15,7 +15,7 @@ from rich.console import Console
 from webdataset import TarWriter
 
 from simgen.train.base import Base, load_base
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT = 96, 64

@@ -18,11 +18,11 @@ from huggingface_hub import constants
 from simgen.core.errors import EnvironmentProblem, OutputError, SimgenError, UnknownName, UsageError
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, license_of, load_base
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.edit import edit
-from simgen.train.tiny import tiny_pipeline
+from simgen.train.families.tiny import tiny_names, tiny_pipeline
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 CPU = torch.device("cpu")
 # The released models name the stock processors.
 STOCK = {
@@ -196,7 +196,7 @@ def test_what_cannot_be_loaded_is_a_sentence(
         (b"{", "its model_index.json is damaged: "),
         (b"\xff\xfe{", "its model_index.json is damaged: "),
         (b"[]", "its model_index.json must hold an object"),
-        (b"{}", "is a None, which simgen cannot train; it trains QwenImageEditPlusPipeline, "),
+        (b"{}", "is a None, which simgen cannot train; it trains Flux2KleinPipeline, "),
         (b'{"_class_name": "StableDiffusionPipeline"}', "is a StableDiffusionPipeline, which simgen cannot train; "),
     ],
 )

@@ -11,9 +11,17 @@ from simgen.core.errors import UnknownName, UsageError
 from simgen.plan.recipe import load_recipe
 from simgen.plan.recipe import recipe_names as generating
 from simgen.storage.yaml_files import read_yaml
-from simgen.train.config import PREFIX, TrainConfig, load_config, parse_config, recipe_names, recipe_path
+from simgen.train.config import PREFIX, RENAMED, TrainConfig, load_config, parse_config, recipe_names, recipe_path
+from simgen.train.methods.base import methods
+from simgen.train.methods.sft import SFTSettings
+from simgen.train.settings import is_setting
 
-FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+FIELDS = {
+    field.name: field
+    for cls in (TrainConfig, *(method.settings_class for method in methods().values()))
+    for field in dataclasses.fields(cls)
+    if is_setting(field)
+}
 
 
 def complaint(**data: Any) -> str:
@@ -60,9 +68,9 @@ def complaint(**data: Any) -> str:
         ("dtype", "float16", "must be auto or bfloat16 or float32; got 'float16'"),
         ("fp8", "yes", "must be true or false; got 'yes'"),
         ("fp8", 1, "must be true or false; got 1"),
-        ("recompute", "some", "must be auto or all or none, or a whole number; got 'some'"),
-        ("recompute", -1, "must be at least 0; got -1"),
-        ("recompute", True, "must be auto or all or none, or a whole number; got True"),
+        ("activation_checkpointing", "some", "must be auto or all or none, or a whole number; got 'some'"),
+        ("activation_checkpointing", -1, "must be at least 0; got -1"),
+        ("activation_checkpointing", True, "must be auto or all or none, or a whole number; got True"),
         ("compile", "maybe", "must be auto or on or off; got 'maybe'"),
         ("compile", 1, "must be auto or on or off; got 1"),
         ("encoders", True, "must be resident or offload; got True"),
@@ -102,6 +110,30 @@ def test_an_unknown_key_suggests_the_nearest(key: str, near: str) -> None:
     assert str(raised.value) == f"here: no key {key!r}; did you mean {near!r}?"
 
 
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_name_of_a_setting_is_a_sentence_with_the_new_one(old: str, new: str, tmp_path: Path) -> None:
+    assert old not in FIELDS
+    assert new in FIELDS
+    assert complaint(**{old: 1}) == f"here: {old} is called {new} now; write that instead, with the same value"
+    (tmp_path / "mine.yaml").write_text(f"{old}: 1\n")
+    options: tuple[tuple[str | None, list[str]], ...] = ((str(tmp_path / "mine.yaml"), []), (None, [f"{old}=1"]))
+    for recipe, overrides in options:
+        with pytest.raises(UsageError, match=f"{old} is called {new} now"):
+            load_config(recipe, overrides=overrides)
+
+
+def test_a_method_that_there_is_not_is_refused() -> None:
+    assert complaint(method="stf") == "here: no training method 'stf'; did you mean 'sft'?"
+
+
+def test_the_settings_of_a_method_stand_beside_the_others() -> None:
+    config = parse_config({"mask_weight": 7, "rank": 3}, where="here")
+    assert config.method_settings == SFTSettings(mask_weight=7.0)
+    assert config.as_data()["mask_weight"] == config.decisive()["mask_weight"] == 7.0
+    assert ("mask_weight", "7.0", "what a changed token weighs on top of one") in config.explained()
+    assert complaint(mask_weight=-1) == "here: mask_weight must be at least 0; got -1"
+
+
 def test_a_key_that_is_like_none_lists_them_all() -> None:
     assert all(name in complaint(qqqqqq=1) for name in FIELDS)
 
@@ -123,8 +155,8 @@ def test_compile_is_on_or_off_as_typed(text: str, meant: str) -> None:
     [
         ("learning_rate=1e-3", "learning_rate", 1e-3),
         ("tiers=[1, 0, 0]", "tiers", (1.0, 0.0, 0.0)),
-        ("recompute=5", "recompute", 5),
-        ("recompute=none", "recompute", "none"),
+        ("activation_checkpointing=5", "activation_checkpointing", 5),
+        ("activation_checkpointing=none", "activation_checkpointing", "none"),
         ("crop_px=null", "crop_px", None),
         ("fp8=true", "fp8", True),
         ("cache=/tmp/kept", "cache", "/tmp/kept"),
@@ -211,8 +243,8 @@ def test_a_training_recipe_is_not_for_generating() -> None:
 
 CHANGED: tuple[dict[str, Any], ...] = (
     {},
-    {"tiers": [0.0, 1.0, 2.5], "compile": "on", "recompute": "none"},
-    {"compile": "off", "recompute": 7, "alpha": 16.0, "crop_px": 256, "cache": "~/kept", "wandb": "on"},
+    {"tiers": [0.0, 1.0, 2.5], "compile": "on", "activation_checkpointing": "none"},
+    {"compile": "off", "activation_checkpointing": 7, "alpha": 16.0, "crop_px": 256, "cache": "~/kept", "wandb": "on"},
     {"learning_rate": 1e-5, "weight_decay": 1e-30, "ema_decay": 0.0, "fp8": True, "seed": 2**63 - 1},
     {"base": "null", "guidance": 0.0, "validate_every": 0, "attention": "3"},
 )
@@ -228,10 +260,10 @@ def test_a_configuration_survives_yaml(changed: dict[str, Any], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "key", ["steps", "micro_batch", "recompute", "compile", "save_every", "cache", "wandb", "keep"]
+    "key", ["steps", "micro_batch", "activation_checkpointing", "compile", "save_every", "cache", "wandb", "keep"]
 )
 def test_what_may_differ_is_not_decisive(key: str) -> None:
-    other = {"recompute": "all", "compile": "on", "cache": "there", "wandb": "mine"}.get(key, 2)
+    other = {"activation_checkpointing": "all", "compile": "on", "cache": "there", "wandb": "mine"}.get(key, 2)
     config = parse_config({key: other}, where="here")
     assert config != TrainConfig()
     assert config.decisive() == TrainConfig().decisive()
@@ -252,7 +284,7 @@ def test_what_may_differ_is_not_decisive(key: str) -> None:
         ("tiers", [1, 0, 0]),
         ("crop_px", 256),
         ("mask_weight", 0),
-        ("drop_instruction", 0),
+        ("caption_dropout", 0),
         ("dtype", "float32"),
         ("fp8", True),
     ],

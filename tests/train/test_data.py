@@ -24,10 +24,12 @@ import webdataset
 import simgen
 from simgen.core.errors import OutputError, UnknownName, UsageError
 from simgen.dataset.layout import content_sha256
-from simgen.train.data import Example, Framing, Order, Pairs, Slot, Source, default_cache, frame, full_size, open_pairs
+from simgen.train.data.examples import Example, ExampleConfig, Slot, Source, build_example, full_size
+from simgen.train.data.pairs import PairDataset, default_cache, open_pairs
+from simgen.train.data.sampler import BatchSampler
 
-FRAMING = Framing(crop_px=32, crop_share=0.5, largest_px=96, grain_px=16, tiers=(0.2, 0.5, 0.3))
-WHOLE = replace(FRAMING, crop_share=0.0)
+EXAMPLES = ExampleConfig(crop_px=32, crop_share=0.5, max_resolution_px=96, size_multiple_px=16, tiers=(0.2, 0.5, 0.3))
+WHOLE = replace(EXAMPLES, crop_share=0.0)
 BOX = (20, 12, 12, 10)
 """Left, top, width, height of what changes in the pictures below."""
 
@@ -103,7 +105,7 @@ def generated(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
     return make_dataset(tmp_path / "generated", n=24, holes=(3,), passes=("depth",))
 
 
-def opened(*places: Path | str, split: Any = "train") -> Pairs:
+def opened(*places: Path | str, split: Any = "train") -> PairDataset:
     return open_pairs([str(place) for place in places], split=split)
 
 
@@ -260,11 +262,11 @@ def test_threads_and_forked_processes_read_the_same(tmp_path: Path) -> None:
     assert digest(pickle.loads(pickle.dumps(jobs[5]))[0], 5) == expected[5]
 
 
-def digest(pairs: Pairs, number: int) -> str:
+def digest(pairs: PairDataset, number: int) -> str:
     return hashlib.sha256(b"".join(pairs.members(number).values())).hexdigest()
 
 
-def keep(pairs: Pairs) -> None:
+def keep(pairs: PairDataset) -> None:
     globals()["_kept"] = pairs
 
 
@@ -310,7 +312,7 @@ def test_thousands_of_random_reads_per_second_and_memory_stays_flat(tmp_path: Pa
         pairs.members(number)
     rate = len(numbers) / (time.perf_counter() - began)
     for number in numbers[:1000]:
-        frame(pairs.source(number), slot(crop=True, variant=number % 4), FRAMING, seed=0)
+        build_example(pairs.source(number), slot(crop=True, variant=number % 4), EXAMPLES, seed=0)
     grown = (process.memory_info().rss - before) / 1e6
     print(f"{rate:.0f} random reads per second, memory grew by {grown:.1f} MB")
     assert rate >= 2000 and grown < 20
@@ -466,33 +468,35 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert default_cache() == Path.home() / ".cache" / "simgen" / "shards"
 
 
-# Order
+# Sampling
 
 MIXED = [(64, 48)] * 7 + [(48, 64)] * 5 + [(64, 63)] * 3 + [(70, 50)] * 2
 
 
 @pytest.fixture(scope="session")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> PairDataset:
     """Seventeen samples of which 7 + 2, 5 and 3 get one size: 64 × 48 also out of 70 × 50 and 64 × 63."""
     folder = write_data(tmp_path_factory.mktemp("mixed"), MIXED)
     return open_pairs([str(folder)], split="train", cache=folder / "cache")
 
 
-def order(pairs: Pairs, *, batch: int = 4, seed: int = 3, framing: Framing = FRAMING) -> Order:
-    return Order(pairs, batch=batch, seed=seed, framing=framing)
+def order(
+    pairs: PairDataset, *, batch: int = 4, seed: int = 3, example_config: ExampleConfig = EXAMPLES
+) -> BatchSampler:
+    return BatchSampler(pairs, batch=batch, seed=seed, example_config=example_config)
 
 
-def test_one_rank_of_four_sees_what_two_ranks_of_two_see_together(mixed: Pairs) -> None:
+def test_one_rank_of_four_sees_what_two_ranks_of_two_see_together(mixed: PairDataset) -> None:
     one, two = order(mixed), order(mixed)
     for step in range(30):
-        whole = one.mine(step, 0, 1)
+        whole = one.of_rank(step, 0, 1)
         assert whole == one.slots(step) and len(whole) == 4
-        assert whole == two.mine(step, 0, 2) + two.mine(step, 1, 2)
-        assert whole == tuple(s for rank in range(4) for s in two.mine(step, rank, 4))
+        assert whole == two.of_rank(step, 0, 2) + two.of_rank(step, 1, 2)
+        assert whole == tuple(s for rank in range(4) for s in two.of_rank(step, rank, 4))
         assert [s.place for s in whole] == [0, 1, 2, 3] and {s.step for s in whole} == {step}
 
 
-def test_a_step_is_the_same_whenever_it_is_asked_for(mixed: Pairs) -> None:
+def test_a_step_is_the_same_whenever_it_is_asked_for(mixed: PairDataset) -> None:
     straight = [order(mixed).slots(step) for step in range(40)]
     walking = order(mixed)
     assert [walking.slots(step) for step in range(40)] == straight
@@ -501,12 +505,12 @@ def test_a_step_is_the_same_whenever_it_is_asked_for(mixed: Pairs) -> None:
         assert resumed.slots(step) == straight[step]
 
 
-def test_another_seed_is_another_order(mixed: Pairs) -> None:
+def test_another_seed_is_another_order(mixed: PairDataset) -> None:
     numbers = [[s.number for step in range(6) for s in order(mixed, seed=seed).slots(step)] for seed in (0, 1)]
     assert numbers[0] != numbers[1]
 
 
-def test_every_sample_comes_once_an_epoch_and_only_the_filling_twice(mixed: Pairs) -> None:
+def test_every_sample_comes_once_an_epoch_and_only_the_filling_twice(mixed: PairDataset) -> None:
     asked = order(mixed)
     # Buckets of 12 and 5 samples make 3 and 2 batches of four.
     assert asked.steps_per_epoch == 5
@@ -520,27 +524,27 @@ def test_every_sample_comes_once_an_epoch_and_only_the_filling_twice(mixed: Pair
     assert len(set(seen)) == 3, "every epoch has an order of its own"
 
 
-def test_an_epoch_without_filling_is_a_permutation(mixed: Pairs) -> None:
+def test_an_epoch_without_filling_is_a_permutation(mixed: PairDataset) -> None:
     asked = order(mixed, batch=1)
     assert asked.steps_per_epoch == 17
     assert sorted(asked.slots(step)[0].number for step in range(17, 34)) == list(range(17))
 
 
 @pytest.mark.parametrize("crop_share", [0.0, 1.0])
-def test_all_examples_of_a_step_have_one_size_and_are_all_crops_or_none(mixed: Pairs, crop_share: float) -> None:
-    framing = replace(FRAMING, crop_share=crop_share, crop_px=64)
-    asked, sizes = order(mixed, framing=framing), set()
+def test_all_examples_of_a_step_have_one_size_and_are_all_crops_or_none(mixed: PairDataset, crop_share: float) -> None:
+    example_config = replace(EXAMPLES, crop_share=crop_share, crop_px=64)
+    asked, sizes = order(mixed, example_config=example_config), set()
     for step in range(10):
         slots = asked.slots(step)
         assert {s.crop for s in slots} == {crop_share == 1.0}
-        examples = [frame(mixed.source(s.number), s, framing, seed=3) for s in slots]
+        examples = [build_example(mixed.source(s.number), s, example_config, seed=3) for s in slots]
         assert len({example.mask.shape for example in examples}) == 1
         sizes.add(examples[0].mask.shape)
     assert sizes == {(48, 64), (64, 48)}
 
 
-def test_crops_and_tiers_follow_their_shares(mixed: Pairs) -> None:
-    asked = order(mixed, framing=replace(FRAMING, crop_share=0.7))
+def test_crops_and_tiers_follow_their_shares(mixed: PairDataset) -> None:
+    asked = order(mixed, example_config=replace(EXAMPLES, crop_share=0.7))
     steps = [asked.slots(step) for step in range(2000)]
     assert np.mean([slots[0].crop for slots in steps]) == pytest.approx(0.7, abs=0.03)
     tiers = Counter(s.tier for slots in steps for s in slots)
@@ -551,9 +555,9 @@ def test_crops_and_tiers_follow_their_shares(mixed: Pairs) -> None:
 
 
 @pytest.mark.parametrize("only", [0, 1, 2])
-def test_a_tier_without_weight_never_comes(mixed: Pairs, only: int) -> None:
+def test_a_tier_without_weight_never_comes(mixed: PairDataset, only: int) -> None:
     tiers = tuple(3.0 if tier == only else 0.0 for tier in range(3))
-    asked = order(mixed, framing=replace(FRAMING, tiers=tiers))  # type: ignore[arg-type]
+    asked = order(mixed, example_config=replace(EXAMPLES, tiers=tiers))  # type: ignore[arg-type]
     assert {s.tier for step in range(200) for s in asked.slots(step)} == {only}
 
 
@@ -562,14 +566,14 @@ def test_one_sample_fills_a_batch_and_more_ranks_than_shards_all_get_some(tmp_pa
     asked = order(pairs, batch=8)
     assert [s.number for s in asked.slots(5)] == [0] * 8
     assert len({s.tier for step in range(5) for s in asked.slots(step)}) > 1
-    assert all(len(asked.mine(0, rank, 8)) == 1 for rank in range(8))
+    assert all(len(asked.of_rank(0, rank, 8)) == 1 for rank in range(8))
 
 
-def test_what_cannot_be_put_in_order_is_one_sentence(mixed: Pairs, tmp_path: Path) -> None:
+def test_what_cannot_be_put_in_order_is_one_sentence(mixed: PairDataset, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"batch of 4 cannot be dealt out evenly to 3 process\(es\); give a multiple of 3"
     ):
-        order(mixed).mine(0, 0, 3)
+        order(mixed).of_rank(0, 0, 3)
     with pytest.raises(UsageError, match="batch of 0"):
         order(mixed, batch=0)
     with pytest.raises(UsageError, match="seed must be 0 or more; got -1"):
@@ -587,7 +591,7 @@ def test_what_cannot_be_put_in_order_is_one_sentence(mixed: Pairs, tmp_path: Pat
         ({"crop_px": 40}, "crop must be a multiple of 16 pixels; got 40"),
         ({"crop_px": 0}, "crop must be a multiple of 16 pixels; got 0"),
         ({"crop_share": 1.5}, "from 0 to 1; got 1.5"),
-        ({"largest_px": 8}, "at least 16 pixels; got 8"),
+        ({"max_resolution_px": 8}, "at least 16 pixels; got 8"),
         ({"tiers": (0.0, 0.0, 0.0)}, "0 or more, not all 0"),
         ({"tiers": (1.0, -1.0, 1.0)}, "0 or more, not all 0"),
         ({"variants": 0}, "at least 1 crop per sample; got 0"),
@@ -595,15 +599,15 @@ def test_what_cannot_be_put_in_order_is_one_sentence(mixed: Pairs, tmp_path: Pat
 )
 def test_a_framing_that_makes_no_sense_is_one_sentence(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        replace(FRAMING, **change)
+        replace(EXAMPLES, **change)
 
 
-# Framing
+# ExampleConfig
 
 
 def test_a_full_frame_that_fits_is_the_picture_itself() -> None:
     read = source(size=(96, 64))
-    example = frame(read, slot(crop=False), FRAMING, seed=0)
+    example = build_example(read, slot(crop=False), EXAMPLES, seed=0)
     assert np.array_equal(example.start, read.start) and np.array_equal(example.end, read.end)
     assert np.array_equal(example.mask, np.where(read.mask > 0, 255, 0))
     assert example.instruction == "intermediate nudge-000000"
@@ -613,7 +617,7 @@ def test_a_full_frame_that_fits_is_the_picture_itself() -> None:
 def test_width_and_height_are_never_swapped(size: tuple[int, int]) -> None:
     width, height = size
     read = source(size=size)
-    example = frame(read, slot(crop=False), FRAMING, seed=0)
+    example = build_example(read, slot(crop=False), EXAMPLES, seed=0)
     got = example.mask.shape[1] / example.mask.shape[0]
     assert (got > 1) == (width > height) and got == pytest.approx(width / height, rel=0.34)
     # Red rises along x, green along y, as in the picture.
@@ -629,7 +633,7 @@ def test_an_unaligned_picture_is_cut_where_nothing_changes_and_never_resampled()
         mask = np.zeros((50, 70), np.uint8)
         mask[top : top + 10, left : left + 10] = 170
         read = replace(read, mask=mask)
-        example = frame(read, slot(crop=False), FRAMING, seed=0)
+        example = build_example(read, slot(crop=False), EXAMPLES, seed=0)
         assert np.array_equal(example.start, read.start[y : y + 48, x : x + 64])
         assert np.array_equal(example.end, read.end[y : y + 48, x : x + 64])
         assert (example.mask > 0).sum() == (mask > 0).sum()
@@ -639,7 +643,7 @@ def test_what_cannot_be_kept_of_a_change_is_as_little_as_possible() -> None:
     mask = np.zeros((48, 70), np.uint8)
     mask[:, :2] = 85
     mask[10, 66:] = 255
-    example = frame(replace(source(size=(70, 48)), mask=mask), slot(crop=False), FRAMING, seed=0)
+    example = build_example(replace(source(size=(70, 48)), mask=mask), slot(crop=False), EXAMPLES, seed=0)
     assert (example.mask > 0).sum() == 2 * 48
 
 
@@ -657,7 +661,7 @@ def test_what_cannot_be_kept_of_a_change_is_as_little_as_possible() -> None:
 def test_a_large_picture_gets_about_the_area_and_its_own_aspect(
     size: tuple[int, int], largest: int, expected: tuple[int, int]
 ) -> None:
-    got = full_size(*size, replace(FRAMING, largest_px=largest))
+    got = full_size(*size, replace(EXAMPLES, max_resolution_px=largest))
     assert got == expected
     assert got[0] * got[1] <= max(largest**2, size[0] * size[1] if got == size else 0)
     assert got[0] / got[1] == pytest.approx(size[0] / size[1], rel=0.02)
@@ -665,26 +669,30 @@ def test_a_large_picture_gets_about_the_area_and_its_own_aspect(
 
 @pytest.mark.parametrize("grain", [8, 16, 28, 32])
 def test_every_size_becomes_an_aligned_one_of_no_more_than_its_own_pixels(grain: int) -> None:
-    framing = Framing(crop_px=grain * 4, crop_share=0.5, largest_px=512, grain_px=grain, tiers=(1, 1, 1))
+    example_config = ExampleConfig(
+        crop_px=grain * 4, crop_share=0.5, max_resolution_px=512, size_multiple_px=grain, tiers=(1, 1, 1)
+    )
     rng = np.random.default_rng(grain)
     for width, height in rng.integers(grain, 3000, (2000, 2)).tolist():
-        got = full_size(width, height, framing)
+        got = full_size(width, height, example_config)
         assert got[0] % grain == got[1] % grain == 0
         assert grain <= got[0] <= width and grain <= got[1] <= height
         assert got[0] * got[1] < 512**2 * (1.25 if min(got) > 4 * grain else 3)
 
 
 def test_shrinking_keeps_shares_of_change_and_equality_outside_it() -> None:
-    framing = replace(WHOLE, largest_px=64)
+    example_config = replace(WHOLE, max_resolution_px=64)
     rng = np.random.default_rng(0)
     start = rng.integers(0, 256, (192, 256, 3), dtype=np.uint8)
     mask = np.zeros((192, 256), np.uint8)
     mask[40:77, 31:90] = 85
     mask[100:133, 150:211] = 255
     end = np.where(mask[..., None] > 0, 255 - start, start).astype(np.uint8)
-    example = frame(replace(source(), start=start, end=end, mask=mask), slot(crop=False), framing, seed=0)
+    example = build_example(
+        replace(source(), start=start, end=end, mask=mask), slot(crop=False), example_config, seed=0
+    )
     height, width = example.mask.shape
-    assert (width, height) == full_size(256, 192, framing) and width * height <= 64 * 64 * 1.2
+    assert (width, height) == full_size(256, 192, example_config) and width * height <= 64 * 64 * 1.2
     assert example.mask.mean() / 255 == pytest.approx((mask > 0).mean(), abs=0.001)
     assert len(np.unique(example.mask)) > 3, "shares, not a yes or no"
     still = example.mask == 0
@@ -697,7 +705,7 @@ def test_start_end_and_mask_of_a_crop_are_one_window_with_a_change_in_it() -> No
     for number in range(4):
         read = source(number, (300, 280))
         for variant in range(8):
-            example = frame(read, slot(crop=True, variant=variant), FRAMING, seed=0)
+            example = build_example(read, slot(crop=True, variant=variant), EXAMPLES, seed=0)
             x, y = window(example)
             assert np.array_equal(example.start, read.start[y : y + 32, x : x + 32])
             assert np.array_equal(example.end, read.end[y : y + 32, x : x + 32])
@@ -718,7 +726,7 @@ def test_a_crop_is_a_pure_function_of_seed_key_and_variant() -> None:
 
     def seen(seed: int, variant: int, key: str = "a", step: int = 0) -> tuple[int, int]:
         place = replace(slot(crop=True, variant=variant), step=step, place=step)
-        return window(frame(replace(read, key=key), place, FRAMING, seed=seed))
+        return window(build_example(replace(read, key=key), place, EXAMPLES, seed=seed))
 
     assert seen(0, 1) == seen(0, 1, step=77)
     assert len({seen(0, 1), seen(1, 1), seen(0, 2), seen(0, 1, key="b")}) == 4
@@ -726,14 +734,14 @@ def test_a_crop_is_a_pure_function_of_seed_key_and_variant() -> None:
 
 def test_where_nothing_changed_a_crop_is_anywhere() -> None:
     read = replace(source(size=(300, 280)), mask=np.zeros((280, 300), np.uint8))
-    found = {window(frame(read, slot(crop=True, variant=variant), FRAMING, seed=0)) for variant in range(40)}
+    found = {window(build_example(read, slot(crop=True, variant=variant), EXAMPLES, seed=0)) for variant in range(40)}
     assert len(found) > 30
     assert max(x for x, _ in found) > 200 and max(y for _, y in found) > 180
 
 
 def test_a_crop_of_a_small_picture_is_the_largest_aligned_window_with_a_change() -> None:
     read = source(size=(50, 40))
-    example = frame(read, slot(crop=True, variant=2), replace(FRAMING, crop_px=64), seed=0)
+    example = build_example(read, slot(crop=True, variant=2), replace(EXAMPLES, crop_px=64), seed=0)
     x, y = window(example)
     assert example.mask.shape == (32, 48) and example.mask.any()
     assert np.array_equal(example.end, read.end[y : y + 32, x : x + 48])
@@ -741,42 +749,42 @@ def test_a_crop_of_a_small_picture_is_the_largest_aligned_window_with_a_change()
 
 def test_crops_of_a_picture_that_would_be_shrunk_have_its_own_pixels() -> None:
     read = source(size=(300, 280))
-    example = frame(read, slot(crop=True), replace(FRAMING, largest_px=64), seed=0)
+    example = build_example(read, slot(crop=True), replace(EXAMPLES, max_resolution_px=64), seed=0)
     x, y = window(example)
     assert np.array_equal(example.start, read.start[y : y + 32, x : x + 32])
 
 
 def test_an_example_does_not_hold_the_picture_it_was_cut_from() -> None:
-    example = frame(source(size=(300, 280)), slot(crop=True), FRAMING, seed=0)
+    example = build_example(source(size=(300, 280)), slot(crop=True), EXAMPLES, seed=0)
     for picture in (example.start, example.end, example.mask):
         assert picture.base is None and picture.flags["C_CONTIGUOUS"]
 
 
 def test_a_digest_tells_pixels_and_words_apart_and_nothing_else() -> None:
     read = source()
-    base = frame(read, slot(crop=False), FRAMING, seed=0).digest
+    base = build_example(read, slot(crop=False), EXAMPLES, seed=0).digest
     other_end = read.end.copy()
     other_end[0, 0, 0] ^= 1
     other_mask = read.mask.copy()
     other_mask[0, 0] = 255
     changed = [
-        frame(replace(read, end=other_end), slot(crop=False), FRAMING, seed=0),
-        frame(replace(read, mask=other_mask), slot(crop=False), FRAMING, seed=0),
-        frame(read, slot(crop=False, tier=2), FRAMING, seed=0),
-        frame(read, slot(crop=True), FRAMING, seed=0),
+        build_example(replace(read, end=other_end), slot(crop=False), EXAMPLES, seed=0),
+        build_example(replace(read, mask=other_mask), slot(crop=False), EXAMPLES, seed=0),
+        build_example(read, slot(crop=False, tier=2), EXAMPLES, seed=0),
+        build_example(read, slot(crop=True), EXAMPLES, seed=0),
     ]
     assert len({base, *(example.digest for example in changed)}) == 5
     again = replace(slot(crop=False), step=9, place=3, number=5)
-    assert frame(replace(read, key="renamed"), again, FRAMING, seed=8).digest == base
+    assert build_example(replace(read, key="renamed"), again, EXAMPLES, seed=8).digest == base
 
 
-def test_pictures_and_words_of_an_example_belong_to_its_key_in_every_epoch(mixed: Pairs) -> None:
+def test_pictures_and_words_of_an_example_belong_to_its_key_in_every_epoch(mixed: PairDataset) -> None:
     asked = order(mixed)
     tiers = ("superficial", "intermediate", "explicit")
     seen: dict[tuple[str, bool, int, int], str] = {}
     for step in range(3 * asked.steps_per_epoch):
         for place in asked.slots(step):
-            example = frame(mixed.source(place.number), place, FRAMING, seed=3)
+            example = build_example(mixed.source(place.number), place, EXAMPLES, seed=3)
             number = int(example.key.rpartition("-")[2])
             assert example.key == mixed.keys[place.number] == mixed.keys[number]
             assert example.instruction == f"{tiers[place.tier]} {example.key}"
@@ -793,4 +801,4 @@ def test_pictures_and_words_of_an_example_belong_to_its_key_in_every_epoch(mixed
 
 def test_a_picture_below_the_grain_is_refused() -> None:
     with pytest.raises(UsageError, match="is 40 × 12 pixels"):
-        frame(source(size=(40, 12)), slot(crop=True), FRAMING, seed=0)
+        build_example(source(size=(40, 12)), slot(crop=True), EXAMPLES, seed=0)

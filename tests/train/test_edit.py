@@ -21,11 +21,12 @@ from simgen.core.errors import OutputError, UsageError
 from simgen.train.adapter import Adapter
 from simgen.train.base import Base, load_base
 from simgen.train.checkpoint import RUN, WEIGHTS, write_weights
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.edit import edit, edit_all, jobs, working_size
+from simgen.train.families.tiny import tiny_names
 from simgen.train.validate import fit
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 SENTENCE = "Push the square."
 Picture = NDArray[np.uint8]
 
@@ -39,7 +40,7 @@ def edited(base: Base, picture: Picture, words: str = SENTENCE, *, seed: int = 0
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 64), (64, 160), (128, 128), (256, 64), (512, 32 * 16)])
 def test_a_size_that_fits_is_left_alone(size: tuple[int, int]) -> None:
-    assert working_size(*size, grain_px=32, largest_px2=512 * 512) == size
+    assert working_size(*size, size_multiple_px=32, max_area_px=512 * 512) == size
 
 
 @pytest.mark.parametrize(
@@ -58,13 +59,13 @@ def test_a_size_that_fits_is_left_alone(size: tuple[int, int]) -> None:
     ],
 )
 def test_any_other_size_goes_to_the_nearest_one(size: tuple[int, int], wanted: tuple[int, int]) -> None:
-    assert working_size(*size, grain_px=32, largest_px2=1024 * 1024) == wanted
+    assert working_size(*size, size_multiple_px=32, max_area_px=1024 * 1024) == wanted
 
 
 def test_whatever_the_picture_the_size_is_aligned_near_the_area_and_hardly_bent() -> None:
     area = 1024 * 1024
     for width, height in np.random.default_rng(0).integers(512, 5000, (3000, 2)).tolist():
-        across, down = working_size(width, height, grain_px=32, largest_px2=area)
+        across, down = working_size(width, height, size_multiple_px=32, max_area_px=area)
         assert across % 32 == down % 32 == 0
         assert across * down <= area
         # Neither side is more than half a grain off, or a whole one where it had to give way to the area.

@@ -10,14 +10,14 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 from simgen.train.base import Base
-from simgen.train.data import Example
+from simgen.train.data.examples import Example
 from simgen.train.edit import edit
 from simgen.train.encode import Encoder
-from simgen.train.families import FAMILIES, Condition
-from simgen.train.objectives import Shift
-from simgen.train.tiny import tiny_pipeline
+from simgen.train.families.base import Condition, family_of
+from simgen.train.families.tiny import tiny_names, tiny_pipeline
+from simgen.train.methods.base import Shift
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 # Those that are told how strongly to follow; the others edit twice where it is above one, with words and without.
 TOLD = ("tiny:kontext", "tiny:flux2dev")
 STEPS = 3
@@ -65,7 +65,7 @@ def test_the_transformer_is_told_what_the_stock_pipeline_tells_it(
     seen = calls(base, example, guidance=guidance)
     assert len(seen) == STEPS
     assert base.pipeline.transformer.config.get("guidance_embeds", False) == (name in TOLD)
-    encoded = Encoder(base, device=torch.device("cpu")).encode([example], without_words=[False])[0]
+    encoded = Encoder(base, device=torch.device("cpu")).encode([example], drop_caption=[False])[0]
     reference, tokens = encoded.pictures["start"][None], len(encoded.pictures["end"])
     hidden = seen[0]["hidden_states"]
     noisy = hidden[:, -tokens:] if name == "tiny:qwen21" else hidden[:, :tokens]
@@ -83,7 +83,7 @@ def test_the_transformer_is_told_what_the_stock_pipeline_tells_it(
 @pytest.mark.parametrize("name", TINY)
 def test_the_grid_is_height_then_width(name: str, tiny_base: Callable[..., Base], example: Example) -> None:
     base = tiny_base(name)
-    encoded = Encoder(base, device=torch.device("cpu")).encode([example], without_words=[False])[0]
+    encoded = Encoder(base, device=torch.device("cpu")).encode([example], drop_caption=[False])[0]
     assert encoded.grid == (4, 6)
     assert len(encoded.pictures["end"]) == 24
 
@@ -96,7 +96,7 @@ def test_tokens_run_row_by_row(name: str, tiny_base: Callable[..., Base], exampl
     other = example.start.copy()
     other[:16, -16:] = 255 - other[:16, -16:]
     pair = Example(key="a", start=example.start, end=other, mask=example.mask, instruction="x", digest="a")
-    encoded = Encoder(base, device=torch.device("cpu")).encode([pair], without_words=[False])[0]
+    encoded = Encoder(base, device=torch.device("cpu")).encode([pair], drop_caption=[False])[0]
     difference = (encoded.pictures["end"] - encoded.pictures["start"]).abs().sum(dim=-1)
     assert difference[5] > 2 * difference[20]
 
@@ -122,7 +122,7 @@ def test_a_fixed_shift_is_the_scheduler_s() -> None:
 
 def test_more_tokens_shift_towards_noise() -> None:
     pipeline = tiny_pipeline("tiny:qwen")
-    family = FAMILIES[0]
+    family = family_of(type(pipeline).__name__, where="test")
     few, many = (
         Shift(scheduler=pipeline.scheduler, mu=family.shift(pipeline, n, 40), steps=40)(torch.tensor([0.5]))
         for n in (256, 4096)
@@ -136,7 +136,7 @@ def positions_of(base: Base, start: Image.Image) -> torch.Tensor:
     rotary = base.pipeline.text_encoder.model.language_model.rotary_emb
     hook = rotary.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[1]))
     try:
-        base.family.words(base.pipeline, SENTENCE, start)
+        base.family.encode_text(base.pipeline, SENTENCE, start)
     finally:
         hook.remove()
     return seen[0][:, 0]
@@ -152,8 +152,8 @@ def test_the_text_encoder_of_qwen_counts_across_the_picture(tiny_base: Callable[
     assert len(column[picture].unique()) == 17
 
 
-def test_without_the_mend_it_counts_along_the_line(tiny_base: Callable[..., Base], example: Example) -> None:
-    """The day this fails, diffusers has mended it, and `QwenEdit.mend` can go."""
+def test_without_the_patch_it_counts_along_the_line(tiny_base: Callable[..., Base], example: Example) -> None:
+    """The day this fails, diffusers is right by itself, and `QwenEdit.patch_pipeline` can go."""
     base = tiny_base("tiny:qwen")
     base.pipeline.text_encoder._forward_pre_hooks.clear()
     time, row, column = positions_of(base, Image.fromarray(example.start))
@@ -164,7 +164,7 @@ def test_without_the_mend_it_counts_along_the_line(tiny_base: Callable[..., Base
 def test_texts_of_two_lengths_share_a_batch_without_meeting(tiny_base: Callable[..., Base], example: Example) -> None:
     base = tiny_base("tiny:qwen")
     start = Image.fromarray(example.start)
-    texts = [base.family.words(base.pipeline, words, start) for words in ("Push it.", SENTENCE)]
+    texts = [base.family.encode_text(base.pipeline, words, start) for words in ("Push it.", SENTENCE)]
     noisy, sigma = torch.randn(2, 24, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([0.3, 0.8])
 
     def said(picked: list[int]) -> torch.Tensor:

@@ -17,7 +17,8 @@ from peft import LoraConfig
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from simgen.core.errors import UsageError
-from simgen.train.flops import Tokens, step_flops
+from simgen.train.families.base import Tokens
+from simgen.train.flops import step_flops
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,8 @@ from peft.utils import get_peft_model_state_dict
 from torch import nn
 
 from simgen.core.errors import UsageError
-from simgen.train.flops import Tokens, step_flops
+from simgen.train.families.base import Tokens
+from simgen.train.flops import step_flops
 from simgen.train.fp8 import Fp8Linear, quantise_base, quantise_rows
 
 torch.set_num_threads(1)

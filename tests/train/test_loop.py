@@ -21,14 +21,17 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from simgen.core.errors import ConflictError, OutputError, SimgenError, UsageError
-from simgen.train import checkpoint, loop, speed, tiny
+from simgen.train import checkpoint, loop, speed
 from simgen.train.base import Base, load_base
 from simgen.train.config import TrainConfig, parse_config
 from simgen.train.edit import edit
+from simgen.train.families import qwen
+from simgen.train.families.tiny import tiny_names, tiny_pipeline
 from simgen.train.feed import Item
-from simgen.train.tiny import tiny_pipeline
+from simgen.train.methods.base import Batch, Forwards, Outcome, Policy
+from simgen.train.methods.sft import SFT
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 CPU = torch.device("cpu")
 QUICK: dict[str, Any] = {"rank": 4, "batch": 2, "warmup_steps": 2, "learning_rate": 1e-3, "validate_every": 0}
 
@@ -57,8 +60,8 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 
 def a_run(data: Path, out: Path, **settings: Any) -> Any:
     """A run that stands before its first step."""
-    place = loop.Place(rank=0, world=1, device=CPU)
-    return loop._Run(config(**settings), data=[str(data)], out=out, place=place, console=Console(quiet=True))
+    process = loop.ProcessInfo(rank=0, world=1, device=CPU)
+    return loop._Run(config(**settings), data=[str(data)], out=out, process=process, console=Console(quiet=True))
 
 
 def picture(base: Base, start: np.ndarray) -> np.ndarray:
@@ -109,11 +112,37 @@ def test_looking_on_changes_nothing(pairs_folder: Path, tmp_path: Path) -> None:
         save_every=1,
         keep=2,
         cache=str(tmp_path / "cache"),
-        ahead=3,
+        prefetch_steps=3,
     )
     assert_equal(plain, seen)
     assert checkpoint.steps(tmp_path / "seen") == [3, 4]
     assert len(list((tmp_path / "seen" / "validation").glob("*.png"))) == 4
+
+
+class Watching(SFT):
+    """A method of its own name, with another figure and a second pass through the transformer."""
+
+    name = "watching"
+    figures = ("sigma",)
+    forwards = Forwards(trained=1, frozen=1)
+
+    def loss(self, policy: Policy, batch: Batch) -> Outcome:
+        found = super().loss(policy, batch)
+        end = batch.pictures["end"]
+        assert not policy(end, torch.full([len(end)], 0.5), reference=True).requires_grad
+        return found
+
+
+def test_the_loop_sums_what_a_method_names_and_no_other_figure(
+    pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = run(pairs_folder, tmp_path / "usual", steps=2)
+    monkeypatch.setattr(loop, "method_class", {"sft": Watching}.__getitem__)
+    watched = run(pairs_folder, tmp_path / "watched", steps=2, validate_every=2, validate_pictures=0)
+    assert_equal(usual, watched)
+    lines = [json.loads(line) for line in (tmp_path / "watched" / checkpoint.LOG).read_text().splitlines()]
+    assert all(0 < line["sigma"] < 1 and "loss_inside" not in line for line in lines[:2])
+    assert set(lines[2]["validation"]) == {"loss", "sigma"}
 
 
 def test_encodings_from_the_cache_are_those_that_were_kept(pairs_folder: Path, tmp_path: Path) -> None:
@@ -150,7 +179,7 @@ def test_every_adapter_gets_a_gradient_and_the_base_none(name: str, pairs_folder
 def test_four_pairs_are_learnt(name: str, make_simple_pairs: Callable[..., Path], tmp_path: Path) -> None:
     data = make_simple_pairs(tmp_path / "data", train=4, test=0, width=64, height=64)
     settings = {"base": name, "rank": 32, "alpha": 64, "batch": 1, "crop_share": 0.0, "steps": 800}
-    settings |= {"learning_rate": 3e-3, "warmup_steps": 10, "mask_weight": 50.0, "drop_instruction": 0.0}
+    settings |= {"learning_rate": 3e-3, "warmup_steps": 10, "mask_weight": 50.0, "caption_dropout": 0.0}
     settings |= {"tiers": [0, 1, 0], "cache": str(tmp_path / "cache")}
     running = a_run(data, tmp_path / "run", **settings)
 
@@ -191,10 +220,12 @@ def test_adapters_are_small_in_the_graph_and_exact_in_the_optimiser(pairs_folder
     running.close()
 
 
-@pytest.mark.parametrize("recompute", [1, "all"])
-def test_recomputing_blocks_changes_no_bit(recompute: Any, pairs_folder: Path, tmp_path: Path) -> None:
-    kept = run(pairs_folder, tmp_path / "kept", steps=3, recompute="none")
-    made = run(pairs_folder, tmp_path / "made", steps=3, recompute=recompute)
+@pytest.mark.parametrize("activation_checkpointing", [1, "all"])
+def test_checkpointing_activations_changes_no_bit(
+    activation_checkpointing: Any, pairs_folder: Path, tmp_path: Path
+) -> None:
+    kept = run(pairs_folder, tmp_path / "kept", steps=3, activation_checkpointing="none")
+    made = run(pairs_folder, tmp_path / "made", steps=3, activation_checkpointing=activation_checkpointing)
     assert_equal(kept, made)
 
 
@@ -213,18 +244,19 @@ WATCHED = """
 import json, os, sys, torch
 torch.set_num_threads(1)
 from rich.console import Console
-from simgen.train import loop, objectives
+from simgen.train import loop
+from simgen.train.methods import sft
 from simgen.train.config import parse_config
 import hashlib
 def digest(tensor):
     return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
-drawn = objectives.draw
+drawn = sft.draw
 def draw(generators, like):
     noise, even = drawn(generators, like)
     for n, e in zip(noise, even):
         said.write(json.dumps({"noise": digest(n), "even": float(e)}) + "\\n")
     return noise, even
-objectives.draw = draw
+sft.draw = draw
 def take(self, step, before=loop.Shuffled.take):
     found = before(self, step)
     for one in found:
@@ -288,7 +320,7 @@ def test_two_processes_see_what_one_sees(pairs_folder: Path, tmp_path: Path) -> 
 
 
 def command(data: Path, out: Path, *settings: str, steps: int = 40) -> list[str]:
-    quick = [f"--set={key}={value}" for key, value in {**QUICK, "save_every": 3, "ahead": 2}.items()]
+    quick = [f"--set={key}={value}" for key, value in {**QUICK, "save_every": 3, "prefetch_steps": 2}.items()]
     program = [sys.executable, "-m", "simgen.cli", "train", "--data", str(data), "--out", str(out), "--device", "cpu"]
     return [*program, "--base", "tiny:qwen", "--steps", str(steps), *quick, *settings]
 
@@ -322,7 +354,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(pairs_folder: Path, tmp_path:
     at = checkpoint.steps(tmp_path / "run")[-1]
     lines = [json.loads(line) for line in (tmp_path / "run" / checkpoint.LOG).read_text().splitlines()]
     assert at == lines[-1]["step"] < 400
-    settings = {"save_every": 3, "ahead": 2, "steps": at + 2}
+    settings = {"save_every": 3, "prefetch_steps": 2, "steps": at + 2}
     assert_equal(run(pairs_folder, tmp_path / "run", **settings), run(pairs_folder, tmp_path / "straight", **settings))
 
 
@@ -446,8 +478,8 @@ def test_compiled_blocks_train_and_validate(
     pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Validation under `fullgraph` used to ask for more graphs than Dynamo makes."""
-    wider = functools.partial(tiny.QwenImageTransformer2DModel)
-    monkeypatch.setattr(tiny, "QwenImageTransformer2DModel", lambda **kw: wider(**{**kw, "num_layers": 5}))
+    wider = functools.partial(qwen.QwenImageTransformer2DModel)
+    monkeypatch.setattr(qwen, "QwenImageTransformer2DModel", lambda **kw: wider(**{**kw, "num_layers": 5}))
     monkeypatch.setattr(speed, "compile_blocks", functools.partial(speed.compile_blocks, backend="eager"))
     settings = {"steps": 3, "compile": "on", "validate_every": 1, "validate_steps": 2, "validate_pictures": 1}
     compiled = run(pairs_folder, tmp_path / "compiled", **settings)
@@ -508,7 +540,7 @@ def test_too_little_memory_is_a_sentence(make_pairs: Callable[..., Path], tmp_pa
         "resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000,) * 2);"
         "from simgen.cli import main; main(sys.argv[1:])"
     )
-    settings = ["--set=largest_px=1024", "--set=crop_share=0"]
+    settings = ["--set=max_resolution_px=1024", "--set=crop_share=0"]
     arguments = command(data, tmp_path / "run", *settings)[3:]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1, done.stderr

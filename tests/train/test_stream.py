@@ -21,9 +21,11 @@ import pytest
 import webdataset
 
 from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
-from simgen.train.data import Example, Framing, open_pairs, stream
+from simgen.train.data.examples import Example, ExampleConfig
+from simgen.train.data.pairs import open_pairs
+from simgen.train.data.stream import stream
 
-FRAMING = Framing(crop_px=16, crop_share=0.5, largest_px=96, grain_px=16, tiers=(0.2, 0.5, 0.3))
+EXAMPLES = ExampleConfig(crop_px=16, crop_share=0.5, max_resolution_px=96, size_multiple_px=16, tiers=(0.2, 0.5, 0.3))
 
 
 @pytest.fixture(autouse=True)
@@ -258,9 +260,17 @@ def shards(tmp_path: Path) -> Callable[..., Path]:
 
 
 def streamed(
-    place: Path | str, *, batch: int = 1, rank: int = 0, world: int = 1, seed: int = 3, framing: Framing = FRAMING
+    place: Path | str,
+    *,
+    batch: int = 1,
+    rank: int = 0,
+    world: int = 1,
+    seed: int = 3,
+    example_config: ExampleConfig = EXAMPLES,
 ) -> Iterator[tuple[Example, ...]]:
-    return stream([str(place)], split="train", framing=framing, batch=batch, seed=seed, rank=rank, world=world)
+    return stream(
+        [str(place)], split="train", example_config=example_config, batch=batch, seed=seed, rank=rank, world=world
+    )
 
 
 def keys(batches: Iterator[tuple[Example, ...]], count: int) -> list[str]:
@@ -297,7 +307,7 @@ def test_pictures_and_words_of_a_streamed_example_belong_together(shards: Callab
 
 def test_a_streamed_batch_has_one_size(shards: Callable[..., Path]) -> None:
     folder = shards([5, 7, 4], sizes=[(64, 48), (48, 64), (70, 50)])
-    batches = list(itertools.islice(streamed(folder, batch=3, framing=replace(FRAMING, crop_share=0.0)), 20))
+    batches = list(itertools.islice(streamed(folder, batch=3, example_config=replace(EXAMPLES, crop_share=0.0)), 20))
     shapes = [{example.mask.shape for example in batch} for batch in batches]
     assert all(len(shape) == 1 for shape in shapes)
     assert {shape.pop() for shape in shapes} == {(48, 64), (64, 48)}
@@ -355,7 +365,7 @@ def test_a_stream_that_cannot_go_on_is_one_sentence(shards: Callable[..., Path],
     with pytest.raises(UsageError, match="batch of 3 cannot be dealt out evenly to 2"):
         streamed(folder, batch=3, world=2)
     with pytest.raises(OutputError, match="holds no shards for test"):
-        stream([str(folder)], split="test", framing=FRAMING, batch=1, seed=0, rank=0, world=1)
+        stream([str(folder)], split="test", example_config=EXAMPLES, batch=1, seed=0, rank=0, world=1)
     with pytest.raises(UsageError, match="no such folder"):
         streamed(tmp_path / "nowhere")
     os.truncate(folder / "1.tar", (folder / "1.tar").stat().st_size - 10240 - 700)

@@ -20,8 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from simgen.cli.app import main
 from simgen.storage.yaml_files import read_yaml
 from simgen.train.config import parse_config
-from simgen.train.data import open_pairs
-from simgen.train.tiny import tiny_pipeline
+from simgen.train.data.pairs import open_pairs
+from simgen.train.families.tiny import tiny_pipeline
 
 SMALL = ("--base", "tiny:kontext", "--device", "cpu", "--steps", "2", "--set=batch=2", "--set=rank=4")
 
@@ -217,6 +217,7 @@ def test_what_the_run_is_of_names_base_data_and_settings(done: Done) -> None:
     assert told["base"] == "tiny:kontext"
     assert told["data"] == open_pairs([str(done.data)], split="train").fingerprint
     assert told["rank"] == 4
+    assert told["method"] == "sft"
     assert "steps" not in told
 
 

@@ -29,7 +29,7 @@ OWNERS = {
     "pybullet_utils": {"engine"},
     "pyarrow": {"dataset"},
     "webdataset": {"dataset", "train"},
-    "fsspec": {"storage", "train"},
+    "fsspec": {"storage"},
     "coacd": {"catalog"},
     "trimesh": {"catalog"},
     "manifold3d": {"solvers"},

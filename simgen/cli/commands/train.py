@@ -38,7 +38,7 @@ def train(
 ) -> int:
     """Train an image editor on a data set.
 
-    A LoRA for Qwen-Image-Edit, FLUX.1 Kontext, FLUX.2 or Qwen-Image-2.1. RECIPE is a YAML file, or train_smoke,
+    A LoRA for an open image editor; docs/training.md lists those that work. RECIPE is a YAML file, or train_smoke,
     train_qwen or train_klein. The same command again goes on where it was stopped. On several GPUs write
     `torchrun --nproc-per-node 8 -m simgen.cli train …`.
     """
@@ -47,7 +47,7 @@ def train(
     config = load_config(recipe, overrides=overrides, given={"base": base, "steps": steps, "seed": seed})
     if settings:
         for name, value, meaning in config.explained():
-            click.echo(f"{name:<18} {value:<26} {meaning}")
+            click.echo(f"{name:<24} {value:<26} {meaning}")
         return 0
     if not data:
         raise UsageError("--data is missing: name the folder of a data set, as in --data out/demo")

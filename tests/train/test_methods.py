@@ -1,5 +1,6 @@
 """The loss and its figures against numbers computed by hand, and what it draws from which generator."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,13 +11,19 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from simgen.train.encode import token_shares
-from simgen.train.families import FAMILIES
-from simgen.train.objectives import Batch, FlowMatching, Outcome, Shift, draw
-from simgen.train.tiny import tiny_pipeline
+from simgen.train.families.base import family_of
+from simgen.train.families.tiny import tiny_names, tiny_pipeline
+from simgen.train.methods.base import Batch, Outcome, Shift, draw, methods
+from simgen.train.methods.sft import SFT, SFTSettings
+from simgen.train.settings import names_of
 
-TINY = ("tiny:qwen", "tiny:kontext", "tiny:flux2", "tiny:flux2dev", "tiny:qwen21")
+TINY = tiny_names()
 # As it comes, a scheduler shifts nothing.
 UNSHIFTED = Shift(scheduler=FlowMatchEulerDiscreteScheduler(), mu=0.0, steps=10)
+
+
+def sft(mask_weight: float) -> SFT:
+    return SFT(SFTSettings(mask_weight=mask_weight))
 
 
 def seeded(*seeds: int) -> tuple[torch.Generator, ...]:
@@ -41,7 +48,7 @@ class Erring:
     def __init__(self, batch: Batch, wrong_by: Tensor) -> None:
         self.end, self.wrong_by = batch.pictures["end"], wrong_by
 
-    def __call__(self, noisy: Tensor, sigma: Tensor, *, with_adapter: bool = True) -> Tensor:
+    def __call__(self, noisy: Tensor, sigma: Tensor, *, reference: bool = False) -> Tensor:
         level = sigma[:, None, None]
         noise = (noisy - (1 - level) * self.end) / level
         return noise - self.end + self.wrong_by
@@ -51,7 +58,20 @@ def outcome_of(
     changed: list[list[float]], wrong_by: list[list[float]], *, mask_weight: float = 2.0, **options: Any
 ) -> Outcome:
     batch = a_batch(changed, **options)
-    return FlowMatching(mask_weight=mask_weight)(Erring(batch, torch.tensor(wrong_by)[..., None]), batch)
+    return sft(mask_weight).loss(Erring(batch, torch.tensor(wrong_by)[..., None]), batch)
+
+
+def test_every_method_goes_by_its_name_and_says_what_it_needs() -> None:
+    assert "sft" in methods()
+    for name, method in methods().items():
+        assert method.name == name
+        assert {"start", "end"} <= set(method.pictures)
+        assert method.forwards.trained >= 1
+        assert names_of(method.settings_class) == [field.name for field in dataclasses.fields(method.settings_class)]
+
+
+def test_the_figures_that_a_method_names_are_those_that_it_finds() -> None:
+    assert set(SFT.figures) <= set(outcome_of([[0.0, 1.0]], [[1.0, 1.0]]).figures)
 
 
 def test_who_says_noise_minus_end_has_no_loss() -> None:
@@ -64,11 +84,11 @@ def test_the_noisy_picture_lies_between_end_and_noise() -> None:
     noise, _ = draw(seeded(0), batch.pictures["end"])
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def policy(noisy: Tensor, sigma: Tensor, *, with_adapter: bool = True) -> Tensor:
+    def policy(noisy: Tensor, sigma: Tensor, *, reference: bool = False) -> Tensor:
         seen.append((noisy, sigma))
         return torch.zeros_like(noisy)
 
-    found = FlowMatching(mask_weight=0.0)(policy, batch)
+    found = sft(0.0).loss(policy, batch)
     noisy, sigma = seen[0]
     level = float(sigma)
     torch.testing.assert_close(noisy, (1 - level) * batch.pictures["end"] + level * noise)
@@ -95,7 +115,7 @@ def test_half_a_token_weighs_half() -> None:
 def test_gradients_part_as_the_weights_do() -> None:
     batch = a_batch([[1.0, 0.0, 0.25, 0.0]])
     said = torch.full((1, 4, 1), 0.5, requires_grad=True)
-    loss = FlowMatching(mask_weight=4.0)(Erring(batch, said), batch).loss
+    loss = sft(4.0).loss(Erring(batch, said), batch).loss
     loss.sum().backward()  # type: ignore[no-untyped-call]
     assert said.grad is not None
     torch.testing.assert_close(said.grad[0, :, 0] / said.grad[0, 1, 0], torch.tensor([5.0, 1.0, 2.0, 1.0]))
@@ -124,7 +144,7 @@ def test_figures_of_what_is_not_there_are_nan() -> None:
 
 def test_figures_carry_no_gradient() -> None:
     batch = a_batch([[1.0, 0.5]])
-    found = FlowMatching(mask_weight=1.0)(Erring(batch, torch.zeros(1, 2, 1, requires_grad=True)), batch)
+    found = sft(1.0).loss(Erring(batch, torch.zeros(1, 2, 1, requires_grad=True)), batch)
     assert found.loss.requires_grad
     assert not any(figure.requires_grad for figure in found.figures.values())
 
@@ -140,7 +160,7 @@ def test_a_sample_has_its_loss_whoever_shares_its_batch() -> None:
             generators=seeded(7 + i),
             shift=UNSHIFTED,
         )
-        found = FlowMatching(mask_weight=2.0)(Erring(alone, torch.tensor([wrong_by[i]])[..., None]), alone)
+        found = sft(2.0).loss(Erring(alone, torch.tensor([wrong_by[i]])[..., None]), alone)
         assert torch.equal(found.loss, together.loss[i : i + 1])
         assert torch.equal(found.figures["sigma"], together.figures["sigma"][i : i + 1])
 
@@ -177,7 +197,7 @@ def test_the_loss_is_taken_in_float32() -> None:
         generators=batch.generators,
         shift=UNSHIFTED,
     )
-    found = FlowMatching(mask_weight=1.0)(lambda noisy, sigma, *, with_adapter=True: noisy.bfloat16(), small)
+    found = sft(1.0).loss(lambda noisy, sigma, *, reference=False: noisy.bfloat16(), small)
     assert found.loss.dtype == torch.float32
 
 
@@ -203,7 +223,7 @@ def test_noise_and_position_of_a_sample_are_independent() -> None:
 @pytest.mark.parametrize("name", TINY)
 def test_noise_levels_never_leave_what_is_above_nothing_and_at_most_one(name: str, tokens: int) -> None:
     pipeline = tiny_pipeline(name)
-    family = next(f for f in FAMILIES if type(pipeline).__name__ in f.pipelines)
+    family = family_of(type(pipeline).__name__, where="test")
     even = torch.cat([torch.tensor([0.0, 1e-38, 1e-6]), torch.linspace(0, 1, 1001), torch.tensor([1 - 2**-24])])
     for steps in (2, family.edit_steps, 1000):
         levels = Shift(scheduler=pipeline.scheduler, mu=family.shift(pipeline, tokens, steps), steps=steps)(even)
