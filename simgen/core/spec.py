@@ -42,7 +42,12 @@ class Body:
     rolling_resistance_m: float = 0.0
     """Lever arm of the torque that stops a rolling body, times the normal force and the partner's friction."""
     substance: str = ""
-    """Of a model."""
+    """What a model, a box or a ball is made of: a name of `simgen.core.substances`."""
+    substances: tuple[tuple[str, str], ...] = ()
+    """Of a model: by slot; `substance` for slots that are not named. An empty name weighs nothing: ink, air bubbles."""
+    volume_m3: float = 0.0
+    """Volume of its substance at rest, where its surfaces do not enclose it: foam that is squashed, drops on a skin, a
+    hollow thing. 0: what its closed surfaces enclose."""
     material: Material | None = None
     """Overrides the asset's own; needed for a box or a ball."""
     materials: tuple[tuple[str, Material], ...] = ()

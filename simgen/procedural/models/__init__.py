@@ -18,6 +18,7 @@ import numpy as np
 
 from simgen.core.errors import UnknownName, UsageError
 from simgen.core.mesh import Mesh, Model
+from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats
 
 _makers: dict[str, Callable[..., Mesh]] = {}
@@ -64,6 +65,22 @@ def volume_m3(mesh: Mesh) -> float:
     """Of closed surfaces, those that face inwards taken off (divergence theorem)."""
     corners = mesh.vertices_m[mesh.triangles]
     return float(np.linalg.det(corners).sum() / 6)
+
+
+def mass_kg(
+    mesh: Mesh, substance: str, substances: tuple[tuple[str, str], ...] = (), *, stated_m3: float = 0.0
+) -> float:
+    """Mass of a mesh whose slots are of these substances (see `simgen.core.spec.Body`), or of that volume of its
+    substance where one is given."""
+    if stated_m3:
+        return stated_m3 * SUBSTANCES[substance].density_kgpm3
+    by_slot = dict(substances)
+    total = 0.0
+    # What is of one substance may be closed only as a whole: a bar and the stripes on it.
+    for name in sorted({by_slot.get(surface.slot, substance) for surface in mesh.surfaces} - {""}):
+        own = tuple(surface for surface in mesh.surfaces if by_slot.get(surface.slot, substance) == name)
+        total += volume_m3(Mesh(surfaces=own)) * SUBSTANCES[name].density_kgpm3
+    return total
 
 
 def moments_m5(mesh: Mesh) -> Floats | None:
