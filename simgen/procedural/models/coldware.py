@@ -195,11 +195,13 @@ def contents(
     volume_m3: float,
     dome_m: float = 0.0,
     bubbles: float = 0.0,
+    risen: float = 1.0,
     stain_m3: float = 0.0,
 ) -> Mesh:
     """What is in a vessel of these numbers, in its place: `volume_m3` in all, the top bulging by `dome_m`; slot `fill`.
 
-    `bubbles` of air lie in its middle (slot `core`); a `stain` (slot `stain`) marks where the level of that volume was.
+    `bubbles` of air lie in its middle (slot `core`), of which the share `risen` is there; a `stain` (slot `stain`)
+    marks where the level of that volume was.
     """
     shape = hollow(variant, radius_m, height_m, wall_m)
     spots = wells_m(radius_m) if variant == "tray" else np.zeros((1, 2))
@@ -209,8 +211,8 @@ def contents(
         one = _fill(shape, each, dome_m)
         surfaces.append(forms.moved(one, by=(*spot, 0.0)))
     fills = [_joined(surfaces)]
-    if bubbles:
-        fills.append(_core(shape, shape.level_m(each), spots, int(bubbles), rng))
+    if round(risen * int(bubbles)):
+        fills.append(_core(shape, shape.level_m(each), spots, int(bubbles), risen, rng))
     if stain_m3:
         fills.append(_stain(shape, shape.level_m(stain_m3 / len(spots)), rng))
     return forms.mesh(*fills)
@@ -263,8 +265,11 @@ def _joined(surfaces: list[MeshSurface]) -> MeshSurface:
     )
 
 
-def _core(shape: Hollow, level: float, spots: Floats, count: int, rng: np.random.Generator) -> MeshSurface:
-    """Air that came out of the water as it froze: bubbles about the middle, more of them low down."""
+def _core(
+    shape: Hollow, level: float, spots: Floats, count: int, risen: float, rng: np.random.Generator
+) -> MeshSurface:
+    """Air that came out of the water as it froze: bubbles about the middle, more of them low down. The first of them
+    are there, by the share `risen`; each is where it stays."""
     one = forms.ball((1.0, 1.0, 1.0), rings=6)
     low = float(shape.height_m[0])
     tall = level - low
@@ -279,7 +284,9 @@ def _core(shape: Hollow, level: float, spots: Floats, count: int, rng: np.random
         * size[:, None, None]
         * np.stack([np.ones(count), np.ones(count), rng.uniform(1.0, 4.0, count)], axis=1)[:, None]
     )
-    faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(count)[:, None, None]).reshape(-1, 3)
+    there = round(risen * count)
+    middles, stretched = middles[:there], stretched[:there]
+    faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(there)[:, None, None]).reshape(-1, 3)
     return MeshSurface(
         vertices_m=(middles[:, None] + stretched).reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0
     )
