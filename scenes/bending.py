@@ -15,7 +15,7 @@ from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.strips import bent_line
-from simgen.scene.draw import Draw, made_of
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import beams
 
@@ -94,7 +94,7 @@ class Bending(Scene):
         )
         clamp = draw.model(
             models.make("bench_clamp", height_m=height, width_m=width + 0.05, depth_m=depth, gap_m=thickness), 250,
-            role="prop", label="clamp", substance="wood", quaternion=turn, materials=wear, substances=made_of(wear),
+            role="prop", label="clamp", substance="wood", quaternion=turn, materials=wear, substances=substances_of(wear),
         )  # fmt: skip
         sizes = {
             "length_m": length,
@@ -107,7 +107,6 @@ class Bending(Scene):
             models.make("strip", variant="cantilever", marks=float(ink is not None), **sizes), 1, role="actor",
             label=f"{name} ruler" if ink else f"{name} strip", substance=SUBSTANCE[stuff], quaternion=turn,
             position_m=(0.0, 0.0, height + thickness / 2), materials=(("strip", material), ("ink", ink or material)),
-            substances=(("ink", ""),),
         )  # fmt: skip
         # The loop of its wire lies across the strip.
         spun = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi))
@@ -115,7 +114,6 @@ class Bending(Scene):
         weight = draw.model(
             models.make("hanger_weight", radius_m=radius, height_m=tall, loop_x=width / 2, loop_m=loop), 2,
             role="affected", label=label, substance=substance, at=at, quaternion=spun, mass_kg=mass,
-            volume_m3=np.pi * radius**2 * tall,
             materials=(("weight", metal), ("steel", palette.metal())),
         )  # fmt: skip
         inputs = {"young_pa": YOUNG_PA[stuff], "hung_m": tall + loop, "breaks_at": BREAKS_AT[stuff]}
@@ -136,20 +134,20 @@ class Bending(Scene):
             load = draw.model(
                 models.make("hook_weight", radius_m=radius, height_m=tall), 2, role="affected", label=label,
                 substance=substance, materials=(("weight", metal), ("steel", palette.metal())),
-                mass_kg=SUBSTANCES[substance].density_kgpm3 * np.pi * radius**2 * tall, volume_m3=np.pi * radius**2 * tall,
+                mass_kg=SUBSTANCES[substance].density_kgpm3 * np.pi * radius**2 * tall,
             )  # fmt: skip
         thickness = (12 * load.mass_kg * GRAVITY_MPS2 * span**2 / (YOUNG_PA[stuff] * width * ratio)) ** (1 / 3)
         height = span * ratio / 48 + draw.uniform((0.025, 0.05))
         wear = (("block", draw.choice(BLOCKS)), ("steel", palette.metal()))
         props = draw.model(
             models.make("bearers", span_m=span, height_m=height, width_m=width + 0.03), 250, role="prop", label="bearers",
-            substance="wood", quaternion=turn, materials=wear, substances=made_of(wear),
+            substance="wood", quaternion=turn, materials=wear, substances=substances_of(wear),
         )  # fmt: skip
         sizes = {"length_m": span, "beyond_m": draw.uniform((0.025, 0.045)), "width_m": width, "thickness_m": thickness}
         strip = draw.model(
             models.make("strip", variant="supported", **sizes), 1, role="actor", label=f"{name} strip",
             substance=SUBSTANCE[stuff], quaternion=turn, position_m=(0.0, 0.0, height + thickness / 2),
-            materials=(("strip", material), ("ink", material)), substances=(("ink", ""),),
+            materials=(("strip", material), ("ink", material)),
         )  # fmt: skip
         reach = float(np.linalg.norm(np.array(load.size_m[:2]))) / 2
         place = (width / 2 + reach + 0.03) * direction(facing) + draw.uniform((-0.3, 0.3)) * span * quat_rotate(
@@ -272,7 +270,7 @@ WEIGHTS = (
     ("black weight", palette.plastic("#26282c", roughness=0.4), "cast iron"),
     ("red weight", palette.plastic("#a51d1d", roughness=0.3), "cast iron"),
 )
-"""Painted ones are of cast iron. Each is adjusted to the mass of a plain cylinder, its eye or loop of wire included."""
+"""Painted ones are of cast iron. Each is adjusted to the mass of a plain cylinder, its loop of wire included."""
 BLOCKS = (
     palette.wood("#b98a57", "#86572c", seed=3), palette.wood("#8a5a34", "#5b3a20", seed=4), palette.wood("#d3b184", "#a9824f", seed=5),
     palette.metal("#84888d", roughness=0.45), palette.plastic("#33373d", roughness=0.5), palette.concrete(seed=2),

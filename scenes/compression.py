@@ -16,7 +16,7 @@ from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats, Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models import soft
-from simgen.scene.draw import Draw, made_of
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 PARTICLES = 5200
@@ -84,19 +84,18 @@ class Compression(Scene):
             )
         )
         substance, shear, bulk, yields = STUFF[stuff]
-        # Squashed it is denser, if only a little where it is not foam.
         body = draw.model(
-            made, 1, role="actor", label=label, substance=substance, material=material, volume_m3=models.volume_m3(models.build(made)),
+            made, 1, role="actor", label=label, substance=substance, material=material,
             position_m=(0.0, 0.0, BED_M), quaternion=spun,
         )  # fmt: skip
         wear = _wear(draw)
         plate = draw.model(
             models.make("press_plate", width_m=width, depth_m=depth, ram_m=0.04 + most * size[2] + open_m), 2, role="affected",
-            label="plate", substance="metal", materials=wear, substances=made_of(wear), position_m=(0.0, 0.0, BED_M + open_m), quaternion=turn,
+            label="plate", substance="metal", materials=wear, substances=substances_of(wear), position_m=(0.0, 0.0, BED_M + open_m), quaternion=turn,
         )  # fmt: skip
         frame = draw.model(
             models.make("press", width_m=width, depth_m=depth + 0.03, height_m=height), 250, role="prop",
-            label="press", substance="metal", materials=wear, substances=made_of(wear), quaternion=turn,
+            label="press", substance="metal", materials=wear, substances=substances_of(wear), quaternion=turn,
         )  # fmt: skip
         inputs = {
             "density_kgpm3": SUBSTANCES[substance].density_kgpm3,
@@ -200,7 +199,12 @@ class Compression(Scene):
         def lowered(phase: float) -> tuple[Vec3, Quat]:
             return replace_z(plate.position_m, BED_M + plate_m(phase)), plate.quaternion
 
-        return rollout.reshaped(body.id, shape).posed(plate.id, lowered).then(quantities=quantities, truth=truth)
+        def squashed(phase: float) -> Mesh:
+            # Squashed it is denser, if only a little where it is not foam: there is as much of it as before.
+            (skin,) = shape(phase).surfaces
+            return Mesh(surfaces=(replace(skin, solid_m3=volume),)) if phase > 0.0 else before
+
+        return rollout.reshaped(body.id, squashed).posed(plate.id, lowered).then(quantities=quantities, truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
         truth = {t.name: t.value for t in rollout.truth}

@@ -101,7 +101,7 @@ class Condensation(Scene):
             return float(cap_m3(radii_m(phase), contact).sum())
 
         def matter(phase: float) -> Matter:
-            return Matter(mass_kg=volume(phase) * WATER_KGPM3, substance="water", volume_m3=volume(phase))
+            return Matter(mass_kg=volume(phase) * WATER_KGPM3, substance="water")
 
         return (
             rollout.reshaped(2, film)
@@ -161,15 +161,15 @@ def _iced(draw: Draw) -> list[Body]:
                 make("ice_piece", variant="cube", seed=draw.seed(), size_m=size, melted=0.2, bubbles=40.0), 4 + k,
                 role="prop", label="ice cube", substance="ice", at=spot, on_m=level - draw.uniform((0.72, 0.86)) * size,
                 yaw_rad=draw.angle(), material=palette.ice(cloudy=0.05, seed=draw.seed()),
-                materials=(("core", palette.plastic("#f4f9fb", roughness=0.6)),), substances=(("core", ""),),
+                materials=(("core", palette.plastic("#f4f9fb", roughness=0.6)),),
             )
         )  # fmt: skip
     # The drink is up to its level with the ice in it.
     volume = shape.volume_m3(level)
     under = sum(below_m3(models.build(piece.model), level - piece.position_m[2]) for piece in ice if piece.model)
     drink = draw.model(
-        make("contents", variant=variant, volume_m3=volume).but(**numbers), 3, role="prop", label=name, substance="water",
-        material=palette.liquid(tint), position_m=(0.0, 0.0, 0.0), volume_m3=volume - under,
+        make("contents", variant=variant, volume_m3=volume, ice_m3=under).but(**numbers), 3, role="prop", label=name, substance="water",
+        material=palette.liquid(tint), position_m=(0.0, 0.0, 0.0),
     )  # fmt: skip
     return [glass, drink, *ice]
 

@@ -74,7 +74,7 @@ class Evaporation(Scene):
         fill = make("contents", variant=variant, seed=draw.seed(), volume_m3=full, **numbers)
         liquid = draw.model(
             fill, 1, role="actor", label=name,
-            substance="water", volume_m3=full, materials=(("fill", palette.liquid(tint)), ("stain", crust)),
+            substance="water", materials=(("fill", palette.liquid(tint)), ("stain", crust)),
             position_m=(0.0, 0.0, 0.0),
         )  # fmt: skip
         bodies = [liquid, vessel, *draw.bystanders([vessel], draw.integer((0, 2)), view=view)]
@@ -101,7 +101,7 @@ class Evaporation(Scene):
             return mesh_of(but(body, model=model.but(volume_m3=volume(phase), stain_m3=full)) if phase > 0.0 else body)
 
         def matter(phase: float) -> Matter:
-            return Matter(mass_kg=volume(phase) * WATER_KGPM3, substance="water", volume_m3=volume(phase))
+            return Matter(mass_kg=volume(phase) * WATER_KGPM3, substance="water")
 
         return rollout.reshaped(1, mesh).weighed(1, matter).then(
             quantities=(

@@ -63,7 +63,7 @@ class Freezing(Scene):
         )  # fmt: skip
         fill = make("contents", variant=variant, seed=draw.seed(), volume_m3=water_m3, **numbers)
         water = draw.model(
-            fill, 1, role="actor", label="water", substance="water", yaw_rad=turn, on_m=0.0, volume_m3=water_m3,
+            fill, 1, role="actor", label="water", substance="water", yaw_rad=turn, on_m=0.0,
             materials=(("fill", _water(draw, substance)), ("core", palette.plastic("#f2f7fa", roughness=0.7))),
         )  # fmt: skip
         # A model is put on its lowest point: the contents belong above the floor of the vessel.
@@ -127,10 +127,7 @@ class Freezing(Scene):
 
         def matter(phase: float) -> Matter:
             # What is half frozen goes by what there was before.
-            substance = "ice" if phase == 1.0 else "water"
-            return Matter(
-                mass_kg=grams(phase) / 1000, substance=substance, volume_m3=ice_m3 if phase == 1.0 else water_m3
-            )
+            return Matter(mass_kg=grams(phase) / 1000, substance="ice" if phase == 1.0 else "water")
 
         return (
             rollout.reshaped(1, mesh)

@@ -12,11 +12,11 @@ from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
 from simgen.core.tracks import Matter
 from simgen.core.vectors import Floats
-from simgen.procedural import palette
+from simgen.procedural import models, palette
 from simgen.procedural.fields import covered_m2, field_values
 from simgen.procedural.models import make
 from simgen.procedural.models.ice import ICE_KGPM3
-from simgen.procedural.models.scatter import grown_needles, needles, needles_m3, sown
+from simgen.procedural.models.scatter import grown_needles, needles, sown
 from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
@@ -86,8 +86,8 @@ class Frost(Scene):
             return Mesh(surfaces=(grown_needles(fur, points, there),)) if there.any() else mesh_of(spec.body(2))
 
         def matter(phase: float) -> Matter:
-            volume = needles_m3(lengths * shares(phase))
-            return Matter(mass_kg=volume * ICE_KGPM3, substance="ice", volume_m3=volume)
+            there = models.volume_m3(mesh(phase)) if shares(phase).any() else 0.0
+            return Matter(mass_kg=there * ICE_KGPM3, substance="ice")
 
         def covered(phase: float) -> float:
             return between(0.0, grown, phase)

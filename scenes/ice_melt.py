@@ -66,7 +66,7 @@ class IceMelt(Scene):
         ice = [
             draw.model(
                 replace(made, seed=made.seed + k), k + 1, role="actor", label=label, substance="ice", at=spot[:2],
-                yaw_rad=draw.angle(), material=clear, materials=(("core", air),), substances=(("core", ""),),
+                yaw_rad=draw.angle(), material=clear, materials=(("core", air),),
             )
             for k, spot in enumerate(spots)
         ]  # fmt: skip
@@ -108,10 +108,11 @@ class IceMelt(Scene):
             # What of the ice stands in the water takes room in it.
             under = sum(below_m3(mesh, deep) for mesh in pieces)
             wet = models.build(run.but(volume_m3=(before - _ice_kg(pieces)) / WATER_KGPM3 + under))
-            return wet, models.volume_m3(wet) - under
+            there = models.volume_m3(wet) - under
+            return Mesh(surfaces=(replace(wet.surfaces[0], solid_m3=there),)), there
 
         def wet_matter(phase: float) -> Matter:
-            return Matter(mass_kg=water(phase)[1] * WATER_KGPM3, substance="water", volume_m3=water(phase)[1])
+            return Matter(mass_kg=water(phase)[1] * WATER_KGPM3, substance="water")
 
         for k, (body, mesh) in enumerate(zip(ice, whole, strict=True)):
 

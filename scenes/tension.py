@@ -13,7 +13,7 @@ from simgen.core.spec import Body, SceneSpec
 from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.strips import drawn_profile
-from simgen.scene.draw import Draw, made_of
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
 
@@ -120,7 +120,7 @@ class Tension(Scene):
 
         def post_at(x: float, turned: tuple[float, ...], number: int, role: str, name: str) -> Body:
             return draw.model(
-                post, number, role=role, label=name, substance="metal", quaternion=turned, materials=wear, substances=made_of(wear),
+                post, number, role=role, label=name, substance="metal", quaternion=turned, materials=wear, substances=substances_of(wear),
                 position_m=vec3(np.array([0, 0, plate]) + quat_rotate(around, (x, 0.0, 0.0))),
             )  # fmt: skip
 
@@ -131,7 +131,7 @@ class Tension(Scene):
         )  # fmt: skip
         rail = draw.model(
             models.make("rail", length_m=whole + 2 * depth + 0.05, width_m=width + 0.05), 250, role="prop", label="rail",
-            substance="metal", quaternion=around, materials=wear, substances=made_of(wear),
+            substance="metal", quaternion=around, materials=wear, substances=substances_of(wear),
         )  # fmt: skip
         bodies = [
             pulled,

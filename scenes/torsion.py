@@ -13,7 +13,7 @@ from simgen.core.spec import SceneSpec
 from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.strips import bar_section, section_m2
-from simgen.scene.draw import Draw, made_of
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import beams
 
@@ -78,7 +78,7 @@ class Torsion(Scene):
             block = _block(draw)
             props = draw.model(
                 models.make("twist_base", size_m=0.085 + reach, height_m=height, collar_m=collar), 250, role="prop",
-                label="block", substance="metal", quaternion=around, materials=block, substances=made_of(block),
+                label="block", substance="metal", quaternion=around, materials=block, substances=substances_of(block),
             )  # fmt: skip
             turn, foot, end = around, np.array([0.0, 0.0, height]), height + length + 0.012
             top = np.array([0.0, 0.0, end])
@@ -87,7 +87,7 @@ class Torsion(Scene):
             block = _block(draw)
             props = draw.model(
                 models.make("bearing_posts", span_m=length, height_m=height, width_m=0.07, depth_m=0.03, collar_m=collar),
-                250, role="prop", label="posts", substance="metal", quaternion=around, materials=block, substances=made_of(block),
+                250, role="prop", label="posts", substance="metal", quaternion=around, materials=block, substances=substances_of(block),
             )  # fmt: skip
             turn = quat(quat_multiply(around, quat_from_axis_angle((0, 1, 0), np.pi / 2)))
             foot = np.array([0, 0, height]) + quat_rotate(around, (-length / 2, 0, 0))
@@ -106,7 +106,7 @@ class Torsion(Scene):
         handle = draw.model(
             models.make("cross_handle", hub_m=hub, reach_m=draw.uniform((0.05, 0.06))), 2, role="affected", label="handle",
             substance="metal", quaternion=turn, position_m=vec3(top),
-            materials=parts, substances=made_of(parts),
+            materials=parts, substances=substances_of(parts),
         )  # fmt: skip
         inputs = {"twist_rad": twist, "shear_pa": SHEAR_PA[stuff], "largest_shear": LARGEST_SHEAR[stuff]}
         return draw.spec(

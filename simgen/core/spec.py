@@ -44,10 +44,7 @@ class Body:
     substance: str = ""
     """What a model, a box or a ball is made of: a name of `simgen.core.substances`."""
     substances: tuple[tuple[str, str], ...] = ()
-    """Of a model: by slot; `substance` for slots that are not named. An empty name weighs nothing: ink, air bubbles."""
-    volume_m3: float = 0.0
-    """Volume of its substance at rest, where its surfaces do not enclose it: foam that is squashed, drops on a skin, a
-    hollow thing. 0: what its closed surfaces enclose."""
+    """Of a model: by slot; `substance` for slots that are not named."""
     material: Material | None = None
     """Overrides the asset's own; needed for a box or a ball."""
     materials: tuple[tuple[str, Material], ...] = ()

@@ -165,9 +165,6 @@ class Matter:
     mass_kg: float
     substance: str
     """A name of `simgen.core.substances`."""
-    volume_m3: float = 0.0
-    """Volume of that substance, where the surfaces of the body do not enclose it: drops on a skin, a puddle in which
-    ice stands. 0: what its closed surfaces enclose."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,12 +175,11 @@ class Draw:
         **overrides: Any,
     ) -> Body:
         """A model set down with its lowest point at height `on_m`. It does not move unless told otherwise
-        (`static=False`, for which its origin must be its centre of mass). Its mass is that of its closed surfaces, each
-        of the substance that `substances` names for its slot, or of the `volume_m3` among the overrides."""
+        (`static=False`, for which its origin must be its centre of mass); its mass is density times volume, that of
+        each slot of the substance that `substances` among the overrides names for it."""
         mesh = models.build(made)
         low, high = models.bounds_m(mesh)
         stuff = SUBSTANCES[substance]
-        by_slot, stated_m3 = overrides.get("substances", ()), overrides.get("volume_m3", 0.0)
         values: dict[str, Any] = {
             "id": body_id,
             "shape": "model",
@@ -191,7 +190,7 @@ class Draw:
             "position_m": vec3([*np.asarray(at, dtype=float)[:2], on_m - low[2]]),
             "quaternion": quat(quat_from_axis_angle((0, 0, 1), yaw_rad)),
             "size_m": vec3(high - low),
-            "mass_kg": max(models.mass_kg(mesh, substance, by_slot, stated_m3=stated_m3), 1e-7 * stuff.density_kgpm3),
+            "mass_kg": models.mass_kg(models.made_of(mesh, overrides.get("substances", ())), substance),
             "friction": stuff.friction,
             "restitution": stuff.restitution,
             "substance": substance,
@@ -457,7 +456,7 @@ def ref(asset: Any) -> str:
     return f"{asset.source}:{asset.id}"
 
 
-def made_of(materials: Sequence[tuple[str, Material]]) -> tuple[tuple[str, str], ...]:
+def substances_of(materials: Sequence[tuple[str, Material]]) -> tuple[tuple[str, str], ...]:
     """The substance of each slot by what its material looks like: metal, wood, plastic, concrete."""
     return tuple((slot, material.template) for slot, material in materials if material.template in SUBSTANCES)
 

@@ -1,8 +1,9 @@
 """Masses: what a record says that a body weighs is what there is of it, at the start and at the end.
 
 An asset weighs what the catalogue says. Everything else weighs what its geometry holds of its substance: boxes and
-balls by their size, models by their closed surfaces, each of the substance of its slot. Where surfaces do not enclose
-what a body is made of, the body states the volume (`Body.volume_m3`, or `Matter.volume_m3` where it changes).
+balls by their size, models by their closed surfaces. A part of another substance says so (`MeshSurface.substance`,
+`Body.substances` by slot), and a surface that does not enclose what is in it says how much that is
+(`MeshSurface.solid_m3`).
 """
 
 from functools import cache
@@ -57,11 +58,8 @@ def weighed_kg(rollout: Rollout, body: Body, instant: Instant) -> float:
         return density * float(np.prod(body.size_m)) * body.scale**3
     if body.shape == "ball":
         return density * np.pi / 6 * (body.size_m[0] * body.scale) ** 3
-    stated = body.volume_m3 if matter is None else matter.volume_m3
-    if stated:
-        return density * stated
     mesh = rollout.mesh(body.id, instant) or CATALOG.mesh(body)
-    return models.mass_kg(mesh, substance, body.substances) * body.scale**3
+    return models.mass_kg(models.made_of(mesh, body.substances), substance) * body.scale**3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,11 +78,9 @@ def test_every_body_weighs_what_there_is_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_volume_that_a_body_states_has_room_in_it(name: str) -> None:
+def test_a_volume_that_a_surface_states_has_room_in_it(name: str) -> None:
     rollout = rollout_of(name)
     for body in rollout.bodies:
-        matter = rollout.matter(body.id, rollout.start)
-        stated = body.volume_m3 if matter is None else matter.volume_m3
-        if stated and rollout.visible(body.id, rollout.start):
-            mesh = rollout.mesh(body.id, rollout.start) or CATALOG.mesh(body)
-            assert stated < np.prod(np.ptp(mesh.vertices_m, axis=0)) * body.scale**3
+        mesh = rollout.mesh(body.id, rollout.start) or CATALOG.mesh(body)
+        room = np.prod(np.ptp(mesh.vertices_m, axis=0))
+        assert sum(surface.solid_m3 or 0.0 for surface in mesh.surfaces) <= room

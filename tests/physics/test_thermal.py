@@ -12,7 +12,7 @@ from simgen.procedural.models import make
 from simgen.procedural.models.coldware import hollow
 from simgen.procedural.models.hotware import piece
 from simgen.procedural.models.ice import CAPILLARY_M, ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
-from simgen.procedural.models.scatter import apart, cap_m3, drops, grown_needles, needles, needles_m3
+from simgen.procedural.models.scatter import apart, cap_m3, drops, grown_needles, needles
 from simgen.solvers import heat
 
 DIFFUSIVITY = heat.STEEL.conductivity_wpmk / (heat.STEEL.density_kgpm3 * heat.STEEL.heat_jpkgk)
@@ -147,6 +147,7 @@ def test_needles_of_frost_grow_from_where_they_stand() -> None:
     assert len(half.faces) == 20 * 3
     tips = half.vertices_m.reshape(-1, 4, 3)[:, 3]
     assert np.linalg.norm(tips - points[:20], axis=1) == pytest.approx(np.full(20, 0.0015))
-    # A pyramid on a triangle whose corners are 0.16 of its length from its axis.
-    corners = full.vertices_m.reshape(-1, 4, 3)[0]
-    assert needles_m3(np.full(1, 0.003)) == pytest.approx(abs(np.linalg.det(corners[:3] - corners[3])) / 6)
+    # Pyramids on a triangle whose corners are 0.16 of their length from their axis.
+    corners = full.vertices_m.reshape(-1, 4, 3)
+    assert full.solid_m3 == pytest.approx(np.abs(np.linalg.det(corners[:, :3] - corners[:, 3:])).sum() / 6)
+    assert half.solid_m3 == pytest.approx(0.4 * full.solid_m3 / 8)

@@ -197,11 +197,12 @@ def contents(
     bubbles: float = 0.0,
     risen: float = 1.0,
     stain_m3: float = 0.0,
+    ice_m3: float = 0.0,
 ) -> Mesh:
     """What is in a vessel of these numbers, in its place: `volume_m3` in all, the top bulging by `dome_m`; slot `fill`.
 
     `bubbles` of air lie in its middle (slot `core`), of which the share `risen` is there; a `stain` (slot `stain`)
-    marks where the level of that volume was.
+    marks where the level of that volume was. `ice_m3` of the volume is that of ice that swims in it.
     """
     shape = hollow(variant, radius_m, height_m, wall_m)
     spots = wells_m(radius_m) if variant == "tray" else np.zeros((1, 2))
@@ -210,7 +211,7 @@ def contents(
     for spot in spots:
         one = _fill(shape, each, dome_m)
         surfaces.append(forms.moved(one, by=(*spot, 0.0)))
-    fills = [_joined(surfaces)]
+    fills = [_joined(surfaces, volume_m3 - ice_m3)]
     if round(risen * int(bubbles)):
         fills.append(_core(shape, shape.level_m(each), spots, int(bubbles), risen, rng))
     if stain_m3:
@@ -254,7 +255,7 @@ def _fill(shape: Hollow, volume: float, dome_m: float) -> MeshSurface:
     return MeshSurface(vertices_m=points, faces=faces[good], slot="fill", attributes={"clear": clear}, sharp_deg=50.0)
 
 
-def _joined(surfaces: list[MeshSurface]) -> MeshSurface:
+def _joined(surfaces: list[MeshSurface], volume_m3: float) -> MeshSurface:
     offsets = np.cumsum([0] + [len(s.vertices_m) for s in surfaces])
     return MeshSurface(
         vertices_m=np.concatenate([s.vertices_m for s in surfaces]),
@@ -262,6 +263,8 @@ def _joined(surfaces: list[MeshSurface]) -> MeshSurface:
         slot=surfaces[0].slot,
         attributes={"clear": np.concatenate([s.attributes["clear"] for s in surfaces])},
         sharp_deg=surfaces[0].sharp_deg,
+        # It reaches a little into the wall.
+        solid_m3=volume_m3,
     )
 
 
@@ -288,7 +291,11 @@ def _core(
     middles, stretched = middles[:there], stretched[:there]
     faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(there)[:, None, None]).reshape(-1, 3)
     return MeshSurface(
-        vertices_m=(middles[:, None] + stretched).reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0
+        vertices_m=(middles[:, None] + stretched).reshape(-1, 3),
+        faces=faces,
+        slot="core",
+        sharp_deg=180.0,
+        solid_m3=0.0,
     )
 
 
@@ -307,4 +314,4 @@ def _stain(shape: Hollow, level: float, rng: np.random.Generator) -> MeshSurface
     index = np.arange(5 * 240).reshape(5, 240)
     beside = np.roll(index, -1, axis=1)
     quads = np.stack([index[:-1], index[1:], beside[1:], beside[:-1]], axis=-1).reshape(-1, 4)
-    return MeshSurface(vertices_m=points[:5].reshape(-1, 3), faces=quads, slot="stain", sharp_deg=180.0)
+    return MeshSurface(vertices_m=points[:5].reshape(-1, 3), faces=quads, slot="stain", sharp_deg=180.0, solid_m3=0.0)

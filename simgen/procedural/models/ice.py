@@ -60,7 +60,7 @@ def _bubbles(ice: MeshSurface, count: int, rng: np.random.Generator) -> tuple[Me
     points = one.vertices_m[None] + along[:, None] * ((one.vertices_m @ along.T).T * drawn[:, None])[..., None]
     points = spots[:, None] + points * radii[:, None, None]
     faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(count)[:, None, None]).reshape(-1, 3)
-    return (MeshSurface(vertices_m=points.reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0),)
+    return (MeshSurface(vertices_m=points.reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0, solid_m3=0.0),)
 
 
 def solid_m3(mesh: Mesh) -> float:
