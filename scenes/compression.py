@@ -138,35 +138,33 @@ class Compression(Scene):
             viscosity_pas=0.0 if yields > 1e9 else 0.02 * shear * size[2] / speed, friction=0.5,
         )  # fmt: skip
         travel = size[2] - final + 2 * spacing
-        touch, stop = size[2] + spacing, (2 * rows - 0.02) * spacing
         squeezing_s = 1.4 * travel / speed
         done = mpm.deform(
-            rest, spacing, stuff, duration_s=squeezing_s, plate=mpm.Plate(start_m=touch, end_m=stop, speed_mps=speed)
-        )
+            rest, spacing, stuff, duration_s=squeezing_s,
+            plate=mpm.Plate(start_m=size[2] + spacing, end_m=(2 * rows - 0.02) * spacing, speed_mps=speed),
+        )  # fmt: skip
         after, height = _between_plates(before, mpm.carried(rest, done, before.vertices_m, spacing))
-        # At the same pace the plate first comes down to where the solver takes over.
-        open_m, coming_s = spec.input("open_m"), (spec.input("open_m") - touch) / speed
+        # At the same pace the plate first comes down to the body.
+        open_m = spec.input("open_m")
+        coming_s = (open_m - size[2]) / speed
 
         def squeezed_s(phase: float) -> float:
-            """Time since the solver took over; below 0 the plate is still on its way."""
+            """Time since the plate met the body; below 0 it is still on its way."""
             return between(-coming_s, squeezing_s, phase)
 
-        def plate_m(phase: float) -> float:
-            """Height of the plate above the bed. The body ends a little off the node that the solver's plate stops at."""
-            if phase in (0.0, 1.0):
-                return between(open_m, height, phase)
-            down = touch - max(touch - speed * squeezed_s(phase), stop)
-            return float(touch - down * (touch - height) / (touch - stop) if down > 0 else touch - down)
-
         @functools.cache
-        def shape(phase: float) -> Mesh:
+        def pressed(phase: float) -> tuple[Mesh, float]:
+            """The body, and the height of the plate above the bed."""
+            time_s = squeezed_s(phase)
             if phase == 1.0:
-                return after
-            if squeezed_s(phase) <= 0.0:
-                return before
-            points = mpm.carried(rest, done.at(squeezed_s(phase) / squeezing_s), before.vertices_m, spacing)
-            points[:, 2] = np.clip(points[:, 2] - np.percentile(points[:, 2], 2.0), 0.0, plate_m(phase))
-            return _with(before, points)
+                return after, height
+            if time_s <= 0.0:
+                return before, float(size[2] - speed * time_s)
+            points = mpm.carried(rest, done.at(time_s / squeezing_s), before.vertices_m, spacing)
+            return _between_plates(before, points, flat=min(1.0, speed * time_s / travel))
+
+        def shape(phase: float) -> Mesh:
+            return pressed(phase)[0]
 
         def force_n(phase: float) -> float:
             return done.at(max(squeezed_s(phase), 0.0) / squeezing_s).plate_force_n
@@ -175,7 +173,7 @@ class Compression(Scene):
             return lambda phase: float(np.ptp(shape(phase).vertices_m[:, axis]))
 
         def squeezed(phase: float) -> float:
-            return float(1.0 - min(plate_m(phase), size[2]) / size[2])
+            return float(1.0 - min(pressed(phase)[1], size[2]) / size[2])
 
         off = models.volume_m3(after) / (volume * float(done.volume_ratio.mean())) - 1.0
         kept = 0.0 if bulk < 5 * shear or stuff.density_kgpm3 < 400 else 0.03
@@ -197,8 +195,9 @@ class Compression(Scene):
         )
 
         def lowered(phase: float) -> tuple[Vec3, Quat]:
-            return replace_z(plate.position_m, BED_M + plate_m(phase)), plate.quaternion
+            return replace_z(plate.position_m, BED_M + pressed(phase)[1]), plate.quaternion
 
+        @functools.cache
         def squashed(phase: float) -> Mesh:
             # Squashed it is denser, if only a little where it is not foam: there is as much of it as before.
             (skin,) = shape(phase).surfaces
@@ -247,10 +246,11 @@ def replace_z(position: tuple[float, float, float], z: float) -> tuple[float, fl
     return vec3([position[0], position[1], z])
 
 
-def _between_plates(before: Mesh, points: Floats) -> tuple[Mesh, float]:
+def _between_plates(before: Mesh, points: Floats, flat: float = 1.0) -> tuple[Mesh, float]:
     """The skin flat where it meets bed and plate, and the height between them: the plate is where the body ends, which
-    the solver's grid knows better than the node that it was stopped at."""
-    low, high = np.percentile(points[:, 2], (2.0, 98.0))
+    the solver's grid knows better than the node that it was stopped at. `flat` is how far it has been squeezed, 0 to
+    1: a ball meets bed and plate in a point at first."""
+    low, high = np.percentile(points[:, 2], (2.0 * flat, 100.0 - 2.0 * flat))
     points = points.copy()
     points[:, 2] = np.clip(points[:, 2] - low, 0.0, high - low)
     return _with(before, points), float(high - low)
