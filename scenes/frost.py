@@ -77,7 +77,7 @@ class Frost(Scene):
 
         def shares(phase: float) -> Floats:
             """How much of their length needles have: each grows evenly from when the frost gets to its place."""
-            return np.clip((phase - (1.0 - age)) / np.maximum(age, 1e-9), 0.0, 1.0)
+            return np.asarray(np.clip((phase - (1.0 - age)) / np.maximum(age, 1e-9), 0.0, 1.0))
 
         def mesh(phase: float) -> Mesh:
             if phase == 1.0:
