@@ -91,7 +91,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of soft cheese",
-        substance="cheese",
+        substance="soft cheese",
         cold=(6.0, 2.0e4),
         warm=(60.0, 40.0),
         color="#e9b24c",
