@@ -1,16 +1,21 @@
 """A strip clamped at one end, or lying on two bearers, sags under a weight that is put on it."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between
 from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Rollout, Truth, quantity
 from simgen.core.spec import Body, SceneSpec
+from simgen.core.substances import SUBSTANCES
+from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.strips import bent_line
-from simgen.scene.draw import Draw
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import beams
 
@@ -18,7 +23,7 @@ YOUNG_PA = {"wooden": 11e9, "steel": 200e9, "plastic": 3.1e9, "aluminium": 69e9}
 """Beech along the grain (Wood Handbook, 2021), spring steel, acrylic, 6061."""
 BREAKS_AT = {"wooden": 0.008, "steel": 0.006, "plastic": 0.025, "aluminium": 0.004}
 """Strain at which it would break or stay bent."""
-SUBSTANCE = {"wooden": "wood", "steel": "metal", "plastic": "plastic", "aluminium": "metal"}
+SUBSTANCE = {"wooden": "wood", "steel": "metal", "plastic": "plastic", "aluminium": "aluminium"}
 COLORS = {
     "red": "#b4282a",
     "blue": "#2458a6",
@@ -67,7 +72,7 @@ class Bending(Scene):
         turn = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi / 2 + draw.choice((0.0, np.pi))))
         bodies, inputs = (self._clamped if draw.chance(self.clamped_probability) else self._laid)(draw, turn, facing)
         return draw.spec(
-            self.name, bodies, camera=view, stage=draw.stage(("table", "table", "sweep")), duration_s=3.0,
+            self.name, bodies, camera=view, stage=draw.stage(("table", "table", "sweep")), duration_s=3.0, physics_s=3.0,
             inputs=tuple(inputs.items()),
         )  # fmt: skip
 
@@ -75,17 +80,21 @@ class Bending(Scene):
         stuff, name, material, ink = _strip(draw)
         length, width = draw.uniform((0.17, 0.25)), draw.uniform((0.022, 0.034))
         ratio = 3.0 * draw.uniform(self.tip_drop)
-        label, metal, density = draw.choice(WEIGHTS)
+        label, metal, substance = draw.choice(WEIGHTS)
         radius, tall = draw.uniform((0.016, 0.024)), draw.uniform((0.026, 0.042))
-        mass = density * np.pi * radius**2 * tall
+        mass = SUBSTANCES[substance].density_kgpm3 * np.pi * radius**2 * tall
         thickness = (12 * mass * GRAVITY_MPS2 * length**2 / (YOUNG_PA[stuff] * width * ratio)) ** (1 / 3)
         loop, beyond = 0.022, 0.014
         height = length * min(ratio / 3, 0.45) + tall + loop + draw.uniform((0.03, 0.06))
         depth = 0.06
+        wear = (
+            ("block", draw.choice(BLOCKS)),
+            ("plate", palette.metal("#6d7278", roughness=0.4)),
+            ("steel", palette.metal()),
+        )
         clamp = draw.model(
             models.make("bench_clamp", height_m=height, width_m=width + 0.05, depth_m=depth, gap_m=thickness), 250,
-            role="prop", label="clamp", substance="wood", quaternion=turn,
-            materials=(("block", draw.choice(BLOCKS)), ("plate", palette.metal("#6d7278", roughness=0.4)), ("steel", palette.metal())),
+            role="prop", label="clamp", substance="wood", quaternion=turn, materials=wear, substances=substances_of(wear),
         )  # fmt: skip
         sizes = {
             "length_m": length,
@@ -104,7 +113,7 @@ class Bending(Scene):
         at = quat_rotate(turn, (length * draw.uniform((0.5, 0.9)), 0.0, 0.0)) + 0.085 * direction(facing)
         weight = draw.model(
             models.make("hanger_weight", radius_m=radius, height_m=tall, loop_x=width / 2, loop_m=loop), 2,
-            role="affected", label=label, substance="metal", at=at, quaternion=spun, mass_kg=mass,
+            role="affected", label=label, substance=substance, at=at, quaternion=spun, mass_kg=mass,
             materials=(("weight", metal), ("steel", palette.metal())),
         )  # fmt: skip
         inputs = {"young_pa": YOUNG_PA[stuff], "hung_m": tall + loop, "breaks_at": BREAKS_AT[stuff]}
@@ -120,18 +129,19 @@ class Bending(Scene):
                 2, role="affected", static=True,
             )  # fmt: skip
         else:
-            label, metal, density = draw.choice(WEIGHTS)
+            label, metal, substance = draw.choice(WEIGHTS)
             radius, tall = draw.uniform((0.024, 0.034)), draw.uniform((0.04, 0.06))
             load = draw.model(
                 models.make("hook_weight", radius_m=radius, height_m=tall), 2, role="affected", label=label,
-                substance="metal", materials=(("weight", metal), ("steel", palette.metal())),
-                mass_kg=density * np.pi * radius**2 * tall,
+                substance=substance, materials=(("weight", metal), ("steel", palette.metal())),
+                mass_kg=SUBSTANCES[substance].density_kgpm3 * np.pi * radius**2 * tall,
             )  # fmt: skip
         thickness = (12 * load.mass_kg * GRAVITY_MPS2 * span**2 / (YOUNG_PA[stuff] * width * ratio)) ** (1 / 3)
         height = span * ratio / 48 + draw.uniform((0.025, 0.05))
+        wear = (("block", draw.choice(BLOCKS)), ("steel", palette.metal()))
         props = draw.model(
             models.make("bearers", span_m=span, height_m=height, width_m=width + 0.03), 250, role="prop", label="bearers",
-            substance="wood", quaternion=turn, materials=(("block", draw.choice(BLOCKS)), ("steel", palette.metal())),
+            substance="wood", quaternion=turn, materials=wear, substances=substances_of(wear),
         )  # fmt: skip
         sizes = {"length_m": span, "beyond_m": draw.uniform((0.025, 0.045)), "width_m": width, "thickness_m": thickness}
         strip = draw.model(
@@ -168,50 +178,57 @@ class Bending(Scene):
         stiffness = spec.input("young_pa") * beams.rectangle_m4(number["width_m"], thick)
         newtons = load.mass_kg * GRAVITY_MPS2
         ratio = newtons * length**2 / stiffness
-        after = strip.model.but(load_ratio=ratio, length_m=length, beyond_m=beyond)
-        after = after if clamped else after.but(load_at=share)
-        before_mesh, after_mesh = models.build(strip.model), models.build(after)
-        way, line, slope = bent_line(strip.model.variant, length, number.get("before_m", 0.0), beyond, ratio, share)
-        if clamped:
-            x, z = (float(np.interp(length, way, line[:, k])) for k in (0, 1))
-        else:
-            x = (share - 0.5) * length
-            z = float(np.interp(x, line[:, 0], line[:, 1]))
-        top = strip.position_m[2] + z + thick / 2
-        turn = load.quaternion
-        at = quat_rotate(strip.quaternion, (x, 0.0, 0.0))
-        if clamped:
-            place = vec3([*at[:2], top - spec.input("hung_m")])
-            strain = float(np.abs(np.gradient(slope, way))[1:-1].max()) * thick / 2
-        else:
+        model = strip.model
+
+        def shape(phase: float) -> Mesh:
+            if phase == 0.0:
+                return models.build(model)
+            bent = model.but(load_ratio=between(0.0, ratio, phase), length_m=length, beyond_m=beyond)
+            return models.build(bent if clamped else bent.but(load_at=share))
+
+        @functools.cache
+        def loaded(phase: float) -> tuple[float, float, Vec3, Quat]:
+            """How high the strip is where the load is, its largest strain, and the load's place, as more and more of
+            the weight comes to lie on it."""
+            way, line, slope = bent_line(
+                model.variant, length, number.get("before_m", 0.0), beyond, between(0.0, ratio, phase), share
+            )
+            if clamped:
+                x, z = (float(np.interp(length, way, line[:, k])) for k in (0, 1))
+            else:
+                x = (share - 0.5) * length
+                z = float(np.interp(x, line[:, 0], line[:, 1]))
+            top = strip.position_m[2] + z + thick / 2
+            at = quat_rotate(strip.quaternion, (x, 0.0, 0.0))
+            if clamped:
+                strain = float(np.abs(np.gradient(slope, way))[1:-1].max()) * thick / 2
+                return z, strain, vec3([*at[:2], top - spec.input("hung_m")]), load.quaternion
             # It stands on the edges of its foot, the strip being hollow under it.
             foot = 0.35 * float(min(load.size_m[:2]))
             edges = np.interp([x - foot, x + foot], line[:, 0], line[:, 1])
             tilt = float(np.arctan2(edges[1] - edges[0], 2 * foot))
             lean = quat_from_axis_angle(quat_rotate(strip.quaternion, (0.0, 1.0, 0.0)), -tilt)
-            turn = quat(quat_multiply(lean, load.quaternion))
             foot_m = strip.position_m[2] + thick / 2 + float(edges.mean())
             up = quat_rotate(lean, (0.0, 0.0, spec.input("hung_m")))
-            place = vec3([*(at + up)[:2], foot_m + up[2]])
             strain = float(np.abs(np.gradient(slope, way))[2:-2].max()) * thick / 2
-        volumes = [models.volume_m3(replace(m, surfaces=m.surfaces[:1])) * 1e6 for m in (before_mesh, after_mesh)]
+            return z, strain, vec3([*(at + up)[:2], foot_m + up[2]]), quat(quat_multiply(lean, load.quaternion))
+
+        def volume_ml(phase: float) -> float:
+            mesh = shape(phase)
+            return models.volume_m3(replace(mesh, surfaces=mesh.surfaces[:1])) * 1e6
+
+        place = share if spec.input("from_left") else 1.0 - share
         quantities = (
-            Quantity(name="deflection", start=0.0, end=-z, unit="m", provenance="solved"),
-            Quantity(name="load", start=0.0, end=newtons, unit="N", provenance="derived"),
-            Quantity(
-                name="load_place",
-                start=0.0,
-                end=share if spec.input("from_left") else 1.0 - share,
-                unit="1",
-                provenance="prescribed",
+            quantity("deflection", lambda phase: -loaded(phase)[0] if phase else 0.0, unit="m", provenance="solved"),
+            quantity("load", lambda phase: between(0.0, newtons, phase), unit="N", provenance="derived"),
+            quantity(
+                "load_place", lambda phase: place if phase else 0.0, unit="1", provenance="prescribed",
                 words=HUNG if clamped else LAID,
             ),
-            Quantity(
-                name="strip_volume", start=volumes[0], end=volumes[1], unit="ml", provenance="derived", conserved=0.01
-            ),
-        )
-        truth = (Truth(name="largest_strain", value=strain, unit="1", provenance="solved"),)
-        done = rollout.reshaped(strip.id, before_mesh, after_mesh).posed(load.id, place, turn)
+            quantity("strip_volume", volume_ml, unit="ml", provenance="derived", conserved=0.01),
+        )  # fmt: skip
+        truth = (Truth(name="largest_strain", value=loaded(1.0)[1], unit="1", provenance="solved"),)
+        done = rollout.reshaped(strip.id, shape).posed(load.id, lambda phase: loaded(phase)[2:])
         return done.then(quantities=quantities, truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
@@ -247,13 +264,13 @@ class Bending(Scene):
 
 
 WEIGHTS = (
-    ("brass weight", palette.metal("#c9a24a", roughness=0.25), 8500.0),
-    ("steel weight", palette.metal("#b9bcc0", roughness=0.3), 7850.0),
-    ("copper weight", palette.metal("#b87048", roughness=0.25), 8900.0),
-    ("black weight", palette.plastic("#26282c", roughness=0.4), 7200.0),
-    ("red weight", palette.plastic("#a51d1d", roughness=0.3), 7200.0),
+    ("brass weight", palette.metal("#c9a24a", roughness=0.25), "brass"),
+    ("steel weight", palette.metal("#b9bcc0", roughness=0.3), "metal"),
+    ("copper weight", palette.metal("#b87048", roughness=0.25), "copper"),
+    ("black weight", palette.plastic("#26282c", roughness=0.4), "cast iron"),
+    ("red weight", palette.plastic("#a51d1d", roughness=0.3), "cast iron"),
 )
-"""Painted ones are of cast iron."""
+"""Painted ones are of cast iron. Each is adjusted to the mass of a plain cylinder, its loop of wire included."""
 BLOCKS = (
     palette.wood("#b98a57", "#86572c", seed=3), palette.wood("#8a5a34", "#5b3a20", seed=4), palette.wood("#d3b184", "#a9824f", seed=5),
     palette.metal("#84888d", roughness=0.45), palette.plastic("#33373d", roughness=0.5), palette.concrete(seed=2),

@@ -1,31 +1,35 @@
 """A soft body is squashed by the plate of a press."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simgen.core.assets import Material, Pattern
+from simgen.core.blend import between
 from simgen.core.geometry import quat, quat_from_axis_angle, vec3
 from simgen.core.mesh import Mesh
-from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.rollout import Rollout, Truth, quantity
 from simgen.core.spec import SceneSpec
-from simgen.core.vectors import Floats
+from simgen.core.substances import SUBSTANCES
+from simgen.core.vectors import Floats, Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models import soft
-from simgen.scene.draw import Draw
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 PARTICLES = 5200
 BED_M = 0.016
 SINKS_IN = 0.6
 """Spacings of particles by which a body is higher than the rows of nodes that hold it: a grid has no sharp plate."""
-STUFF: dict[str, tuple[float, float, float, float]] = {
-    # Density, shear modulus, bulk modulus, yield stress; the bulk of what keeps its volume is lowered to 35 shear moduli.
-    "jelly": (1030.0, 3.0e3, 1.1e5, 1e12),
-    "rubber": (1000.0, 2.5e5, 9.0e6, 1e12),
-    "clay": (1700.0, 2.0e5, 4.0e6, 9.0e3),
-    "marshmallow": (350.0, 4.0e3, 4.0e4, 1e12),
-    "sponge": (40.0, 5.0e3, 5.0e3, 1e12),
+STUFF: dict[str, tuple[str, float, float, float]] = {
+    # Substance, shear modulus, bulk modulus, yield stress; the bulk of what keeps its volume is lowered to 35 shear moduli.
+    "jelly": ("jelly", 3.0e3, 1.1e5, 1e12),
+    "rubber": ("soft rubber", 2.5e5, 9.0e6, 1e12),
+    "clay": ("modelling clay", 2.0e5, 4.0e6, 9.0e3),
+    "marshmallow": ("marshmallow", 4.0e3, 4.0e4, 1e12),
+    "sponge": ("sponge", 5.0e3, 5.0e3, 1e12),
 }
 COLORS = {
     "red": "#b3202a",
@@ -79,22 +83,22 @@ class Compression(Scene):
                 (0, 0, 1), facing + np.pi / 2 + (draw.angle() if kind != "box" else draw.uniform((-0.25, 0.25)))
             )
         )
+        substance, shear, bulk, yields = STUFF[stuff]
         body = draw.model(
-            made, 1, role="actor", label=label, substance={"clay": "wax", "sponge": "foam", "marshmallow": "foam"}.get(stuff, stuff),
-            material=material, position_m=(0.0, 0.0, BED_M), quaternion=spun,
+            made, 1, role="actor", label=label, substance=substance, material=material,
+            position_m=(0.0, 0.0, BED_M), quaternion=spun,
         )  # fmt: skip
         wear = _wear(draw)
         plate = draw.model(
             models.make("press_plate", width_m=width, depth_m=depth, ram_m=0.04 + most * size[2] + open_m), 2, role="affected",
-            label="plate", substance="metal", materials=wear, position_m=(0.0, 0.0, BED_M + open_m), quaternion=turn,
+            label="plate", substance="metal", materials=wear, substances=substances_of(wear), position_m=(0.0, 0.0, BED_M + open_m), quaternion=turn,
         )  # fmt: skip
         frame = draw.model(
             models.make("press", width_m=width, depth_m=depth + 0.03, height_m=height), 250, role="prop",
-            label="press", substance="metal", materials=wear, quaternion=turn,
+            label="press", substance="metal", materials=wear, substances=substances_of(wear), quaternion=turn,
         )  # fmt: skip
-        density, shear, bulk, yields = STUFF[stuff]
         inputs = {
-            "density_kgpm3": density,
+            "density_kgpm3": SUBSTANCES[substance].density_kgpm3,
             "shear_pa": shear,
             "bulk_pa": bulk,
             "yield_pa": yields,
@@ -102,7 +106,7 @@ class Compression(Scene):
             "open_m": open_m,
         }
         return draw.spec(
-            self.name, [body, plate, frame], camera=view, duration_s=3.0, stage=draw.stage(("table", "table", "sweep")),
+            self.name, [body, plate, frame], camera=view, duration_s=3.0, physics_s=3.0, stage=draw.stage(("table", "table", "sweep")),
             inputs=tuple(inputs.items()),
         )  # fmt: skip
 
@@ -134,26 +138,54 @@ class Compression(Scene):
             viscosity_pas=0.0 if yields > 1e9 else 0.02 * shear * size[2] / speed, friction=0.5,
         )  # fmt: skip
         travel = size[2] - final + 2 * spacing
+        squeezing_s = 1.4 * travel / speed
         done = mpm.deform(
-            rest, spacing, stuff, duration_s=1.4 * travel / speed,
+            rest, spacing, stuff, duration_s=squeezing_s,
             plate=mpm.Plate(start_m=size[2] + spacing, end_m=(2 * rows - 0.02) * spacing, speed_mps=speed),
         )  # fmt: skip
-        points = mpm.carried(rest, done, before.vertices_m, spacing)
-        after, height = _between_plates(before, points)
+        after, height = _between_plates(before, mpm.carried(rest, done, before.vertices_m, spacing))
+        # At the same pace the plate first comes down to the body.
+        open_m = spec.input("open_m")
+        coming_s = (open_m - size[2]) / speed
+
+        def squeezed_s(phase: float) -> float:
+            """Time since the plate met the body; below 0 it is still on its way."""
+            return between(-coming_s, squeezing_s, phase)
+
+        @functools.cache
+        def pressed(phase: float) -> tuple[Mesh, float]:
+            """The body, and the height of the plate above the bed."""
+            time_s = squeezed_s(phase)
+            if phase == 1.0:
+                return after, height
+            if time_s <= 0.0:
+                return before, float(size[2] - speed * time_s)
+            points = mpm.carried(rest, done.at(time_s / squeezing_s), before.vertices_m, spacing)
+            return _between_plates(before, points, flat=min(1.0, speed * time_s / travel))
+
+        def shape(phase: float) -> Mesh:
+            return pressed(phase)[0]
+
+        def force_n(phase: float) -> float:
+            return done.at(max(squeezed_s(phase), 0.0) / squeezing_s).plate_force_n
+
+        def extent_m(axis: int) -> Callable[[float], float]:
+            return lambda phase: float(np.ptp(shape(phase).vertices_m[:, axis]))
+
+        def squeezed(phase: float) -> float:
+            return float(1.0 - min(pressed(phase)[1], size[2]) / size[2])
+
         off = models.volume_m3(after) / (volume * float(done.volume_ratio.mean())) - 1.0
-        heights, widths = ([float(np.ptp(m.vertices_m[:, k])) for m in (before, after)] for k in (2, 0))
         kept = 0.0 if bulk < 5 * shear or stuff.density_kgpm3 < 400 else 0.03
         quantities = (
-            Quantity(name="body_height", start=heights[0], end=heights[1], unit="m", provenance="derived"),
-            Quantity(name="body_width", start=widths[0], end=widths[1], unit="m", provenance="derived"),
-            Quantity(
-                name="body_volume", start=volume * 1e6, end=models.volume_m3(after) * 1e6, unit="ml", provenance="derived",
+            quantity("body_height", extent_m(2), unit="m", provenance="derived"),
+            quantity("body_width", extent_m(0), unit="m", provenance="derived"),
+            quantity(
+                "body_volume", lambda phase: models.volume_m3(shape(phase)) * 1e6, unit="ml", provenance="derived",
                 conserved=kept,
             ),
-            Quantity(name="press_force", start=0.0, end=done.plate_force_n, unit="N", provenance="solved"),
-            Quantity(
-                name="squeezed", start=0.0, end=1.0 - height / size[2], unit="1", provenance="derived", words=SHAPES
-            ),
+            quantity("press_force", force_n, unit="N", provenance="solved"),
+            quantity("squeezed", squeezed, unit="1", provenance="derived", words=SHAPES),
         )  # fmt: skip
         truth = (
             Truth(name="solver_volume_ratio", value=float(done.volume_ratio.mean()), unit="1", provenance="solved"),
@@ -161,9 +193,17 @@ class Compression(Scene):
             Truth(name="solver_speed", value=done.speed_mps / wave, unit="1", provenance="solved"),
             Truth(name="solver_density_ratio", value=done.largest_density_ratio, unit="1", provenance="solved"),
         )
-        low = replace_z(plate.position_m, BED_M + height)
-        turned = rollout.reshaped(body.id, before, after).posed(plate.id, low, plate.quaternion)
-        return turned.then(quantities=quantities, truth=truth)
+
+        def lowered(phase: float) -> tuple[Vec3, Quat]:
+            return replace_z(plate.position_m, BED_M + pressed(phase)[1]), plate.quaternion
+
+        @functools.cache
+        def squashed(phase: float) -> Mesh:
+            # Squashed it is denser, if only a little where it is not foam: there is as much of it as before.
+            (skin,) = shape(phase).surfaces
+            return Mesh(surfaces=(replace(skin, solid_m3=volume),)) if phase > 0.0 else before
+
+        return rollout.reshaped(body.id, squashed).posed(plate.id, lowered).then(quantities=quantities, truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:
         truth = {t.name: t.value for t in rollout.truth}
@@ -206,10 +246,11 @@ def replace_z(position: tuple[float, float, float], z: float) -> tuple[float, fl
     return vec3([position[0], position[1], z])
 
 
-def _between_plates(before: Mesh, points: Floats) -> tuple[Mesh, float]:
+def _between_plates(before: Mesh, points: Floats, flat: float = 1.0) -> tuple[Mesh, float]:
     """The skin flat where it meets bed and plate, and the height between them: the plate is where the body ends, which
-    the solver's grid knows better than the node that it was stopped at."""
-    low, high = np.percentile(points[:, 2], (2.0, 98.0))
+    the solver's grid knows better than the node that it was stopped at. `flat` is how far it has been squeezed, 0 to
+    1: a ball meets bed and plate in a point at first."""
+    low, high = np.percentile(points[:, 2], (2.0 * flat, 100.0 - 2.0 * flat))
     points = points.copy()
     points[:, 2] = np.clip(points[:, 2] - low, 0.0, high - low)
     return _with(before, points), float(high - low)

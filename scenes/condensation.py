@@ -1,19 +1,22 @@
 """Drops of water form on something cold: a glass with an iced drink, a bottle, a can, a vase."""
 
+import copy
 from dataclasses import dataclass
 from dataclasses import replace as but
 
 import numpy as np
 
 from simgen.core.assets import Layer, Material
+from simgen.core.blend import between
 from simgen.core.mesh import Field, Mesh
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
+from simgen.core.tracks import Matter
 from simgen.core.vectors import Floats
-from simgen.procedural import palette
+from simgen.procedural import models, palette
 from simgen.procedural.models import make
 from simgen.procedural.models.coldware import hollow
-from simgen.procedural.models.ice import WATER_KGPM3
+from simgen.procedural.models.ice import WATER_KGPM3, below_m3
 from simgen.procedural.models.scatter import apart, cap_m3, drops, sown
 from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
@@ -25,6 +28,9 @@ GLASSES = (
 )
 DRINKS = (("#f2a33c", "iced tea"), ("#e0563a", "red lemonade"), ("#f3c24a", "lemonade"),
           ("#8cc76a", "green lemonade"), ("#6fb7e6", "blue lemonade"), ("#eef6f8", "ice water"))  # fmt: skip
+
+DROPS_MPS = 3e-6
+"""How fast the largest drops get larger: some 3 mm in a quarter of an hour, as on a glass taken out into humid air."""
 
 
 @register("condensation")
@@ -70,8 +76,8 @@ class Condensation(Scene):
         bodies = [cold, film, *inside]
         bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view)
         return draw.spec(
-            self.name, bodies, camera=view, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
-            lights=draw.lights(view) or draw.lights(view),
+            self.name, bodies, camera=view, end_state="steady", inputs=tuple(inputs.items()),
+            duration_s=inputs["largest_m"] / DROPS_MPS, physics_s=0.05, lights=draw.lights(view) or draw.lights(view),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -80,17 +86,32 @@ class Condensation(Scene):
         rng = spec.rng("seed")
         skin = _scaled(mesh_of(cold), cold.scale)
         points, normals, radii = _grown(skin, spec.input("top_m"), spec.input("largest_m"), spec.input("covered"), rng)
-        film = Mesh(surfaces=(drops(points, normals, radii, contact, rng),))
-        volume = float(cap_m3(radii, contact).sum())
-        clear, hazed = (_hazed(cold, level) for level in (0.0, 0.22))
+
+        def radii_m(phase: float) -> Floats:
+            # Water gathers at an even pace.
+            return np.asarray(radii * phase ** (1 / 3))
+
+        def film(phase: float) -> Mesh:
+            if phase == 0.0:
+                return mesh_of(spec.body(2))
+            # Every drop keeps its own shape.
+            return Mesh(surfaces=(drops(points, normals, radii_m(phase), contact, copy.deepcopy(rng)),))
+
+        def volume(phase: float) -> float:
+            return float(cap_m3(radii_m(phase), contact).sum())
+
+        def matter(phase: float) -> Matter:
+            return Matter(mass_kg=volume(phase) * WATER_KGPM3, substance="water")
+
         return (
-            rollout.reshaped(2, mesh_of(spec.body(2)), film)
-            .shown(2, start=False, end=True)
-            .resurfaced(1, hazed, before=clear, slot="wall" if cold.model else "")
+            rollout.reshaped(2, film)
+            .weighed(2, matter)
+            .shown(2, lambda phase: phase > 0.0)
+            .resurfaced(1, lambda phase: _hazed(cold, between(0.0, 0.22, phase)), slot="wall" if cold.model else "")
             .then(
                 quantities=(
-                    Quantity(name="drop_count", start=0.0, end=float(len(radii)), unit="count", provenance="derived"),
-                    Quantity(name="drop_volume", start=0.0, end=1e6 * volume, unit="ml", provenance="derived"),
+                    quantity("drop_count", lambda phase: float(len(radii) if phase else 0), unit="count", provenance="derived"),
+                    quantity("drop_volume", lambda phase: 1e6 * volume(phase), unit="ml", provenance="derived"),
                 )
             )
         )  # fmt: skip
@@ -130,11 +151,6 @@ def _iced(draw: Draw) -> list[Body]:
         make("cold_vessel", variant=variant).but(**numbers), 1, role="actor", label=f"glass of {name}", substance="glass",
         yaw_rad=turn, materials=(("wall", palette.glass()),), fields=(Field(name="haze", seed=draw.seed(), wave_m=0.05),),
     )  # fmt: skip
-    volume = shape.volume_m3(level)
-    drink = draw.model(
-        make("contents", variant=variant, volume_m3=volume).but(**numbers), 3, role="prop", label=name, substance="water",
-        material=palette.liquid(tint), position_m=(0.0, 0.0, 0.0), mass_kg=volume * WATER_KGPM3,
-    )  # fmt: skip
     ice = []
     for k, side in enumerate((-1.0, 1.0)):
         size = 0.62 * (wide - 0.0024)
@@ -148,6 +164,13 @@ def _iced(draw: Draw) -> list[Body]:
                 materials=(("core", palette.plastic("#f4f9fb", roughness=0.6)),),
             )
         )  # fmt: skip
+    # The drink is up to its level with the ice in it.
+    volume = shape.volume_m3(level)
+    under = sum(below_m3(models.build(piece.model), level - piece.position_m[2]) for piece in ice if piece.model)
+    drink = draw.model(
+        make("contents", variant=variant, volume_m3=volume, ice_m3=under).but(**numbers), 3, role="prop", label=name, substance="water",
+        material=palette.liquid(tint), position_m=(0.0, 0.0, 0.0),
+    )  # fmt: skip
     return [glass, drink, *ice]
 
 

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from dataclasses import replace as but
 
 from simgen.core.assets import Material
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Mesh, Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.tracks import Matter
 from simgen.procedural import palette
 from simgen.procedural.models import make
-from simgen.procedural.models.coldware import hollow
+from simgen.procedural.models.coldware import Hollow, hollow
 from simgen.procedural.models.ice import WATER_KGPM3
 from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
@@ -31,6 +34,7 @@ LIQUIDS = (
     ("orange water", "#f5b56a", "#cf8534"),
 )
 """Name, colour of the liquid and of the ring it leaves."""
+DAY_S = 86400.0
 DAILY_KGPM2 = 2.4
 """Water that a still surface at room temperature gives off in a day: about 0.1 kg/m²/h (ASHRAE, pools at rest)."""
 
@@ -67,38 +71,43 @@ class Evaporation(Scene):
             substance=substance, yaw_rad=turn, material=palette.glass() if substance == "glass" else white,
         )  # fmt: skip
         crust = Material(template="principled", base_color=palette.colour(ring), roughness=0.8)
+        fill = make("contents", variant=variant, seed=draw.seed(), volume_m3=full, **numbers)
         liquid = draw.model(
-            make("contents", variant=variant, seed=draw.seed(), volume_m3=full, **numbers), 1, role="actor", label=name,
+            fill, 1, role="actor", label=name,
             substance="water", materials=(("fill", palette.liquid(tint)), ("stain", crust)),
+            position_m=(0.0, 0.0, 0.0),
         )  # fmt: skip
-        liquid = but(liquid, position_m=(0.0, 0.0, 0.0), mass_kg=full * WATER_KGPM3)
         bodies = [liquid, vessel, *draw.bystanders([vessel], draw.integer((0, 2)), view=view)]
         stage = draw.pale_stage(("sweep", "table")) if substance == "glass" else draw.stage(("table", "floor"))
+        left = draw.event.uniform(self.left)
         return draw.spec(
-            self.name, bodies, camera=view, stage=stage, duration_s=0.05, end_state="steady",
-            inputs=(("left", draw.event.uniform(self.left)),),
+            self.name, bodies, camera=view, stage=stage, end_state="steady", inputs=(("left", left),),
+            duration_s=DAY_S * _days(fill, full * (1.0 - max(left, 0.1))), physics_s=0.05,
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         body = spec.body(1)
         assert body.model is not None
-        number = body.model.number
-        inside = hollow(body.model.variant, number("radius_m"), number("height_m"), number("wall_m"))
-        full = number("volume_m3")
+        model = body.model
+        inside, full = _inside(model), model.number("volume_m3")
         rest = full * max(spec.input("left"), 0.1)
-        after = mesh_of(but(body, model=body.model.but(volume_m3=rest, stain_m3=full)))
-        levels = [inside.level_m(volume) for volume in (full, rest)]
-        surface = float(inside.area_m2()[-1])
-        days = (full - rest) * WATER_KGPM3 / (surface * DAILY_KGPM2)
         floor = float(inside.height_m[0])
-        return rollout.reshaped(1, mesh_of(body), after).then(
+
+        def volume(phase: float) -> float:
+            return between(full, rest, phase)
+
+        def mesh(phase: float) -> Mesh:
+            return mesh_of(but(body, model=model.but(volume_m3=volume(phase), stain_m3=full)) if phase > 0.0 else body)
+
+        def matter(phase: float) -> Matter:
+            return Matter(mass_kg=volume(phase) * WATER_KGPM3, substance="water")
+
+        return rollout.reshaped(1, mesh).weighed(1, matter).then(
             quantities=(
-                Quantity(name="level", start=levels[0] - floor, end=levels[1] - floor, unit="m",
-                         provenance="derived"),
-                Quantity(name="liquid_mass", start=1000 * full * WATER_KGPM3, end=1000 * rest * WATER_KGPM3, unit="g",
-                         provenance="prescribed"),
-                Quantity(name="days", start=0.0, end=days, unit="days", provenance="derived"),
+                quantity("level", lambda phase: inside.level_m(volume(phase)) - floor, unit="m", provenance="derived"),
+                quantity("liquid_mass", lambda phase: 1000 * volume(phase) * WATER_KGPM3, unit="g", provenance="prescribed"),
+                quantity("days", lambda phase: _days(model, full - volume(phase)), unit="days", provenance="derived"),
             )
         )  # fmt: skip
 
@@ -125,3 +134,13 @@ class Evaporation(Scene):
             "{props.label} [shows|marks] the old level.",
         ),
     )
+
+
+def _inside(model: Model) -> Hollow:
+    return hollow(model.variant, model.number("radius_m"), model.number("height_m"), model.number("wall_m"))
+
+
+def _days(model: Model, gone_m3: float) -> float:
+    """Time in which so much goes into the air."""
+    surface = float(_inside(model).area_m2()[-1])
+    return gone_m3 * WATER_KGPM3 / (surface * DAILY_KGPM2)

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from dataclasses import replace as but
 
 from simgen.core.assets import Layer, Material, Pattern
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.tracks import Matter
 from simgen.procedural import palette
 from simgen.procedural.models import make
 from simgen.procedural.models.coldware import hollow
@@ -23,6 +26,10 @@ VESSELS = (
     ("tray", "ice cube tray", (0.0155, 0.018), (1.5, 1.75), 0.002, "plastic"),
 )
 """Variant, name, radius of the rim in metres, height against it, wall in metres, substance."""
+LATENT_JPM3 = 334e3 * WATER_KGPM3
+"""Heat that a cubic metre of water gives off as it freezes."""
+COLD_WPM2 = 180.0
+"""What the still air of a freezer at -18 °C takes off: 10 W/m²/K."""
 
 
 @register("freezing")
@@ -47,7 +54,8 @@ class Freezing(Scene):
         inside = hollow(variant, **numbers)
         # Room for the ice above the water.
         level = (draw.uniform((0.82, 0.87)) if variant == "tray" else draw.uniform(self.filled)) * numbers["height_m"]
-        water_m3 = inside.volume_m3(max(level, 2.2 * wall)) * (10 if variant == "tray" else 1)
+        cells = 10 if variant == "tray" else 1
+        water_m3 = inside.volume_m3(max(level, 2.2 * wall)) * cells
         turn = draw.angle()
         vessel = draw.model(
             make("cold_vessel", variant=variant).but(**numbers), 2, role="prop", label=label, substance=substance,
@@ -59,7 +67,7 @@ class Freezing(Scene):
             materials=(("fill", _water(draw, substance)), ("core", palette.plastic("#f2f7fa", roughness=0.7))),
         )  # fmt: skip
         # A model is put on its lowest point: the contents belong above the floor of the vessel.
-        water = but(water, position_m=(0.0, 0.0, 0.0), mass_kg=water_m3 * WATER_KGPM3)
+        water = but(water, position_m=(0.0, 0.0, 0.0))
         ends = draw.event
         inputs = {
             # In a glass one looks through it: what is but a little cloudy could be anything that was stirred in.
@@ -72,8 +80,10 @@ class Freezing(Scene):
         chosen = [s for s in draw.catalog.surfaces if s.id not in ("white_marble", "white_tiles", "brown_paper")]
         stage = but(draw.stage(("table", "table", "floor")), surface=ref(draw.choice(chosen)))
         return draw.spec(
-            self.name, bodies, camera=view, stage=stage, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
-            lights=draw.lights(view) or draw.lights(view),
+            self.name, bodies, camera=view, stage=stage, end_state="steady", inputs=tuple(inputs.items()),
+            lights=draw.lights(view) or draw.lights(view), physics_s=0.05,
+            # A cube gives off its heat through six sides.
+            duration_s=LATENT_JPM3 * (water_m3 / cells) ** (1 / 3) / 6 / COLD_WPM2,
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -83,35 +93,51 @@ class Freezing(Scene):
         number = body.model.number
         water_m3 = number("volume_m3")
         ice_m3 = water_m3 * WATER_KGPM3 / ICE_KGPM3
-        frozen = body.model.but(
-            volume_m3=ice_m3, dome_m=spec.input("dome") * number("radius_m"), bubbles=spec.input("bubbles")
-        )
-        after = mesh_of(but(body, model=frozen))
         cloudy, seed = spec.input("cloudy"), int(spec.input("seed"))
-        # Air in the ice throws light back, most of it in the middle.
-        air = Layer(
-            top=palette.plastic("#eef4f8", roughness=0.3),
-            field="clear",
-            level=cloudy,
-            softness=1.5,
-            rough=0.2,
-            rough_m=0.012,
-        )
-        rough = Pattern(amount=0.0, scale_m=0.012, bump_m=0.00015, roughness=0.12, seed=seed)
-        white = but(palette.ice(cloudy=0.1, seed=seed), patterns=(rough,), layers=(air,))
-        before = dict(body.materials)["fill"]
-        inside = hollow(body.model.variant, number("radius_m"), number("height_m"), number("wall_m"))
-        cells = 10 if body.model.variant == "tray" else 1
-        levels = [inside.level_m(volume / cells) for volume in (water_m3, ice_m3)]
+        model, clear = body.model, dict(body.materials)["fill"]
+        inside = hollow(model.variant, number("radius_m"), number("height_m"), number("wall_m"))
+        cells = 10 if model.variant == "tray" else 1
+
+        def volume(phase: float) -> float:
+            """Of water and ice together, as one becomes the other at an even pace."""
+            return between(water_m3, ice_m3, phase)
+
+        def mesh(phase: float) -> Mesh:
+            if phase == 0.0:
+                return mesh_of(body)
+            frozen = model.but(
+                volume_m3=volume(phase), dome_m=spec.input("dome") * number("radius_m") * phase, bubbles=spec.input("bubbles")
+            )  # fmt: skip
+            return mesh_of(but(body, model=frozen if phase == 1.0 else frozen.but(risen=phase)))
+
+        def look(phase: float) -> Material:
+            if phase == 0.0:
+                return clear
+            # Air in the ice throws light back, most of it in the middle.
+            air = Layer(
+                top=palette.plastic("#eef4f8", roughness=0.3), field="clear", level=cloudy * phase, softness=1.5,
+                rough=0.2, rough_m=0.012,
+            )  # fmt: skip
+            rough = Pattern(amount=0.0, scale_m=0.012, bump_m=0.00015 * phase, roughness=0.12 * phase, seed=seed)
+            return but(palette.ice(cloudy=0.1 * phase, seed=seed), patterns=(rough,), layers=(air,))
+
+        def grams(phase: float) -> float:
+            water, ice = between(water_m3, 0.0, phase), between(0.0, ice_m3, phase)
+            return 1000 * water * WATER_KGPM3 + 1000 * ice * ICE_KGPM3
+
+        def matter(phase: float) -> Matter:
+            # What is half frozen goes by what there was before.
+            return Matter(mass_kg=grams(phase) / 1000, substance="ice" if phase == 1.0 else "water")
+
         return (
-            rollout.reshaped(1, mesh_of(body), after)
-            .resurfaced(1, white, before=before, slot="fill")
+            rollout.reshaped(1, mesh)
+            .resurfaced(1, look, slot="fill")
+            .weighed(1, matter)
             .then(
                 quantities=(
-                    Quantity(name="mass", start=1000 * water_m3 * WATER_KGPM3, end=1000 * ice_m3 * ICE_KGPM3, unit="g",
-                             provenance="derived", conserved=0.01),
-                    Quantity(name="volume", start=1e6 * water_m3, end=1e6 * ice_m3, unit="cm³", provenance="solved"),
-                    Quantity(name="level", start=levels[0], end=levels[1], unit="m", provenance="solved"),
+                    quantity("mass", grams, unit="g", provenance="derived", conserved=0.01),
+                    quantity("volume", lambda phase: 1e6 * volume(phase), unit="cm³", provenance="solved"),
+                    quantity("level", lambda phase: inside.level_m(volume(phase) / cells), unit="m", provenance="solved"),
                 )
             )
         )  # fmt: skip

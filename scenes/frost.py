@@ -6,16 +6,22 @@ from dataclasses import replace as but
 import numpy as np
 
 from simgen.core.assets import Layer, Material
-from simgen.core.mesh import Field, Mesh, MeshSurface
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Field, Mesh
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.tracks import Matter
 from simgen.core.vectors import Floats
-from simgen.procedural import palette
+from simgen.procedural import models, palette
 from simgen.procedural.fields import covered_m2, field_values
 from simgen.procedural.models import make
-from simgen.procedural.models.scatter import needles, sown
+from simgen.procedural.models.ice import ICE_KGPM3
+from simgen.procedural.models.scatter import grown_needles, needles, sown
 from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
+
+NEEDLE_MPS = 1e-3 / 3600
+"""Hoarfrost grows by about a millimetre an hour in a calm, clear night."""
 
 
 @register("frost")
@@ -56,49 +62,65 @@ class Frost(Scene):
         bodies = [cold, fur]
         bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view)
         return draw.spec(
-            self.name, bodies, camera=view, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items())
-        )
+            self.name, bodies, camera=view, end_state="steady", inputs=tuple(inputs.items()),
+            duration_s=inputs["needle_m"] / NEEDLE_MPS, physics_s=0.05,
+        )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         cold, grown, seed = spec.body(1), spec.input("grown"), int(spec.input("seed"))
         rng = spec.rng("seed")
-        skin = mesh_of(cold)
-        fur = Mesh(surfaces=(self._fur(skin, cold.fields[0], cold.scale, grown, spec.input("needle_m"), rng),))
-        bare, rimed = (
-            Material(
-                template="own",
-                layers=(
-                    Layer(
-                        top=_crystal(seed),
-                        field="rime",
-                        level=level,
-                        softness=0.5,
-                        rough=0.3,
-                        rough_m=0.0045,
-                        thickness_m=0.0004,
-                    ),
-                ),
-            )
-            for level in (0.0, grown)
-        )
-        area = covered_m2(cold.fields[0], skin, grown) * cold.scale**2
+        skin, rime = mesh_of(cold), cold.fields[0]
+        points, normals, age = self._seeds(skin, rime, cold.scale, grown, rng)
+        lengths = spec.input("needle_m") * (0.25 + 0.75 * np.sqrt(age)) * rng.uniform(0.35, 1.0, len(age))
+        fur = needles(points, normals, lengths, rng)
+
+        def shares(phase: float) -> Floats:
+            """How much of their length needles have: each grows evenly from when the frost gets to its place."""
+            return np.asarray(np.clip((phase - (1.0 - age)) / np.maximum(age, 1e-9), 0.0, 1.0))
+
+        def mesh(phase: float) -> Mesh:
+            if phase == 1.0:
+                return Mesh(surfaces=(fur,))
+            there = shares(phase)
+            return Mesh(surfaces=(grown_needles(fur, points, there),)) if there.any() else mesh_of(spec.body(2))
+
+        def matter(phase: float) -> Matter:
+            there = models.volume_m3(mesh(phase)) if shares(phase).any() else 0.0
+            return Matter(mass_kg=there * ICE_KGPM3, substance="ice")
+
+        def covered(phase: float) -> float:
+            return between(0.0, grown, phase)
+
+        def rimed(phase: float) -> Material:
+            white = Layer(
+                top=_crystal(seed), field="rime", level=covered(phase), softness=0.5, rough=0.3, rough_m=0.0045,
+                thickness_m=0.0004,
+            )  # fmt: skip
+            return Material(template="own", layers=(white,))
+
+        def area_cm2(phase: float) -> float:
+            area = covered_m2(rime, skin, covered(phase)) * cold.scale**2
+            return 1e4 * area if phase else 0.0
+
         return (
-            rollout.resurfaced(1, rimed, before=bare)
-            .reshaped(2, mesh_of(spec.body(2)), fur)
-            .shown(2, start=False, end=True)
+            rollout.resurfaced(1, rimed)
+            .reshaped(2, mesh)
+            .weighed(2, matter)
+            .shown(2, lambda phase: bool(shares(phase).any()))
             .then(
                 quantities=(
-                    Quantity(name="frosted_share", start=0.0, end=grown, unit="1", provenance="prescribed"),
-                    Quantity(name="frosted_area", start=0.0, end=1e4 * area, unit="cm²", provenance="derived"),
+                    quantity("frosted_share", covered, unit="1", provenance="prescribed"),
+                    quantity("frosted_area", area_cm2, unit="cm²", provenance="derived"),
                 )
             )
         )
 
-    def _fur(
-        self, skin: Mesh, rime: Field, scale: float, grown: float, longest_m: float, rng: np.random.Generator
-    ) -> MeshSurface:
-        """Needles where there is frost, the longer the earlier it came."""
+    def _seeds(
+        self, skin: Mesh, rime: Field, scale: float, grown: float, rng: np.random.Generator
+    ) -> tuple[Floats, Floats, Floats]:
+        """Where needles stand, the normals there, and their age at the end: 1 where frost came first, 0 where it came
+        last."""
         corners = scale * skin.vertices_m[skin.triangles]
         area = float(
             np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
@@ -107,9 +129,7 @@ class Frost(Scene):
         points, normals = sown(skin, count, rng)
         level = _nearest(field_values(rime, skin), skin, points)
         keep = level < grown
-        age = (grown - level[keep]) / grown
-        lengths = longest_m * (0.25 + 0.75 * np.sqrt(age)) * rng.uniform(0.35, 1.0, keep.sum())
-        return needles(points[keep] * scale, normals[keep], lengths, rng)
+        return points[keep] * scale, normals[keep], (grown - level[keep]) / grown
 
     phrases = Phrases(
         superficial=(

@@ -6,7 +6,7 @@ import numpy as np
 
 from simgen.core.colour import glow
 from simgen.core.mesh import Mesh
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.core.vectors import Floats
 from simgen.procedural import palette
@@ -78,7 +78,8 @@ class HotMetal(Scene):
         stone = [s for s in draw.catalog.surfaces if s.substance in ("stone", "concrete", "ceramic")]
         stage = replace(draw.stage(("table", "floor")), surface=ref(draw.choice(stone)))
         return draw.spec(
-            self.name, [steel, *bricks], camera=view, stage=stage, duration_s=0.05, end_state="steady",
+            self.name, [steel, *bricks], camera=view, stage=stage, end_state="steady",
+            duration_s=inputs["cooling_s"] or inputs["heating_s"], physics_s=0.05,
             environment=replace(draw.environment(), strength=draw.uniform((0.12, 0.25))),
             lights=tuple(replace(light, power=light.power * dim) for light in draw.lights(view)),
             inputs=tuple(inputs.items()),
@@ -93,25 +94,26 @@ class HotMetal(Scene):
         inside = np.clip((given("heated_share") - way) / 0.16 + 0.5, 0.0, 1.0)
         fire = (heat.Air(kelvin=given("furnace_k"), convection_wpm2k=60.0, emissivity=heat.STEEL.emissivity), inside)
         cold = np.full(len(place), 293.15)
-        hot = heat.run(cells, cold, ((room[0], 1.0 - inside), fire), given("heating_s"))
-        states = [cold, hot.kelvin]
+        run = hot = heat.run(cells, cold, ((room[0], 1.0 - inside), fire), given("heating_s"))
         if given("cooling_s"):
-            states = [hot.kelvin, heat.run(cells, hot.kelvin, (room,), given("cooling_s")).kelvin]
+            run = heat.run(cells, hot.kelvin, (room,), given("cooling_s"))
         peak = float(glow(hot.kelvin).max())
-        meshes = [_glowing(mesh_of(body), place, kelvin, peak) for kelvin in states]
+        steel = mesh_of(body)
         assert body.material is not None
         lit = replace(body.material, emission=(given("radiance"),) * 3, emission_field="glow")
-        stored = [float((cells.heat_jpk * (kelvin - 293.15)).sum()) for kelvin in states]
+
+        def stored_j(phase: float) -> float:
+            return float((cells.heat_jpk * (run.at(phase) - 293.15)).sum())
+
         return (
-            rollout.reshaped(1, meshes[0], meshes[1])
-            .resurfaced(1, replace(lit), before=lit)
+            rollout.reshaped(1, lambda phase: _glowing(steel, place, run.at(phase), peak))
+            .resurfaced(1, lambda phase: lit)
             .then(
                 quantities=(
-                    Quantity(
-                        name="temperature_max", start=float(states[0].max()) - 273.15,
-                        end=float(states[1].max()) - 273.15, unit="°C", provenance="solved",
+                    quantity(
+                        "temperature_max", lambda phase: float(run.at(phase).max()) - 273.15, unit="°C", provenance="solved"
                     ),
-                    Quantity(name="heat", start=stored[0], end=stored[1], unit="J", provenance="solved"),
+                    quantity("heat", stored_j, unit="J", provenance="solved"),
                 )
             )
         )  # fmt: skip
@@ -202,11 +204,15 @@ def _bricks(draw: Draw, length_m: float, yaw_rad: float) -> list[Body]:
         "stone": palette.stone(draw.color("#77736d", "#8b8782"), seed=draw.seed()),
         "iron": palette.metal("#4c4a49", roughness=0.5),
     }[kind]
-    slab = Body(
-        id=2, shape="box", label={"brick": "firebrick", "stone": "stone slab", "iron": "iron block"}[kind], role="prop",
-        static=True, size_m=size, position_m=(0.0, 0.0, high / 2),
-        quaternion=(float(np.cos(yaw_rad / 2)), 0.0, 0.0, float(np.sin(yaw_rad / 2))), mass_kg=2.0, friction=0.6,
-        restitution=0.2, material=material,
+    label, substance = {
+        "brick": ("firebrick", "firebrick"),
+        "stone": ("stone slab", "stone"),
+        "iron": ("iron block", "cast iron"),
+    }[kind]
+    slab = draw.box(
+        size, 2, role="prop", label=label, substance=substance, position_m=(0.0, 0.0, high / 2),
+        quaternion=(float(np.cos(yaw_rad / 2)), 0.0, 0.0, float(np.sin(yaw_rad / 2))), friction=0.6, restitution=0.2,
+        material=material,
     )  # fmt: skip
     return [slab]
 

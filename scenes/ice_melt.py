@@ -1,16 +1,19 @@
 """Ice on a table melts, in part or all of it, to a puddle of the same mass."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen.core.blend import between
 from simgen.core.mesh import Mesh, Model
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
-from simgen.core.vectors import Floats, Vec3
+from simgen.core.tracks import Matter
+from simgen.core.vectors import Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models import make
-from simgen.procedural.models.ice import ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
+from simgen.procedural.models.ice import ICE_KGPM3, WATER_KGPM3, below_m3, puddle_thickness_m, solid_m3
 from simgen.scene.draw import Draw, ref
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
@@ -24,6 +27,10 @@ PIECES = (
     ("heart", "ice heart", (0.05, 0.065), (0.35, 0.5)),
 )
 """Variant, name, width in metres, height against width."""
+LATENT_JPM3 = 334e3 * ICE_KGPM3
+"""Heat that melts a cubic metre of ice."""
+WARMTH_WPM2 = 800.0
+"""What ice on a table in a room takes up, most of it through the water that it stands in: a cube melts in 40 minutes."""
 DARK = ("dark_slate", "walnut_staves", "blue_boards", "green_tiles", "oak_planks")
 
 
@@ -72,7 +79,8 @@ class IceMelt(Scene):
         chosen = [s for s in draw.catalog.surfaces if s.id in DARK]
         return draw.spec(
             self.name, [*ice, water], camera=view, stage=replace(stage, surface=ref(draw.choice(chosen))),
-            lights=draw.lights(view) or draw.lights(view), duration_s=0.05, end_state="steady", inputs=(("melted", melted), *runs.items()),
+            lights=draw.lights(view) or draw.lights(view), end_state="steady", inputs=(("melted", melted), *runs.items()),
+            duration_s=melted * LATENT_JPM3 * made.number("size_m") / 6 / WARMTH_WPM2, physics_s=0.05,
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
@@ -81,29 +89,60 @@ class IceMelt(Scene):
         puddle = spec.body(9)
         assert puddle.model is not None
         whole = [mesh_of(body) for body in ice]
-        left = [models.build(_model(body).but(melted=melted)) for body in ice] if melted < 1.0 else []
-        before, after = (sum(solid_m3(mesh) for mesh in meshes) * ICE_KGPM3 for meshes in (whole, left))
-        # What of the ice stands in the water takes room in it.
+        before = _ice_kg(whole)
         deep = puddle_thickness_m(puddle.model.number("contact_deg"))
-        under = sum(_below_m3(mesh, deep) for mesh in left)
         run = replace(puddle.model, seed=int(spec.input("puddle")))
         run = run.but(uneven=spec.input("uneven"), stretch=spec.input("stretch"))
-        wet = models.build(run.but(volume_m3=(before - after) / WATER_KGPM3 + under))
-        water_kg = (models.volume_m3(wet) - under) * WATER_KGPM3
-        for body, mesh, k in zip(ice, whole, range(len(ice)), strict=True):
-            rollout = (
-                rollout.reshaped(body.id, mesh, left[k]) if left else rollout.shown(body.id, start=True, end=False)
-            )
-        grams = [1000 * float(mass) for mass in (before, after, water_kg)]
+
+        def left(phase: float) -> list[Mesh]:
+            """What is left of each piece; nothing where all of it has melted."""
+            share = between(0.0, melted, phase)
+            return [models.build(_model(body).but(melted=share)) for body in ice] if share < 1.0 else []
+
+        @functools.cache
+        def water(phase: float) -> tuple[Mesh, float]:
+            """The puddle and the volume of the water in it."""
+            if phase == 0.0:
+                return mesh_of(puddle), 0.0
+            pieces = left(phase)
+            # What of the ice stands in the water takes room in it.
+            under = sum(below_m3(mesh, deep) for mesh in pieces)
+            wet = models.build(run.but(volume_m3=(before - _ice_kg(pieces)) / WATER_KGPM3 + under))
+            there = models.volume_m3(wet) - under
+            return Mesh(surfaces=(replace(wet.surfaces[0], solid_m3=there),)), there
+
+        def wet_matter(phase: float) -> Matter:
+            return Matter(mass_kg=water(phase)[1] * WATER_KGPM3, substance="water")
+
+        for k, (body, mesh) in enumerate(zip(ice, whole, strict=True)):
+
+            def piece(phase: float, k: int = k, mesh: Mesh = mesh) -> Mesh:
+                # What is gone has no shape of its own.
+                return left(phase)[k] if phase > 0.0 and left(phase) else mesh
+
+            def piece_matter(phase: float, k: int = k) -> Matter:
+                return Matter(mass_kg=_ice_kg(left(phase)[k : k + 1]), substance="ice")
+
+            rollout = rollout.reshaped(body.id, piece).weighed(body.id, piece_matter)
+            if melted == 1.0:
+                rollout = rollout.shown(body.id, lambda phase: phase < 1.0)
+
+        def ice_g(phase: float) -> float:
+            return 1000 * (_ice_kg(left(phase)) if phase > 0.0 else before)
+
+        def water_g(phase: float) -> float:
+            return 1000 * (water(phase)[1] * WATER_KGPM3)
+
         return (
-            rollout.reshaped(9, mesh_of(puddle), wet)
-            .shown(9, start=False, end=True)
+            rollout.reshaped(9, lambda phase: water(phase)[0])
+            .weighed(9, wet_matter)
+            .shown(9, lambda phase: phase > 0.0)
             .then(
                 quantities=(
-                    Quantity(name="total_mass", start=grams[0], end=grams[1] + grams[2], unit="g", provenance="derived",
+                    quantity("total_mass", lambda phase: ice_g(phase) + water_g(phase), unit="g", provenance="derived",
                              conserved=0.01),
-                    Quantity(name="ice_mass", start=grams[0], end=grams[1], unit="g", provenance="prescribed"),
-                    Quantity(name="water_mass", start=0.0, end=grams[2], unit="g", provenance="derived"),
+                    quantity("ice_mass", ice_g, unit="g", provenance="prescribed"),
+                    quantity("water_mass", water_g, unit="g", provenance="derived"),
                 )
             )
         )  # fmt: skip
@@ -151,8 +190,5 @@ def _model(body: Body) -> Model:
     return body.model
 
 
-def _below_m3(mesh: Mesh, height_m: float) -> float:
-    """Volume of a solid below a height, by slices through its section areas (its foot is nearly straight there)."""
-    points: Floats = mesh.vertices_m.copy()
-    points[:, 2] = np.minimum(points[:, 2], height_m)
-    return models.volume_m3(Mesh(surfaces=(replace(mesh.surfaces[0], vertices_m=points),)))
+def _ice_kg(meshes: list[Mesh]) -> float:
+    return sum(solid_m3(mesh) for mesh in meshes) * ICE_KGPM3

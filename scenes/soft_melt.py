@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from dataclasses import replace as but
 
 from simgen.core.assets import Material
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between, blend
+from simgen.core.geometry import quat, quat_from_axis_angle
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.procedural import models, palette
 from simgen.procedural.models import make
@@ -12,15 +15,15 @@ from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 STUFFS = (
-    ("butter", "piece of butter", (0.055, 0.075), ("#f3d774", "#f0cf66", "#f6e08e"), 911.0, 32.0),
-    ("chocolate", "piece of chocolate", (0.075, 0.095), ("#4a2615", "#3a1d10", "#6b3b20"), 1300.0, 34.0),
-    ("wax", "block of wax", (0.045, 0.06), ("#efe2c4", "#c0392b", "#2f6f8f", "#7a9a5b", "#d98b4a"), 900.0, 58.0),
+    ("butter", "piece of butter", (0.055, 0.075), ("#f3d774", "#f0cf66", "#f6e08e"), "butter", 32.0),
+    ("chocolate", "piece of chocolate", (0.075, 0.095), ("#4a2615", "#3a1d10", "#6b3b20"), "chocolate", 34.0),
+    ("wax", "block of wax", (0.045, 0.06), ("#efe2c4", "#c0392b", "#2f6f8f", "#7a9a5b", "#d98b4a"), "wax", 58.0),
     (
         "scoop",
         "scoop of ice cream",
         (0.045, 0.056),
         ("#f4e6c6", "#f2b8c6", "#bfe0c0", "#6b4128", "#f0cf8a"),
-        550.0,
+        "ice cream",
         -2.0,
     ),
     (
@@ -28,12 +31,15 @@ STUFFS = (
         "scoop of ice cream",
         (0.045, 0.056),
         ("#f4e6c6", "#f2b8c6", "#bfe0c0", "#6b4128", "#f0cf8a"),
-        550.0,
+        "ice cream",
         -2.0,
     ),
 )
-"""Variant, name, size in metres, colours, kg/m³, and the temperature at which it is soft, °C (butter 32, cocoa butter 34,
+"""Variant, name, size in metres, colours, substance, and the temperature at which it is soft, °C (butter 32, cocoa butter 34,
 paraffin 58, ice cream -2)."""
+
+MELTS_S = 3000.0
+"""Time in which all of it would melt: under an hour in the warmth, as a scoop of ice cream in a warm room."""
 
 
 @register("soft_melt")
@@ -52,7 +58,7 @@ class SoftMelt(Scene):
     quantities = ("volume", "height", "temperature", "melted")
 
     def sample(self, draw: Draw) -> SceneSpec:
-        variant, label, size, colours, density, melts_c = draw.choice(STUFFS)
+        variant, label, size, colours, substance, melts_c = draw.choice(STUFFS)
         view = draw.view(elevation_deg=(20.0, 42.0), margin=(0.1, 0.24))
         made = make("soft_piece", variant=variant, seed=draw.seed(), size_m=draw.uniform(size))
         plate = _plate(draw) if draw.chance(self.plate_probability) else []
@@ -65,15 +71,16 @@ class SoftMelt(Scene):
         if variant == "scoop":
             stuff = but(stuff, roughness=0.6)
         piece = draw.model(
-            made, 1, role="actor", label=label, substance="butter", material=stuff, yaw_rad=draw.angle(),
-            on_m=0.0 if not plate else plate[0].size_m[2], mass_kg=models.volume_m3(models.build(made)) * density,
+            made, 1, role="actor", label=label, substance=substance, material=stuff, yaw_rad=draw.angle(),
+            on_m=0.0 if not plate else plate[0].size_m[2],
         )  # fmt: skip
         inputs = {"melted": draw.event.uniform(self.melted), "thickness_m": draw.event.uniform(self.thickness_m)}
         inputs |= {"start_c": -14.0 if variant == "scoop" else 8.0, "end_c": melts_c + draw.event.uniform((1.0, 4.0))}
         bodies = [piece, *plate]
         bodies += draw.bystanders(bodies, draw.integer((0, 1)), view=view, clear=[(0.0, 0.0, 0.0)])
         return draw.spec(
-            self.name, bodies, camera=view, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
+            self.name, bodies, camera=view, end_state="steady", inputs=tuple(inputs.items()),
+            duration_s=inputs["melted"] * MELTS_S, physics_s=0.05,
             lights=draw.lights(view) or draw.lights(view),
         )  # fmt: skip
 
@@ -81,26 +88,41 @@ class SoftMelt(Scene):
         spec = rollout.spec
         body = spec.body(1)
         assert body.model is not None and body.material is not None
-        before = mesh_of(body)
+        before, seed = mesh_of(body), body.model.seed
         volume, melted = models.volume_m3(before), spec.input("melted")
-        pool = make(
-            "slump", seed=body.model.seed, volume_m3=volume, melted=melted, height_m=float(models.bounds_m(before)[1][2]),
-            thickness_m=spec.input("thickness_m"),
-        )  # fmt: skip
-        after = models.build(pool)
+        tall_m = float(models.bounds_m(before)[1][2])
+
+        def melted_at(phase: float) -> float:
+            return between(0.0, melted, phase)
+
+        def shape(phase: float) -> Mesh:
+            if phase == 0.0:
+                return before
+            # A lump loses its edges first, then its height.
+            height = between(tall_m / 0.6, tall_m, phase)
+            return models.build(
+                make(
+                    "slump", seed=seed, volume_m3=volume, melted=melted_at(phase), height_m=height,
+                    thickness_m=spec.input("thickness_m"),
+                )
+            )  # fmt: skip
+
+        def warmth(phase: float) -> float:
+            return between(spec.input("start_c"), spec.input("end_c"), phase)
+
         wet: Material = but(body.material, roughness=0.16)
-        heights = [float(models.bounds_m(mesh)[1][2]) for mesh in (before, after)]
+        dry = body.material
         return (
-            rollout.reshaped(1, before, after)
-            .resurfaced(1, wet, before=body.material)
+            rollout.reshaped(1, shape)
+            .resurfaced(1, lambda phase: blend(dry, wet, phase))
             .then(
                 quantities=(
-                    Quantity(name="volume", start=1e6 * volume, end=1e6 * models.volume_m3(after), unit="ml",
-                             provenance="derived", conserved=0.01),
-                    Quantity(name="height", start=heights[0], end=heights[1], unit="m", provenance="derived"),
-                    Quantity(name="temperature", start=spec.input("start_c"), end=spec.input("end_c"), unit="°C",
-                             provenance="prescribed"),
-                    Quantity(name="melted", start=0.0, end=melted, unit="1", provenance="prescribed"),
+                    quantity("volume", lambda phase: 1e6 * models.volume_m3(shape(phase)), unit="ml", provenance="derived",
+                             conserved=0.01),
+                    quantity("height", lambda phase: float(models.bounds_m(shape(phase))[1][2]), unit="m",
+                             provenance="derived"),
+                    quantity("temperature", warmth, unit="°C", provenance="prescribed"),
+                    quantity("melted", melted_at, unit="1", provenance="prescribed"),
                 )
             )
         )  # fmt: skip
@@ -141,16 +163,13 @@ def _plate(draw: Draw) -> list[Body]:
         "slate": palette.stone("#3f4347", "#2d3033", seed=draw.seed()),
         "marble": palette.ceramic(draw.color("#eceae6", "#34495e", "#2f5d50")),
     }[kind]
-    turn = draw.angle()
-    slab = Body(
-        id=2, shape="box", label={"board": "wooden board", "slate": "slate board", "marble": "tile"}[kind], role="prop",
-        static=True, size_m=size, position_m=(0.0, 0.0, size[2] / 2), quaternion=_turned(turn), mass_kg=1.0, friction=0.6,
-        restitution=0.2, material=material,
+    label, substance = {
+        "board": ("wooden board", "wood"),
+        "slate": ("slate board", "stone"),
+        "marble": ("tile", "ceramic"),
+    }[kind]
+    slab = draw.box(
+        size, 2, role="prop", label=label, substance=substance, position_m=(0.0, 0.0, size[2] / 2),
+        quaternion=quat(quat_from_axis_angle((0, 0, 1), draw.angle())), friction=0.6, restitution=0.2, material=material,
     )  # fmt: skip
     return [slab]
-
-
-def _turned(angle_rad: float) -> tuple[float, float, float, float]:
-    from math import cos, sin
-
-    return (cos(angle_rad / 2), 0.0, 0.0, sin(angle_rad / 2))

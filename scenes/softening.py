@@ -1,14 +1,18 @@
 """A block of butter, chocolate or wax gets warm, yields to its own weight and slumps."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between, blend
 from simgen.core.geometry import quat, quat_from_axis_angle
 from simgen.core.mesh import Mesh
-from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.rollout import Rollout, Truth, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats
 from simgen.procedural import models, palette
 from simgen.procedural.models import soft
@@ -24,18 +28,22 @@ class Stuff:
     """Its yield stress falls with warmth by an exponential law between two handbook points."""
 
     label: str
-    density_kgpm3: float
+    substance: str
     cold: tuple[float, float]
     """°C, Pa"""
     warm: tuple[float, float]
     color: str
     glossy: str
 
+    @property
+    def density_kgpm3(self) -> float:
+        return SUBSTANCES[self.substance].density_kgpm3
+
 
 STUFFS = (
     Stuff(
         label="block of butter",
-        density_kgpm3=911.0,
+        substance="butter",
         cold=(8.0, 3.0e4),
         warm=(30.0, 40.0),
         color="#ecd27c",
@@ -43,7 +51,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of chocolate",
-        density_kgpm3=1250.0,
+        substance="chocolate",
         cold=(18.0, 8.0e4),
         warm=(34.0, 20.0),
         color="#54301c",
@@ -51,7 +59,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of white chocolate",
-        density_kgpm3=1250.0,
+        substance="chocolate",
         cold=(18.0, 7.0e4),
         warm=(32.0, 20.0),
         color="#ecdfc0",
@@ -59,7 +67,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of red wax",
-        density_kgpm3=900.0,
+        substance="wax",
         cold=(20.0, 1.0e5),
         warm=(55.0, 30.0),
         color="#a8262b",
@@ -67,7 +75,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of green wax",
-        density_kgpm3=900.0,
+        substance="wax",
         cold=(20.0, 1.0e5),
         warm=(55.0, 30.0),
         color="#3d7a4c",
@@ -75,7 +83,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of beeswax",
-        density_kgpm3=960.0,
+        substance="beeswax",
         cold=(20.0, 1.0e5),
         warm=(60.0, 30.0),
         color="#d9a441",
@@ -83,7 +91,7 @@ STUFFS = (
     ),
     Stuff(
         label="block of soft cheese",
-        density_kgpm3=1050.0,
+        substance="soft cheese",
         cold=(6.0, 2.0e4),
         warm=(60.0, 40.0),
         color="#e9b24c",
@@ -121,22 +129,23 @@ class Softening(Scene):
         )
         board = draw.uniform((0.009, 0.016))
         thing = draw.choice(("board", "dish"))
+        wear = _board(draw, thing)
         under = draw.model(
             models.make("board", variant=thing, x_m=0.24, y_m=0.19, height_m=board), 250, role="prop", label=thing,
-            substance="wood" if thing == "board" else "ceramic", material=_board(draw, thing),
+            substance=wear.template, material=wear,
             yaw_rad=facing + draw.uniform((-0.4, 0.4)) + np.pi / 2,
         )  # fmt: skip
         turn = quat(quat_from_axis_angle((0, 0, 1), facing + np.pi / 2 + draw.uniform((-0.7, 0.7))))
         block = draw.model(
             models.make("soft_body", variant=kind, x_m=size[0], y_m=size[1], z_m=size[2], round_m=0.0022), 1, role="actor",
-            label=one.label.replace("block", "stump") if kind == "cylinder" else one.label, substance="butter",
+            label=one.label.replace("block", "stump") if kind == "cylinder" else one.label, substance=one.substance,
             material=_skin(one, 0.0), position_m=(0.0, 0.0, board), quaternion=turn,
         )  # fmt: skip
         pressure = one.density_kgpm3 * GRAVITY_MPS2 * tall
         low, high = np.log(self.yield_share)
         inputs = {"stuff": float(stuff), "yield_pa": float(np.exp(draw.event.uniform((low, high))) * pressure)}
         return draw.spec(
-            self.name, [block, under], camera=view, duration_s=600.0, stage=draw.stage(("table", "table", "sweep")),
+            self.name, [block, under], camera=view, duration_s=600.0, physics_s=600.0, stage=draw.stage(("table", "table", "sweep")),
             end_state="steady", inputs=tuple(inputs.items()),
         )  # fmt: skip
 
@@ -163,26 +172,44 @@ class Softening(Scene):
             damping_ps=1.0, friction=0.35,
         )  # fmt: skip
         done = mpm.deform(rest, spacing, stuff, duration_s=0.6)
-        points = mpm.carried(rest, done, before.vertices_m, spacing)
-        points[:, 2] = np.maximum(points[:, 2] - np.percentile(points[:, 2], 2.0), 0.0)
-        off = models.volume_m3(_with(before, points)) / (volume * float(done.volume_ratio.mean())) - 1.0
-        # What flows has no corners: its surface is evened out, which takes volume that its width gives back.
-        points = soft.rounded_off(points, before.triangles, 150)
-        kept = volume * float(done.volume_ratio.mean())
-        points *= (kept / models.volume_m3(_with(before, points))) ** (1 / 3)
-        after = _with(before, points)
-        warmth = [_temperature(one, y) for y in (one.cold[1], yields)]
+
+        def carried(now: mpm.Particles) -> Floats:
+            points = mpm.carried(rest, now, before.vertices_m, spacing)
+            points[:, 2] = np.maximum(points[:, 2] - np.percentile(points[:, 2], 2.0), 0.0)
+            return points
+
+        end_m = carried(done)
+
+        @functools.cache
+        def shape(phase: float) -> Mesh:
+            # It stands until it yields to the pressure of its own height.
+            share = between(0.0, 1.0, max(phase - stands, 0.0) / (1.0 - stands))
+            if share == 0.0:
+                return before
+            now = done.at(share)
+            # What flows has no corners: its surface is evened out, which takes volume that its width gives back.
+            points = soft.rounded_off(end_m if now is done else carried(now), before.triangles, round(150 * share))
+            kept = volume * float(now.volume_ratio.mean())
+            points *= (kept / models.volume_m3(_with(before, points))) ** (1 / 3)
+            return _with(before, points)
+
+        def yield_pa(phase: float) -> float:
+            # Even in its logarithm, as it is evenly warmed.
+            ratio = float((yields / one.cold[1]) ** phase)
+            return one.cold[1] * ratio if 0.0 < phase < 1.0 else between(one.cold[1], yields, phase)
+
+        def extent_m(axis: int) -> Callable[[float], float]:
+            return lambda phase: float(np.ptp(shape(phase).vertices_m[:, axis]) if phase else size[axis])
+
+        stands = float(np.log(one.cold[1] / pressure) / np.log(one.cold[1] / yields))
+        off = models.volume_m3(_with(before, end_m)) / (volume * float(done.volume_ratio.mean())) - 1.0
         quantities = (
-            Quantity(name="temperature", start=warmth[0], end=warmth[1], unit="°C", provenance="prescribed"),
-            Quantity(name="yield_stress", start=one.cold[1], end=yields, unit="Pa", provenance="prescribed"),
-            Quantity(
-                name="body_height", start=float(size[2]), end=float(np.ptp(after.vertices_m[:, 2])), unit="m", provenance="derived"
-            ),
-            Quantity(
-                name="body_width", start=float(size[0]), end=float(np.ptp(after.vertices_m[:, 0])), unit="m", provenance="derived"
-            ),
-            Quantity(
-                name="body_volume", start=volume * 1e6, end=models.volume_m3(after) * 1e6, unit="ml", provenance="derived",
+            quantity("temperature", lambda phase: _temperature(one, yield_pa(phase)), unit="°C", provenance="prescribed"),
+            quantity("yield_stress", yield_pa, unit="Pa", provenance="prescribed"),
+            quantity("body_height", extent_m(2), unit="m", provenance="derived"),
+            quantity("body_width", extent_m(0), unit="m", provenance="derived"),
+            quantity(
+                "body_volume", lambda phase: models.volume_m3(shape(phase)) * 1e6, unit="ml", provenance="derived",
                 conserved=0.03,
             ),
         )  # fmt: skip
@@ -192,7 +219,8 @@ class Softening(Scene):
             Truth(name="solver_speed", value=done.speed_mps, unit="m/s", provenance="solved"),
             Truth(name="solver_density_ratio", value=done.largest_density_ratio, unit="1", provenance="solved"),
         )
-        changed = rollout.reshaped(body.id, before, after).resurfaced(body.id, _skin(one, 1.0), before=_skin(one, 0.0))
+        cold, warm = _skin(one, 0.0), _skin(one, 1.0)
+        changed = rollout.reshaped(body.id, shape).resurfaced(body.id, lambda phase: blend(cold, warm, phase))
         return changed.then(quantities=quantities, truth=truth)
 
     def reject(self, rollout: Rollout) -> str | None:

@@ -5,19 +5,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between
 from simgen.core.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
 from simgen.core.mesh import Mesh, Model
-from simgen.core.rollout import Provenance, Quantity, Rollout
+from simgen.core.rollout import Provenance, Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
+from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.strips import drawn_profile
-from simgen.scene.draw import Draw
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import oscillators
 
 RUBBER_SHEAR_PA = 0.45e6
 """Of a soft natural rubber."""
 STEEL_SHEAR_PA = 79e9
+TEARS_AT = 0.5
+"""When a band that is stretched too far tears; it hangs still long before the end."""
 COLORS = {
     "red": "#b4282a", "blue": "#2458a6", "yellow": "#e0b020", "green": "#2f8247", "orange": "#d8731f", "black": "#2c2d30",
     "white": "#dcdad3", "purple": "#6b3a8c", "pink": "#cf6f8e",
@@ -90,7 +94,7 @@ class Tension(Scene):
                     palette.rubber("#e9e6de" if color in ("black", "blue", "purple", "green", "red") else "#1d1d1f"),
                 ),
             )
-            substance, turn, collar = "rubber" if kind == "band" else "wax", around, width / 2 + 0.004
+            substance, turn, collar = "rubber" if kind == "band" else "modelling clay", around, width / 2 + 0.004
         block = draw.choice(
             (palette.metal("#84888d", roughness=0.42), palette.plastic("#3a3f46", roughness=0.5), palette.wood(seed=draw.seed()), palette.wood("#8a5a34", "#5b3a20", seed=draw.seed()))
         )  # fmt: skip
@@ -116,7 +120,7 @@ class Tension(Scene):
 
         def post_at(x: float, turned: tuple[float, ...], number: int, role: str, name: str) -> Body:
             return draw.model(
-                post, number, role=role, label=name, substance="metal", quaternion=turned, materials=wear,
+                post, number, role=role, label=name, substance="metal", quaternion=turned, materials=wear, substances=substances_of(wear),
                 position_m=vec3(np.array([0, 0, plate]) + quat_rotate(around, (x, 0.0, 0.0))),
             )  # fmt: skip
 
@@ -127,7 +131,7 @@ class Tension(Scene):
         )  # fmt: skip
         rail = draw.model(
             models.make("rail", length_m=whole + 2 * depth + 0.05, width_m=width + 0.05), 250, role="prop", label="rail",
-            substance="metal", quaternion=around, materials=wear,
+            substance="metal", quaternion=around, materials=wear, substances=substances_of(wear),
         )  # fmt: skip
         bodies = [
             pulled,
@@ -136,7 +140,7 @@ class Tension(Scene):
             rail,
         ]
         inputs |= {"fixed_m": fixed, "snaps": float(snaps), "facing_rad": facing}
-        return draw.spec(self.name, bodies, camera=view, duration_s=3.0, inputs=tuple(inputs.items()))
+        return draw.spec(self.name, bodies, camera=view, duration_s=3.0, physics_s=3.0, inputs=tuple(inputs.items()))
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
@@ -146,66 +150,70 @@ class Tension(Scene):
         rest, long = spec.input("rest_m"), spec.input("end_m")
         snaps = spec.input("snaps") > 0
         around = quat(quat_from_axis_angle((0, 0, 1), spec.input("facing_rad") + np.pi / 2))
-        before = models.build(body.model)
-        if kind == "spring":
-            after, thick, force = self._spring(body, long)
-            thin = (2 * number["coil_radius_m"], thick)
-        else:
-            after = models.build(_torn(body, spec.input("torn_at")) if snaps else body.model.but(length_m=long))
-            middle = _thinnest(body, long)
-            thin = (
-                (middle * number["width_m"], number["width_m"])
-                if snaps
-                else (number["width_m"], middle * number["width_m"])
-            )
-            area, drawn = number["width_m"] * number["thickness_m"], 1.0 / middle**2
-            force = RUBBER_SHEAR_PA * area * (drawn - 1.0 / drawn**2)
-        round_bar = body.model.variant == "round"
+        model = body.model
+
+        def torn(phase: float) -> bool:
+            return snaps and phase > TEARS_AT
+
+        def length_m(phase: float) -> float:
+            return (rest if torn(phase) else long) if snaps else between(rest, long, phase)
+
+        def shape(phase: float) -> Mesh:
+            if kind == "spring" and phase:
+                return models.build(model.but(length_m=length_m(phase), coil_radius_m=_coil_m(model, length_m(phase))))
+            if torn(phase):
+                return models.build(_torn(body, spec.input("torn_at")))
+            return models.build(model if snaps or not phase else model.but(length_m=length_m(phase)))
+
+        def thickness_m(phase: float) -> float:
+            if kind == "spring":
+                return 2 * (_coil_m(model, length_m(phase)) if phase else number["coil_radius_m"])
+            if torn(phase) or not (snaps or phase):
+                return number["width_m"]
+            return _thinnest(body, length_m(phase)) * number["width_m"]
+
+        def force_n(phase: float) -> float:
+            # What clay resists with depends on how fast it is drawn: no figure for that.
+            if round_bar or torn(phase) or not (snaps or phase):
+                return 0.0
+            if kind == "spring":
+                coil = 2 * number["coil_radius_m"]
+                stiffness = oscillators.coil_stiffness_npm(STEEL_SHEAR_PA, number["wire_m"], coil, number["num_turns"])
+                return stiffness * (length_m(phase) - number["length_m"])
+            area, drawn = number["width_m"] * number["thickness_m"], 1.0 / _thinnest(body, length_m(phase)) ** 2
+            return RUBBER_SHEAR_PA * area * (drawn - 1.0 / drawn**2)
+
+        def reached(x: float, z: float) -> Vec3:
+            """A place along the rail."""
+            return vec3(np.array([0, 0, z]) + quat_rotate(around, (spec.input("fixed_m") + x, 0, 0)))
+
+        def pulled(phase: float) -> tuple[Vec3, Quat]:
+            return reached(length_m(phase), post.position_m[2]), post.quaternion
+
+        def middle(phase: float) -> tuple[Vec3, Quat]:
+            return reached(length_m(phase) / 2, body.position_m[2]), body.quaternion
+
+        round_bar = model.variant == "round"
         shape_by: Provenance = "prescribed" if round_bar or snaps else "solved"
-        ends = (long, rest) if snaps else (rest, long)
-        volumes = [models.volume_m3(mesh) * 1e6 for mesh in (before, after)]
-        quantities = [
-            Quantity(name="length", start=ends[0], end=ends[1], unit="m", provenance="prescribed"),
-            Quantity(name="thickness", start=thin[0], end=thin[1], unit="m", provenance=shape_by),
-            Quantity(name="body_volume", start=volumes[0], end=volumes[1], unit="ml", provenance="derived", conserved=0.01),
-            Quantity(
-                name="torn", start=0.0, end=float(snaps), unit="1", provenance="prescribed",
+        quantities = (
+            quantity("length", length_m, unit="m", provenance="prescribed"),
+            quantity("thickness", thickness_m, unit="m", provenance=shape_by),
+            quantity(
+                "body_volume", lambda phase: models.volume_m3(shape(phase)) * 1e6, unit="ml", provenance="derived",
+                conserved=0.01,
+            ),
+            quantity(
+                "torn", lambda phase: float(torn(phase)), unit="1", provenance="prescribed",
                 words=((0.5, "whole"), (2.0, "torn in two")),
             ),
-        ]  # fmt: skip
-        # What clay resists with depends on how fast it is drawn: no figure for that.
-        pulls = (0.0, 0.0) if round_bar else (force, 0.0) if snaps else (0.0, force)
-        quantities.append(
-            Quantity(
-                name="tension_force",
-                start=pulls[0],
-                end=pulls[1],
-                unit="N",
-                provenance="prescribed" if round_bar else "solved",
-            )
-        )
-        done = rollout.reshaped(body.id, before, after)
+            quantity("tension_force", force_n, unit="N", provenance="prescribed" if round_bar else "solved"),
+        )  # fmt: skip
+        done = rollout.reshaped(body.id, shape)
         if not snaps:
-            moved = np.array([0, 0, post.position_m[2]]) + quat_rotate(around, (spec.input("fixed_m") + long, 0, 0))
-            done = done.posed(post.id, vec3(moved), post.quaternion)
+            done = done.posed(post.id, pulled)
             if kind != "spring":
-                at = np.array([0, 0, body.position_m[2]]) + quat_rotate(
-                    around, (spec.input("fixed_m") + long / 2, 0, 0)
-                )
-                done = done.posed(body.id, vec3(at), body.quaternion)
-        return done.then(quantities=tuple(quantities))
-
-    @staticmethod
-    def _spring(body: Body, long: float) -> tuple[Mesh, float, float]:
-        """The drawn-out spring, the width of its coil, and its pull; its wire stays as long as it is."""
-        assert body.model is not None
-        number = dict(body.model.numbers)
-        radius, turns, rest = number["coil_radius_m"], number["num_turns"], number["length_m"]
-        hooks = 2 * number["hook_m"]
-        wound = (2 * np.pi * turns) ** 2
-        after = float(np.sqrt(radius**2 + ((rest - hooks) ** 2 - (long - hooks) ** 2) / wound))
-        stiffness = oscillators.coil_stiffness_npm(STEEL_SHEAR_PA, number["wire_m"], 2 * radius, turns)
-        return models.build(body.model.but(length_m=long, coil_radius_m=after)), 2 * after, stiffness * (long - rest)
+                done = done.posed(body.id, middle)
+        return done.then(quantities=quantities)
 
     phrases = Phrases(
         superficial=(
@@ -240,6 +248,14 @@ class Tension(Scene):
             "[moves|changes]>.",
         ),
     )
+
+
+def _coil_m(spring: Model, long: float) -> float:
+    """Radius of the coil of a spring drawn out to a length; its wire stays as long as it is."""
+    number = dict(spring.numbers)
+    radius, rest, hooks = number["coil_radius_m"], number["length_m"], 2 * number["hook_m"]
+    wound = (2 * np.pi * number["num_turns"]) ** 2
+    return float(np.sqrt(radius**2 + ((rest - hooks) ** 2 - (long - hooks) ** 2) / wound))
 
 
 def _torn(body: Body, torn_at: float) -> Model:

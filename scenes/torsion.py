@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between
 from simgen.core.geometry import quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
-from simgen.core.rollout import Quantity, Rollout, Truth
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Rollout, Truth, quantity
 from simgen.core.spec import SceneSpec
+from simgen.core.vectors import Quat, Vec3
 from simgen.procedural import models, palette
 from simgen.procedural.models.strips import bar_section, section_m2
-from simgen.scene.draw import Draw
+from simgen.scene.draw import Draw, substances_of
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 from simgen.solvers import beams
 
@@ -72,64 +75,87 @@ class Torsion(Scene):
         }
         if upright:
             height = draw.uniform((0.045, 0.07))
+            block = _block(draw)
             props = draw.model(
                 models.make("twist_base", size_m=0.085 + reach, height_m=height, collar_m=collar), 250, role="prop",
-                label="block", substance="metal", quaternion=around, materials=_block(draw),
+                label="block", substance="metal", quaternion=around, materials=block, substances=substances_of(block),
             )  # fmt: skip
             turn, foot, end = around, np.array([0.0, 0.0, height]), height + length + 0.012
             top = np.array([0.0, 0.0, end])
         else:
             height = draw.uniform((0.075, 0.1))
+            block = _block(draw)
             props = draw.model(
                 models.make("bearing_posts", span_m=length, height_m=height, width_m=0.07, depth_m=0.03, collar_m=collar),
-                250, role="prop", label="posts", substance="metal", quaternion=around, materials=_block(draw),
+                250, role="prop", label="posts", substance="metal", quaternion=around, materials=block, substances=substances_of(block),
             )  # fmt: skip
             turn = quat(quat_multiply(around, quat_from_axis_angle((0, 1, 0), np.pi / 2)))
             foot = np.array([0, 0, height]) + quat_rotate(around, (-length / 2, 0, 0))
             top = np.array([0, 0, height]) + quat_rotate(around, (length / 2 + 0.05, 0, 0))
         bar = draw.model(
             models.make("twisted_bar", variant=kind).but(**sizes), 1, role="actor",
-            label=f"{color} {stuff} {'strip' if kind == 'flat' else 'bar'}", substance=stuff, quaternion=turn,
-            position_m=vec3(foot), materials=(("bar", made(main)), ("stripe", made(second))),
+            label=f"{color} {stuff} {'strip' if kind == 'flat' else 'bar'}", quaternion=turn,
+            substance="polyethylene foam" if stuff == "foam" else stuff, position_m=vec3(foot), materials=(("bar", made(main)), ("stripe", made(second))),
         )  # fmt: skip
+        parts = (
+            ("hub", palette.metal("#6d7278", roughness=0.35)),
+            ("steel", palette.metal()),
+            ("knob", palette.plastic("#b3231e")),
+            ("other", palette.plastic("#1d1f22")),
+        )
         handle = draw.model(
             models.make("cross_handle", hub_m=hub, reach_m=draw.uniform((0.05, 0.06))), 2, role="affected", label="handle",
             substance="metal", quaternion=turn, position_m=vec3(top),
-            materials=(("hub", palette.metal("#6d7278", roughness=0.35)), ("steel", palette.metal()), ("knob", palette.plastic("#b3231e")), ("other", palette.plastic("#1d1f22"))),
+            materials=parts, substances=substances_of(parts),
         )  # fmt: skip
         inputs = {"twist_rad": twist, "shear_pa": SHEAR_PA[stuff], "largest_shear": LARGEST_SHEAR[stuff]}
-        return draw.spec(self.name, [bar, handle, props], camera=view, duration_s=3.0, inputs=tuple(inputs.items()))
+        return draw.spec(
+            self.name, [bar, handle, props], camera=view, duration_s=3.0, physics_s=3.0, inputs=tuple(inputs.items())
+        )
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
         bar, handle = spec.body(1), spec.body(2)
         assert bar.model is not None
         twist, number, kind = spec.input("twist_rad"), dict(bar.model.numbers), bar.model.variant
-        before, after = models.build(bar.model), models.build(bar.model.but(twist_rad=twist))
+        model = bar.model
+
+        def turned_rad(phase: float) -> float:
+            return between(0.0, twist, phase)
+
+        def shape(phase: float) -> Mesh:
+            return models.build(model.but(twist_rad=turned_rad(phase)) if phase > 0.0 else model)
+
         width, thick = number["width_m"], number["thickness_m"]
         if kind in ("square", "flat"):
             constant = beams.torsion_constant_m4(width, thick)
         else:
             # A grooved bar: that of the circle of its area.
             constant = beams.circle_torsion_m4(float(np.sqrt(section_m2(bar_section(kind, width, thick)) / np.pi)))
-        torque = beams.torque_nm(spec.input("shear_pa"), constant, abs(twist), number["length_m"])
+
+        def torque_nm(phase: float) -> float:
+            return beams.torque_nm(spec.input("shear_pa"), constant, abs(turned_rad(phase)), number["length_m"])
+
+        def turned_deg(phase: float) -> float:
+            return float(np.degrees(abs(turned_rad(phase))))
+
+        def held(phase: float) -> tuple[Vec3, Quat]:
+            turn = quat_from_axis_angle((0, 0, 1), turned_rad(phase))
+            return handle.position_m, quat(quat_multiply(handle.quaternion, turn))
+
         arm = thick if kind == "flat" else np.hypot(width, thick) / 2
         quantities = (
-            Quantity(
-                name="twist", start=0.0, end=float(np.degrees(abs(twist))), unit="deg", provenance="prescribed", words=TURNS
-            ),
-            Quantity(name="torque", start=0.0, end=torque, unit="N·m", provenance="solved"),
-            Quantity(
-                name="bar_volume", start=models.volume_m3(before) * 1e6, end=models.volume_m3(after) * 1e6, unit="ml",
-                provenance="derived", conserved=0.01,
+            quantity("twist", turned_deg, unit="deg", provenance="prescribed", words=TURNS),
+            quantity("torque", torque_nm, unit="N·m", provenance="solved"),
+            quantity(
+                "bar_volume", lambda phase: models.volume_m3(shape(phase)) * 1e6, unit="ml", provenance="derived",
+                conserved=0.01,
             ),
         )  # fmt: skip
         truth = (
             Truth(name="largest_shear", value=abs(twist) * arm / number["length_m"], unit="1", provenance="solved"),
         )
-        turned = quat(quat_multiply(handle.quaternion, quat_from_axis_angle((0, 0, 1), twist)))
-        done = rollout.reshaped(bar.id, before, after).posed(handle.id, handle.position_m, turned)
-        return done.then(quantities=quantities, truth=truth)
+        return rollout.reshaped(bar.id, shape).posed(handle.id, held).then(quantities=quantities, truth=truth)
 
     phrases = Phrases(
         superficial=(

@@ -24,6 +24,10 @@ class MeshSurface:
     """Numbers [N] or colours [N, 3] at the vertices, by name."""
     sharp_deg: float = 40.0
     """Edges between faces that meet at more than this look sharp; 180 none, 0 all."""
+    substance: str = ""
+    """What it is made of, where that is not what the body is made of: the pot of a plant, the paint on a board."""
+    solid_m3: float | None = None
+    """Volume of the matter in it, where that is not what its faces enclose: a leaf's area times its thickness."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,9 @@ class Body:
     rolling_resistance_m: float = 0.0
     """Lever arm of the torque that stops a rolling body, times the normal force and the partner's friction."""
     substance: str = ""
-    """Of a model."""
+    """What a model, a box or a ball is made of: a name of `simgen.core.substances`."""
+    substances: tuple[tuple[str, str], ...] = ()
+    """Of a model: by slot; `substance` for slots that are not named."""
     material: Material | None = None
     """Overrides the asset's own; needed for a box or a ball."""
     materials: tuple[tuple[str, Material], ...] = ()

@@ -71,5 +71,38 @@ SUBSTANCES: dict[str, Substance] = {
     "soil": Substance(density_kgpm3=1300.0, scanned_density_kgpm3=1300.0, friction=0.8, restitution=0.1),
     "plant": Substance(density_kgpm3=700.0, scanned_density_kgpm3=700.0, friction=0.5, restitution=0.2),
     "fruit": Substance(density_kgpm3=950.0, scanned_density_kgpm3=950.0, friction=0.5, restitution=0.3),
+    # Hard cheese 1050 - 1150. Pumpkins and bell peppers are shells around air: a pepper of 350 cm³ weighs 190 g.
+    "cheese": Substance(density_kgpm3=1080.0, scanned_density_kgpm3=1080.0, friction=0.5, restitution=0.2),
+    "hollow fruit": Substance(density_kgpm3=550.0, scanned_density_kgpm3=550.0, friction=0.5, restitution=0.3),
+    # Earthenware at 2000 and moist potting mix at 1000, about one part to three.
+    "filled pot": Substance(density_kgpm3=1250.0, scanned_density_kgpm3=1250.0, friction=0.5, restitution=0.2),
+    # Fired clay 1700 - 2000 with its pores; set gypsum plaster 1100 - 1300.
+    "brick": Substance(density_kgpm3=1900.0, scanned_density_kgpm3=1900.0, friction=0.7, restitution=0.5),
+    "terracotta": Substance(density_kgpm3=1950.0, scanned_density_kgpm3=1950.0, friction=0.6, restitution=0.5),
+    "plaster": Substance(density_kgpm3=1200.0, scanned_density_kgpm3=1200.0, friction=0.6, restitution=0.4),
+    # Metals that are not steel (CRC Handbook); to the touch they are metal.
+    "bronze": Substance(density_kgpm3=8800.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),
+    "copper": Substance(density_kgpm3=8940.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),
+    "brass": Substance(density_kgpm3=8500.0, scanned_density_kgpm3=3200.0, friction=0.55, restitution=0.75),
+    "aluminium": Substance(density_kgpm3=2700.0, scanned_density_kgpm3=1100.0, friction=0.55, restitution=0.7),
+    # A dry coat 1200 - 1600; wet paint, which carries nothing, is above.
+    "dry paint": Substance(density_kgpm3=1300.0, scanned_density_kgpm3=1300.0, friction=0.55, restitution=0.4),
+    # A mat of moss or mould holds far more air and water than fibre.
+    "moss": Substance(density_kgpm3=200.0, scanned_density_kgpm3=200.0, friction=0.7, restitution=0.1),
+    "mold": Substance(density_kgpm3=100.0, scanned_density_kgpm3=100.0, friction=0.5, restitution=0.1),
     "jelly": Substance(density_kgpm3=1030.0, scanned_density_kgpm3=1030.0, friction=0.5, restitution=0.1),
+    # Chocolate 1240 - 1330, beeswax 960, soft cheese 1050, ice cream with its air 550; a soft natural rubber without
+    # fillers; plasticine and potter's clay 1700; marshmallow 350; a bath sponge of polyurethane foam 20 - 60.
+    "chocolate": Substance(density_kgpm3=1250.0, scanned_density_kgpm3=1250.0, friction=0.3, restitution=0.1),
+    "beeswax": Substance(density_kgpm3=960.0, scanned_density_kgpm3=960.0, friction=0.6, restitution=0.3),
+    "soft cheese": Substance(density_kgpm3=1050.0, scanned_density_kgpm3=1050.0, friction=0.3, restitution=0.1),
+    "ice cream": Substance(density_kgpm3=550.0, scanned_density_kgpm3=550.0, friction=0.3, restitution=0.1),
+    "soft rubber": Substance(density_kgpm3=1000.0, scanned_density_kgpm3=1000.0, friction=1.0, restitution=0.9),
+    "modelling clay": Substance(density_kgpm3=1700.0, scanned_density_kgpm3=1700.0, friction=0.6, restitution=0.1),
+    "marshmallow": Substance(density_kgpm3=350.0, scanned_density_kgpm3=350.0, friction=0.8, restitution=0.3),
+    "sponge": Substance(density_kgpm3=40.0, scanned_density_kgpm3=40.0, friction=0.8, restitution=0.3),
+    # Grey cast iron 7100 - 7300; fireclay brick 1900 - 2300; polyethylene foam 20 - 45.
+    "cast iron": Substance(density_kgpm3=7200.0, scanned_density_kgpm3=3000.0, friction=0.55, restitution=0.75),
+    "firebrick": Substance(density_kgpm3=2000.0, scanned_density_kgpm3=2000.0, friction=0.65, restitution=0.5),
+    "polyethylene foam": Substance(density_kgpm3=30.0, scanned_density_kgpm3=30.0, friction=0.8, restitution=0.45),
 }

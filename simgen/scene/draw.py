@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simgen.catalog.catalog import Catalog
-from simgen.core.assets import ObjectAsset, Split, SurfaceAsset
+from simgen.core.assets import Material, ObjectAsset, Split, SurfaceAsset
 from simgen.core.errors import SimgenError
 from simgen.core.geometry import Shape, direction, quat, quat_from_axis_angle, quat_multiply, quat_rotate, vec3
 from simgen.core.mesh import Model
@@ -175,7 +175,8 @@ class Draw:
         **overrides: Any,
     ) -> Body:
         """A model set down with its lowest point at height `on_m`. It does not move unless told otherwise
-        (`static=False`, for which its origin must be its centre of mass); its mass is that of its closed surfaces."""
+        (`static=False`, for which its origin must be its centre of mass); its mass is density times volume, that of
+        each slot of the substance that `substances` among the overrides names for it."""
         mesh = models.build(made)
         low, high = models.bounds_m(mesh)
         stuff = SUBSTANCES[substance]
@@ -189,7 +190,27 @@ class Draw:
             "position_m": vec3([*np.asarray(at, dtype=float)[:2], on_m - low[2]]),
             "quaternion": quat(quat_from_axis_angle((0, 0, 1), yaw_rad)),
             "size_m": vec3(high - low),
-            "mass_kg": max(models.volume_m3(mesh), 1e-7) * stuff.density_kgpm3,
+            "mass_kg": models.mass_kg(models.made_of(mesh, overrides.get("substances", ())), substance),
+            "friction": stuff.friction,
+            "restitution": stuff.restitution,
+            "substance": substance,
+        }
+        return Body(**(values | overrides))
+
+    def box(
+        self, size_m: Vec3, body_id: int, *, role: str, label: str, substance: str, position_m: Vec3, **overrides: Any
+    ) -> Body:
+        """A box of that substance; it does not move unless told otherwise."""
+        stuff = SUBSTANCES[substance]
+        values: dict[str, Any] = {
+            "id": body_id,
+            "shape": "box",
+            "label": label,
+            "role": role,
+            "static": True,
+            "size_m": size_m,
+            "position_m": position_m,
+            "mass_kg": float(np.prod(size_m)) * stuff.density_kgpm3,
             "friction": stuff.friction,
             "restitution": stuff.restitution,
             "substance": substance,
@@ -306,27 +327,25 @@ class Draw:
         rise = 0.8 * length_m
         block = np.array([0.05, 0.7 * width_m, rise * np.sin(slope_rad)])
         common: dict[str, Any] = {
-            "shape": "box",
             "role": "prop",
-            "static": True,
-            "mass_kg": 1.0,
+            "substance": surface.substance,
             "friction": surface.friction,
             "restitution": surface.restitution,
             "material": surface.material,
             "surface": ref(surface),
         }
-        board = Body(
-            id=250,
+        board = self.box(
+            (length_m, width_m, RAMP_THICKNESS_M),
+            250,
             label="ramp",
-            size_m=(length_m, width_m, RAMP_THICKNESS_M),
             position_m=vec3(-down * length_m / 2 + normal * RAMP_THICKNESS_M / 2),
             quaternion=quat(orientation),
             **common,
         )
-        rest = Body(
-            id=251,
+        rest = self.box(
+            vec3(block),
+            251,
             label="block under the ramp",
-            size_m=vec3(block),
             position_m=vec3(back * (rise * np.cos(slope_rad) + block[0] / 2) + [0, 0, block[2] / 2]),
             quaternion=quat(turn),
             **common,
@@ -435,6 +454,11 @@ class Draw:
 def ref(asset: Any) -> str:
     """The name by which a spec refers to an asset: `source:id`."""
     return f"{asset.source}:{asset.id}"
+
+
+def substances_of(materials: Sequence[tuple[str, Material]]) -> tuple[tuple[str, str], ...]:
+    """The substance of each slot by what its material looks like: metal, wood, plastic, concrete."""
+    return tuple((slot, material.template) for slot, material in materials if material.template in SUBSTANCES)
 
 
 def tilted(axis: Vec3, angle_rad: float) -> Quat:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from simgen.core.colour import STEFAN_BOLTZMANN
 from simgen.core.vectors import Floats
 
+NUM_KEPT = 32
+"""Temperatures are kept at so many even steps of a run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metal:
@@ -56,6 +59,18 @@ class Heated:
 
     kelvin: Floats
     gained_j: float
+    shares: Floats
+    """[K + 1] Shares of the time, 0 to 1, at which temperatures were kept."""
+    history_k: Floats
+    """[K + 1, N]"""
+
+    def at(self, share: float) -> Floats:
+        """Temperatures [N] after a share of the time, straight between the two nearest that were kept."""
+        if share >= 1.0:
+            return self.kelvin
+        k = int(np.searchsorted(self.shares, share, side="right")) - 1
+        part = (share - self.shares[k]) / (self.shares[k + 1] - self.shares[k])
+        return np.asarray((1.0 - part) * self.history_k[k] + part * self.history_k[k + 1])
 
 
 def bar(section_m2: Floats, perimeter_m: Floats, length_m: float, metal: Metal, *, closed: bool = False) -> Cells:
@@ -112,7 +127,9 @@ def run(cells: Cells, start_k: Floats, surroundings: tuple[tuple[Air, Floats], .
     total += np.bincount(b, cells.conductance_wpk, len(kelvin))
     steps = max(400, int(np.ceil(duration_s / (0.2 * float((cells.heat_jpk / np.maximum(total, 1e-12)).min())))))
     step_s, gained = duration_s / steps, 0.0
-    for _ in range(steps):
+    kept = {round(steps * k / NUM_KEPT) for k in range(1, NUM_KEPT + 1)}
+    shares, history = [0.0], [kelvin.copy()]
+    for step in range(1, steps + 1):
         flow = cells.conductance_wpk * (kelvin[a] - kelvin[b])
         power = np.asarray(np.bincount(b, flow, len(kelvin)) - np.bincount(a, flow, len(kelvin)), dtype=float)
         for air, share in surroundings:
@@ -121,4 +138,7 @@ def run(cells: Cells, start_k: Floats, surroundings: tuple[tuple[Air, Floats], .
             gained += float(given.sum()) * step_s
             power += given
         kelvin += power * step_s / cells.heat_jpk
-    return Heated(kelvin=kelvin, gained_j=gained)
+        if step in kept:
+            shares.append(step / steps)
+            history.append(kelvin.copy())
+    return Heated(kelvin=kelvin, gained_j=gained, shares=np.array(shares), history_k=np.array(history))

@@ -39,6 +39,8 @@ Single = NDArray[np.float32]
 MARGIN_CELLS = 3
 CELLS_PER_WAVE = 0.48
 """A pressure wave goes this far in a step."""
+NUM_KEPT = 16
+"""The particles are kept at so many even steps of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +69,9 @@ class Plate:
     speed_mps: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deformed:
-    """Where the particles are at the end, and how what is around them has been deformed."""
+@dataclass(frozen=True, kw_only=True)
+class Particles:
+    """Where the particles are at an instant, and how what is around them has been deformed."""
 
     points_m: Floats
     gradient: Floats
@@ -77,11 +79,35 @@ class Deformed:
     volume_ratio: Floats
     """Of each particle's volume to that at the start."""
     plate_force_n: float
-    """Mean over the last moments."""
+    """Mean since the instant before that was kept; at the end, over the last moments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deformed(Particles):
+    """The particles at the end of a run, and at even times on the way to it."""
+
     speed_mps: float
     """Of the fastest particles: the 99th percentile."""
     largest_density_ratio: float
     """Most mass in a cell of the grid over what a full cell holds at rest."""
+    shares: tuple[float, ...]
+    """Shares of the time, 0 to below 1, at which the particles were kept."""
+    kept: tuple[Particles, ...]
+
+    def at(self, share: float) -> Particles:
+        """The particles after a share of the time, each on a straight way between the two nearest instants that were
+        kept; at 1 those of the end."""
+        if share >= 1.0:
+            return self
+        k = int(np.searchsorted(self.shares, share, side="right")) - 1
+        one, other = self.kept[k], (*self.kept[1:], self)[k]
+        part = (share - self.shares[k]) / ((*self.shares[1:], 1.0)[k] - self.shares[k])
+        return Particles(
+            points_m=one.points_m + part * (other.points_m - one.points_m),
+            gradient=one.gradient + part * (other.gradient - one.gradient),
+            volume_ratio=one.volume_ratio + part * (other.volume_ratio - one.volume_ratio),
+            plate_force_n=one.plate_force_n + part * (other.plate_force_n - one.plate_force_n),
+        )
 
 
 def deform(
@@ -119,8 +145,25 @@ def deform(
         force = wp.zeros(1, dtype=float)
         least = wp.vec3(*(float(2.0 * dx) for _ in range(3)))
         most = wp.vec3(*(float((n - 3) * dx) for n in shape))
-        push, last = 0.0, max(1, steps // 12)
+
+        def particles(push_n: float) -> Particles:
+            return Particles(
+                points_m=x.numpy().astype(float) + origin,
+                gradient=f.numpy().astype(float),
+                volume_ratio=j.numpy().astype(float),
+                plate_force_n=push_n,
+            )
+
+        keep = {round(steps * k / NUM_KEPT) for k in range(1, NUM_KEPT)}
+        shares, kept = [0.0], [particles(0.0)]
+        last, since = max(1, steps // 12), 0
         for k in range(steps):
+            if k in keep and k > since:
+                shares.append(k / steps)
+                kept.append(particles(float(force.numpy()[0]) / ((k - since) * dt)))
+                if k < steps - last:
+                    force.zero_()
+                    since = k
             height, speed = _plate_at(plate, k * dt)
             grid_v.zero_()
             grid_m.zero_()
@@ -131,6 +174,7 @@ def deform(
             )
             if k == steps - last:
                 force.zero_()
+                since = k
             held = [grid_v, grid_m, dt, dx, -origin[2] + 1e-6, height - origin[2] - 1e-6, speed]
             _launch(on_grid, shape, [*held, substance.friction, substance.damping_ps, force])
             _launch(
@@ -140,13 +184,16 @@ def deform(
             )
         push = float(force.numpy()[0]) / (last * dt)
         densest = float(grid_m.numpy().max()) / (substance.density_kgpm3 * dx**3)
+        done = particles(push)
         return Deformed(
-            points_m=x.numpy().astype(float) + origin,
-            gradient=f.numpy().astype(float),
-            volume_ratio=j.numpy().astype(float),
+            points_m=done.points_m,
+            gradient=done.gradient,
+            volume_ratio=done.volume_ratio,
             plate_force_n=push,
             speed_mps=float(np.percentile(np.linalg.norm(v.numpy(), axis=1), 99.0)),
             largest_density_ratio=densest,
+            shares=tuple(shares),
+            kept=tuple(kept),
         )
 
 
@@ -162,7 +209,7 @@ def _plate_at(plate: Plate | None, time_s: float) -> tuple[float, float]:
     return (height, -plate.speed_mps) if height > plate.end_m else (plate.end_m, 0.0)
 
 
-def carried(rest_m: Floats, deformed: Deformed, surface_m: Floats, spacing_m: float, *, neighbours: int = 24) -> Floats:
+def carried(rest_m: Floats, now: Particles, surface_m: Floats, spacing_m: float, *, neighbours: int = 24) -> Floats:
     """Points of the body's surface, given at rest, where the particles have taken them: each particle says where they
     are by its own deformation, and the near ones are believed more."""
     result = np.empty_like(surface_m)
@@ -172,7 +219,7 @@ def carried(rest_m: Floats, deformed: Deformed, surface_m: Floats, spacing_m: fl
         near = np.argpartition(apart, neighbours, axis=1)[:, :neighbours]
         weight = np.exp(-np.take_along_axis(apart, near, axis=1) / (1.2 * spacing_m) ** 2)
         way = part[:, None] - rest_m[near]
-        said = deformed.points_m[near] + np.einsum("nkij,nkj->nki", deformed.gradient[near], way)
+        said = now.points_m[near] + np.einsum("nkij,nkj->nki", now.gradient[near], way)
         result[start : start + 512] = (weight[..., None] * said).sum(axis=1) / weight.sum(axis=1)[:, None]
     return result
 

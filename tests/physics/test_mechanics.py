@@ -221,6 +221,13 @@ def test_a_squeezed_cube_keeps_its_volume_gets_wider_and_pushes_back_and_does_so
     assert first.plate_force_n == pytest.approx(3e3 * (1 / ratio - ratio**2) * 0.04**2 / ratio, rel=0.15)
     assert np.array_equal(first.points_m, second.points_m)
     assert first.largest_density_ratio < 1.3
+    # On the way: at rest at first, the end at last, the faster pushed the lower in between.
+    assert first.at(0.0).points_m == pytest.approx(points, abs=1e-7)
+    assert first.at(1.0) is first
+    heights = [np.ptp(first.at(share).points_m[:, 2]) for share in (0.0, 0.2, 0.4, 0.6)]
+    assert heights == sorted(heights, reverse=True)
+    assert first.at(0.5).volume_ratio.mean() == pytest.approx(1.0, abs=0.03)
+    assert 0.0 < first.at(0.3).plate_force_n < first.plate_force_n
 
 
 def test_what_yields_under_its_weight_slumps_and_what_does_not_stands() -> None:
@@ -250,4 +257,25 @@ def test_the_skin_of_a_soft_body_has_the_volume_of_its_particles_without_being_s
         assert before is not None
         assert after is not None
         wanted = models.volume_m3(before) * truth["solver_volume_ratio"]
-        assert models.volume_m3(after) == pytest.approx(wanted, rel=limit)
+        assert models.enclosed_m3(after) == pytest.approx(wanted, rel=limit)
+
+
+@pytest.mark.parametrize("name", ["compression", "softening"])
+def test_the_skin_of_a_soft_body_is_a_closed_body_of_its_volume_on_the_way_too(name: str) -> None:
+    done = rollout(name, 0)
+    whole, end = done.mesh(1, done.start), done.mesh(1, done.end)
+    assert whole is not None and end is not None
+    low, high = sorted((models.enclosed_m3(whole), models.enclosed_m3(end)))
+    sides = np.concatenate([whole.triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
+    assert {(int(a), int(b)) for a, b in sides} == {(int(b), int(a)) for a, b in sides}
+    shapes = [done.mesh(1, done.instant(phase)) for phase in (0.3, 0.7, 0.9)]
+    for phase, shape in zip((0.3, 0.7, 0.9), shapes, strict=True):
+        assert shape is not None
+        assert np.array_equal(shape.triangles, whole.triangles)
+        assert 0.97 * low < models.enclosed_m3(shape) < 1.03 * high
+        assert shape.vertices_m[:, 2].min() >= 0.0
+        if name == "compression":
+            plate = done.pose(2, done.instant(phase))[0][2] - done.pose(1, done.start)[0][2]
+            assert shape.vertices_m[:, 2].max() <= plate + 1e-9
+    heights = [np.ptp(shape.vertices_m[:, 2]) for shape in (whole, *shapes, end) if shape is not None]
+    assert heights == sorted(heights, reverse=True)

@@ -12,7 +12,7 @@ from simgen.procedural.models import make
 from simgen.procedural.models.coldware import hollow
 from simgen.procedural.models.hotware import piece
 from simgen.procedural.models.ice import CAPILLARY_M, ICE_KGPM3, WATER_KGPM3, puddle_thickness_m, solid_m3
-from simgen.procedural.models.scatter import apart, cap_m3, drops
+from simgen.procedural.models.scatter import apart, cap_m3, drops, grown_needles, needles
 from simgen.solvers import heat
 
 DIFFUSIVITY = heat.STEEL.conductivity_wpmk / (heat.STEEL.density_kgpm3 * heat.STEEL.heat_jpkgk)
@@ -44,6 +44,16 @@ def test_what_a_bar_gains_is_what_crosses_its_skin() -> None:
     air = (heat.Air(kelvin=1400.0, convection_wpm2k=60.0, emissivity=0.8), np.linspace(0, 1, 60))
     hot = heat.run(cells, np.full(60, 293.15), (air,), 100.0)
     assert hot.gained_j == pytest.approx(float((cells.heat_jpk * (hot.kelvin - 293.15)).sum()), rel=1e-9)
+
+
+def test_on_the_way_a_bar_is_as_warm_as_one_that_is_heated_for_that_time() -> None:
+    cells, cold = straight(60, 0.2), np.full(60, 293.15)
+    air = (heat.Air(kelvin=1400.0, convection_wpm2k=60.0, emissivity=0.8), np.linspace(0, 1, 60))
+    hot = heat.run(cells, cold, (air,), 100.0)
+    assert np.array_equal(hot.at(0.0), cold)
+    assert np.array_equal(hot.at(1.0), hot.kelvin)
+    for share in (0.25, 0.4, 0.9):
+        assert hot.at(share) == pytest.approx(heat.run(cells, cold, (air,), 100.0 * share).kelvin, abs=1.0)
 
 
 def test_a_small_hot_thing_radiates_by_the_fourth_power() -> None:
@@ -110,7 +120,8 @@ def test_a_straight_beaker_is_a_cylinder_above_its_floor() -> None:
 def test_ice_in_a_vessel_has_a_twelfth_more_volume_than_the_water_it_was() -> None:
     water = make("contents", variant="straight", volume_m3=2e-4, radius_m=0.04, height_m=0.1, wall_m=0.002)
     ice = water.but(volume_m3=2e-4 * WATER_KGPM3 / ICE_KGPM3, dome_m=0.003)
-    ratio = models.volume_m3(models.build(ice)) / models.volume_m3(models.build(water))
+    ratio = models.enclosed_m3(models.build(ice)) / models.enclosed_m3(models.build(water))
+    assert models.volume_m3(models.build(ice)) == pytest.approx(ice.number("volume_m3"))
     assert ratio == pytest.approx(998 / 917, rel=0.003)
 
 
@@ -126,3 +137,18 @@ def test_drops_that_are_kept_do_not_touch() -> None:
     assert len(kept) > 50
     assert distances.min() >= 0.04
     assert len(drops(kept, np.tile([0.0, 0.0, 1.0], (len(kept), 1)), radii[: len(kept)], 60.0, rng).faces) > 0
+
+
+def test_needles_of_frost_grow_from_where_they_stand() -> None:
+    rng = np.random.default_rng(0)
+    points, normals = rng.random((50, 3)), np.tile([0.0, 0.0, 1.0], (50, 1))
+    full = needles(points, normals, np.full(50, 0.003), rng)
+    assert np.array_equal(grown_needles(full, points, np.ones(50)).vertices_m, full.vertices_m)
+    half = grown_needles(full, points, np.where(np.arange(50) < 20, 0.5, 0.0))
+    assert len(half.faces) == 20 * 3
+    tips = half.vertices_m.reshape(-1, 4, 3)[:, 3]
+    assert np.linalg.norm(tips - points[:20], axis=1) == pytest.approx(np.full(20, 0.0015))
+    # Pyramids on a triangle whose corners are 0.16 of their length from their axis.
+    corners = full.vertices_m.reshape(-1, 4, 3)
+    assert full.solid_m3 == pytest.approx(np.abs(np.linalg.det(corners[:, :3] - corners[:, 3:])).sum() / 6)
+    assert half.solid_m3 == pytest.approx(0.4 * full.solid_m3 / 8)

@@ -12,12 +12,14 @@ name and the numbers only, and a transition is often nothing but another number.
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from simgen.core.errors import UnknownName, UsageError
 from simgen.core.mesh import Mesh, Model
+from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats
 
 _makers: dict[str, Callable[..., Mesh]] = {}
@@ -61,9 +63,37 @@ def names() -> tuple[str, ...]:
 
 
 def volume_m3(mesh: Mesh) -> float:
-    """Of closed surfaces, those that face inwards taken off (divergence theorem)."""
-    corners = mesh.vertices_m[mesh.triangles]
-    return float(np.linalg.det(corners).sum() / 6)
+    """Volume of the matter in a mesh: what closed surfaces enclose, less those that face inwards (divergence theorem),
+    and what surfaces that enclose nothing say of themselves."""
+    said = [surface.solid_m3 for surface in mesh.surfaces if surface.solid_m3 is not None]
+    closed = tuple(surface for surface in mesh.surfaces if surface.solid_m3 is None)
+    if not closed:
+        return sum(said)
+    shells = replace(mesh, surfaces=closed) if said else mesh
+    corners = shells.vertices_m[shells.triangles]
+    return float(np.linalg.det(corners).sum() / 6) + sum(said)
+
+
+def enclosed_m3(mesh: Mesh) -> float:
+    """Volume that the surfaces enclose, whatever they say of the matter in them: that of foam with its air."""
+    return volume_m3(replace(mesh, surfaces=tuple(replace(surface, solid_m3=None) for surface in mesh.surfaces)))
+
+
+def made_of(mesh: Mesh, substances: Sequence[tuple[str, str]]) -> Mesh:
+    """The mesh with the substances of its slots (`simgen.core.spec.Body.substances`)."""
+    by_slot = dict(substances)
+    named = tuple(replace(surface, substance=by_slot.get(surface.slot, surface.substance)) for surface in mesh.surfaces)
+    return replace(mesh, surfaces=named)
+
+
+def mass_kg(mesh: Mesh, substance: str) -> float:
+    """Density times volume of a body of one substance; surfaces that name a substance of their own weigh as that."""
+    substances = dict.fromkeys(surface.substance or substance for surface in mesh.surfaces)
+    total = 0.0
+    for name in substances:
+        alike = tuple(surface for surface in mesh.surfaces if (surface.substance or substance) == name)
+        total += max(volume_m3(replace(mesh, surfaces=alike)), 0.0) * SUBSTANCES[name].density_kgpm3
+    return max(total, 1e-7 * SUBSTANCES[substance].density_kgpm3)
 
 
 def moments_m5(mesh: Mesh) -> Floats | None:

@@ -195,11 +195,14 @@ def contents(
     volume_m3: float,
     dome_m: float = 0.0,
     bubbles: float = 0.0,
+    risen: float = 1.0,
     stain_m3: float = 0.0,
+    ice_m3: float = 0.0,
 ) -> Mesh:
     """What is in a vessel of these numbers, in its place: `volume_m3` in all, the top bulging by `dome_m`; slot `fill`.
 
-    `bubbles` of air lie in its middle (slot `core`); a `stain` (slot `stain`) marks where the level of that volume was.
+    `bubbles` of air lie in its middle (slot `core`), of which the share `risen` is there; a `stain` (slot `stain`)
+    marks where the level of that volume was. `ice_m3` of the volume is that of ice that swims in it.
     """
     shape = hollow(variant, radius_m, height_m, wall_m)
     spots = wells_m(radius_m) if variant == "tray" else np.zeros((1, 2))
@@ -208,9 +211,9 @@ def contents(
     for spot in spots:
         one = _fill(shape, each, dome_m)
         surfaces.append(forms.moved(one, by=(*spot, 0.0)))
-    fills = [_joined(surfaces)]
-    if bubbles:
-        fills.append(_core(shape, shape.level_m(each), spots, int(bubbles), rng))
+    fills = [_joined(surfaces, volume_m3 - ice_m3)]
+    if round(risen * int(bubbles)):
+        fills.append(_core(shape, shape.level_m(each), spots, int(bubbles), risen, rng))
     if stain_m3:
         fills.append(_stain(shape, shape.level_m(stain_m3 / len(spots)), rng))
     return forms.mesh(*fills)
@@ -252,7 +255,7 @@ def _fill(shape: Hollow, volume: float, dome_m: float) -> MeshSurface:
     return MeshSurface(vertices_m=points, faces=faces[good], slot="fill", attributes={"clear": clear}, sharp_deg=50.0)
 
 
-def _joined(surfaces: list[MeshSurface]) -> MeshSurface:
+def _joined(surfaces: list[MeshSurface], volume_m3: float) -> MeshSurface:
     offsets = np.cumsum([0] + [len(s.vertices_m) for s in surfaces])
     return MeshSurface(
         vertices_m=np.concatenate([s.vertices_m for s in surfaces]),
@@ -260,11 +263,16 @@ def _joined(surfaces: list[MeshSurface]) -> MeshSurface:
         slot=surfaces[0].slot,
         attributes={"clear": np.concatenate([s.attributes["clear"] for s in surfaces])},
         sharp_deg=surfaces[0].sharp_deg,
+        # It reaches a little into the wall.
+        solid_m3=volume_m3,
     )
 
 
-def _core(shape: Hollow, level: float, spots: Floats, count: int, rng: np.random.Generator) -> MeshSurface:
-    """Air that came out of the water as it froze: bubbles about the middle, more of them low down."""
+def _core(
+    shape: Hollow, level: float, spots: Floats, count: int, risen: float, rng: np.random.Generator
+) -> MeshSurface:
+    """Air that came out of the water as it froze: bubbles about the middle, more of them low down. The first of them
+    are there, by the share `risen`; each is where it stays."""
     one = forms.ball((1.0, 1.0, 1.0), rings=6)
     low = float(shape.height_m[0])
     tall = level - low
@@ -279,9 +287,15 @@ def _core(shape: Hollow, level: float, spots: Floats, count: int, rng: np.random
         * size[:, None, None]
         * np.stack([np.ones(count), np.ones(count), rng.uniform(1.0, 4.0, count)], axis=1)[:, None]
     )
-    faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(count)[:, None, None]).reshape(-1, 3)
+    there = round(risen * count)
+    middles, stretched = middles[:there], stretched[:there]
+    faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(there)[:, None, None]).reshape(-1, 3)
     return MeshSurface(
-        vertices_m=(middles[:, None] + stretched).reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0
+        vertices_m=(middles[:, None] + stretched).reshape(-1, 3),
+        faces=faces,
+        slot="core",
+        sharp_deg=180.0,
+        solid_m3=0.0,
     )
 
 
@@ -300,4 +314,4 @@ def _stain(shape: Hollow, level: float, rng: np.random.Generator) -> MeshSurface
     index = np.arange(5 * 240).reshape(5, 240)
     beside = np.roll(index, -1, axis=1)
     quads = np.stack([index[:-1], index[1:], beside[1:], beside[:-1]], axis=-1).reshape(-1, 4)
-    return MeshSurface(vertices_m=points[:5].reshape(-1, 3), faces=quads, slot="stain", sharp_deg=180.0)
+    return MeshSurface(vertices_m=points[:5].reshape(-1, 3), faces=quads, slot="stain", sharp_deg=180.0, solid_m3=0.0)

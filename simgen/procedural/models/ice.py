@@ -5,6 +5,7 @@ is as thick as its contact angle makes it and as wide as its volume asks for.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,12 +60,19 @@ def _bubbles(ice: MeshSurface, count: int, rng: np.random.Generator) -> tuple[Me
     points = one.vertices_m[None] + along[:, None] * ((one.vertices_m @ along.T).T * drawn[:, None])[..., None]
     points = spots[:, None] + points * radii[:, None, None]
     faces = (np.asarray(one.faces)[None] + len(one.vertices_m) * np.arange(count)[:, None, None]).reshape(-1, 3)
-    return (MeshSurface(vertices_m=points.reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0),)
+    return (MeshSurface(vertices_m=points.reshape(-1, 3), faces=faces, slot="core", sharp_deg=180.0, solid_m3=0.0),)
 
 
 def solid_m3(mesh: Mesh) -> float:
     """Volume of a piece of ice as if there were no bubbles in it."""
     return volume_m3(Mesh(surfaces=mesh.surfaces[:1]))
+
+
+def below_m3(mesh: Mesh, height_m: float) -> float:
+    """Volume of a piece of ice below a height: what is above is pressed flat onto it."""
+    points = mesh.surfaces[0].vertices_m.copy()
+    points[:, 2] = np.minimum(points[:, 2], height_m)
+    return volume_m3(Mesh(surfaces=(replace(mesh.surfaces[0], vertices_m=points),)))
 
 
 def _piece(variant: str, size_m: float, height: float, melted: float, shift: float, spin: float) -> MeshSurface:

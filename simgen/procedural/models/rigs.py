@@ -1,5 +1,7 @@
 """What things hang from, stand on and are pulled by in a laboratory: stands, springs, weights, clamps, jaws."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from simgen.core.assets import Material
@@ -169,7 +171,10 @@ def hanger_weight(
     )
     flat = np.concatenate([flat, (flat * [-1.0, 1.0])[-2::-1]])
     path = np.column_stack([flat[:, 0], np.zeros(len(flat)), flat[:, 1]])
-    return mesh(*turned(("weight", side)), sweep(path, wire, around=10, slot="steel"))
+    # Adjusted to the mass of a plain cylinder, its loop included.
+    (weight,) = turned(("weight", side))
+    loop = sweep(path, wire, around=10, slot="steel")
+    return mesh(replace(weight, solid_m3=np.pi * r**2 * h), replace(loop, solid_m3=0.0))
 
 
 @model("bench_clamp")

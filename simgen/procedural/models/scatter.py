@@ -1,5 +1,7 @@
 """Small things on the skin of any mesh: drops of water, needles of frost. Arrays in, one surface out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from simgen.core.geometry import vertex_normals
@@ -96,7 +98,8 @@ def drops(
         points[:, None] + local[..., :1] * u[:, None] + local[..., 1:2] * v[:, None] + local[..., 2:] * normals[:, None]
     )
     faces = (own[None] + len(unit) * np.arange(len(points))[:, None, None]).reshape(-1, 3)
-    return MeshSurface(vertices_m=world.reshape(-1, 3), faces=faces, slot=slot, sharp_deg=180.0)
+    volume = float(cap_m3(radii_m, contact_deg).sum())
+    return MeshSurface(vertices_m=world.reshape(-1, 3), faces=faces, slot=slot, sharp_deg=180.0, solid_m3=volume)
 
 
 def needles(
@@ -123,4 +126,18 @@ def needles(
     world = np.stack([*corners, tip], axis=1)
     own = np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3]])
     faces = (own[None] + 4 * np.arange(len(points))[:, None, None]).reshape(-1, 3)
-    return MeshSurface(vertices_m=world.reshape(-1, 3), faces=faces, slot=slot, sharp_deg=0.0)
+    # Pyramids on an even triangle.
+    volume = float((1.1 * lengths_m * (width * lengths_m) ** 2).sum() * 3 * np.sqrt(3) / 4 / 3)
+    return MeshSurface(vertices_m=world.reshape(-1, 3), faces=faces, slot=slot, sharp_deg=0.0, solid_m3=volume)
+
+
+def grown_needles(full: MeshSurface, points: Floats, shares: Floats) -> MeshSurface:
+    """Spikes at these points on the way to their full length, at a share of it each; those at 0 are not there."""
+    there = shares > 0.0
+    ends = full.vertices_m.reshape(-1, 4, 3)[there]
+    feet = points[there][:, None]
+    now = feet + (ends - feet) * shares[there][:, None, None]
+    corners = now[:, :3] - now[:, 3:]
+    volume = float(np.abs(np.linalg.det(corners)).sum() / 6)
+    faces = np.asarray(full.faces)[: 3 * int(there.sum())]
+    return replace(full, vertices_m=now.reshape(-1, 3), faces=faces, solid_m3=volume)

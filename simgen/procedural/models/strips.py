@@ -107,7 +107,7 @@ def strip(
         )
     strokes = np.concatenate(rows)
     faces = np.arange(len(strokes)).reshape(-1, 4)
-    return mesh(body, MeshSurface(vertices_m=strokes, faces=faces, slot="ink", sharp_deg=32.0))
+    return mesh(body, MeshSurface(vertices_m=strokes, faces=faces, slot="ink", sharp_deg=32.0, solid_m3=0.0))
 
 
 def banded(surface: MeshSurface, slots: list[str], names: list[str]) -> list[MeshSurface]:
