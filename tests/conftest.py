@@ -1,5 +1,6 @@
 """Hand-made samples and whole data sets of them, small and real, for tests that need no engine."""
 
+import json
 import os
 import random
 import re
@@ -28,6 +29,44 @@ from simgen.storage.files import write_file
 from simgen.storage.paths import RemotePath, as_path
 
 WIDTH, HEIGHT = 64, 48
+
+
+# Which tests share a process, and in what order they run.
+
+SECONDS = Path(__file__).with_name("seconds.json")
+"""What each file of tests takes on one core; `--write-seconds` measures it anew."""
+ROLLOUTS = {"draw_spec", "develop_spec", "rollouts_of"}
+"""Fixtures of `tests/physics` that make what the tests of a scene share."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-seconds", action="store_true", help=f"write what each file takes to {SECONDS.name}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest files first, so that none begins when the others are done. A file stays in one process, but for the
+    tests of a scene's rollouts: those stay with the other tests of that scene, and rollouts are made once."""
+    seconds = json.loads(SECONDS.read_text())
+    items.sort(key=lambda item: -seconds.get(file_of(item.nodeid), 0.0))
+    for item in items:
+        shares = hasattr(item, "callspec") and ROLLOUTS & set(item.fixturenames)
+        group = f"scene-{item.callspec.params['name']}" if shares else file_of(item.nodeid)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not config.getoption("write_seconds"):
+        return
+    spent: Counter[str] = Counter(json.loads(SECONDS.read_text()))
+    reports = [r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)]
+    for file in {file_of(report.nodeid) for report in reports}:
+        spent[file] = round(sum(r.duration for r in reports if file_of(r.nodeid) == file), 1)
+    SECONDS.write_text(json.dumps({file: s for file, s in spent.most_common() if s >= 1}, indent=0) + "\n")
+
+
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 class StandInCatalog:

@@ -1,0 +1,66 @@
+"""Rollouts of every scene, made once for all tests of that scene."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+
+from simgen.catalog.catalog import open_catalog
+from simgen.core.assets import Split
+from simgen.core.rollout import Rollout
+from simgen.core.spec import SceneSpec
+from simgen.engine.physics import simulate
+from simgen.plan.recipe import load_scenes
+from simgen.scene.draw import Draw, NothingFits
+from simgen.scene.registry import build
+
+load_scenes()
+CATALOG = open_catalog()
+SEED, ATTEMPTS = 7, 6
+
+
+def drawn(name: str, index: int, split: Split = "train") -> SceneSpec:
+    """What a run with this seed draws for the first attempt at one sample."""
+    number = [SEED, index, 0]
+    draw = Draw(
+        rng=np.random.default_rng(number),
+        catalog=CATALOG,
+        split=split,
+        event_rng=np.random.default_rng([*number, 2, 0]),
+    )
+    return build(name).sample(draw)
+
+
+@cache
+def developed(spec: SceneSpec) -> Rollout:
+    return build(spec.scene).develop(simulate(spec, CATALOG), CATALOG.mesh)
+
+
+@cache
+def attempts(name: str) -> tuple[Rollout, ...]:
+    found = []
+    for index in range(ATTEMPTS):
+        try:
+            found.append(developed(drawn(name, index, "test" if index % 4 == 3 else "train")))
+        except NothingFits:
+            continue
+    return tuple(found)
+
+
+@pytest.fixture(scope="session")
+def rollouts_of() -> Callable[[str], tuple[Rollout, ...]]:
+    """`rollouts_of("drop")`: up to six attempts at a scene, one in four of them of the test split."""
+    return attempts
+
+
+@pytest.fixture(scope="session")
+def draw_spec() -> Callable[..., SceneSpec]:
+    """`draw_spec("drop", index, split="train")`: the spec of one attempt, of which `rollouts_of` made rollouts."""
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def develop_spec() -> Callable[[SceneSpec], Rollout]:
+    """`develop_spec(spec)`: its rollout, made once."""
+    return developed
