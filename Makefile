@@ -47,7 +47,7 @@ test: install
 	$(PYTEST)
 
 test-unit: install
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit -m 'not slow and not network'
 
 test-all: install
 	$(PYTEST) -m 'not cluster and not chaos'
