@@ -17,7 +17,7 @@ from simgen.scene.registry import build
 
 load_scenes()
 CATALOG = open_catalog()
-SEED, ATTEMPTS = 7, 6
+SEED = 7
 
 
 def drawn(name: str, index: int, split: Split = "train") -> SceneSpec:
@@ -37,10 +37,9 @@ def developed(spec: SceneSpec) -> Rollout:
     return build(spec.scene).develop(simulate(spec, CATALOG), CATALOG.mesh)
 
 
-@cache
-def attempts(name: str) -> tuple[Rollout, ...]:
+def attempts(name: str, number: int = 4) -> tuple[Rollout, ...]:
     found = []
-    for index in range(ATTEMPTS):
+    for index in range(number):
         try:
             found.append(developed(drawn(name, index, "test" if index % 4 == 3 else "train")))
         except NothingFits:
@@ -49,8 +48,8 @@ def attempts(name: str) -> tuple[Rollout, ...]:
 
 
 @pytest.fixture(scope="session")
-def rollouts_of() -> Callable[[str], tuple[Rollout, ...]]:
-    """`rollouts_of("drop")`: up to six attempts at a scene, one in four of them of the test split."""
+def rollouts_of() -> Callable[..., tuple[Rollout, ...]]:
+    """`rollouts_of("drop", number=4)`: what came of so many attempts at a scene, one in four of the test split."""
     return attempts
 
 
