@@ -34,39 +34,44 @@ WIDTH, HEIGHT = 64, 48
 # Which tests share a process, and in what order they run.
 
 SECONDS = Path(__file__).with_name("seconds.json")
-"""What each file of tests takes on one core; `--write-seconds` measures it anew."""
+"""What groups of tests take on one core; `pytest -n 2 --dist loadgroup --write-seconds` measures it."""
 ROLLOUTS = {"draw_spec", "develop_spec", "rollouts_of"}
 """Fixtures of `tests/physics` that make what the tests of a scene share."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-seconds", action="store_true", help=f"write what each file takes to {SECONDS.name}")
+    parser.addoption("--write-seconds", action="store_true", help=f"write what the tests take to {SECONDS.name}")
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Longest files first, so that none begins when the others are done. A file stays in one process, but for the
-    tests of a scene's rollouts: those stay with the other tests of that scene, and rollouts are made once."""
+    """Longest groups first, so that none begins when the others are done."""
     seconds = json.loads(SECONDS.read_text())
-    items.sort(key=lambda item: -seconds.get(file_of(item.nodeid), 0.0))
-    for item in items:
-        shares = hasattr(item, "callspec") and ROLLOUTS & set(item.fixturenames)
-        group = f"scene-{item.callspec.params['name']}" if shares else file_of(item.nodeid)
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: -seconds.get(group_of(item), 0.0))
+
+
+def group_of(item: pytest.Item) -> str:
+    """What stays in one process: a file, but for tests of a scene's rollouts, which stay with the other tests of that
+    scene, so that rollouts are made once."""
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec") and ROLLOUTS & set(item.fixturenames):
+        return f"scene {item.callspec.params['name']}"
+    return item.nodeid.partition("::")[0]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not config.getoption("write_seconds"):
         return
-    spent: Counter[str] = Counter(json.loads(SECONDS.read_text()))
-    reports = [r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)]
-    for file in {file_of(report.nodeid) for report in reports}:
-        spent[file] = round(sum(r.duration for r in reports if file_of(r.nodeid) == file), 1)
-    SECONDS.write_text(json.dumps({file: s for file, s in spent.most_common() if s >= 1}, indent=0) + "\n")
-
-
-def file_of(test: str) -> str:
-    return test.partition("::")[0]
+    spent: Counter[str] = Counter()
+    for report in (r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)):
+        # Where several processes run them, the name of a test ends in that of its group.
+        _, at, group = report.nodeid.rpartition("@")
+        spent[group if at else report.nodeid.partition("::")[0]] += report.duration
+    known = json.loads(SECONDS.read_text()) | {group: round(seconds) for group, seconds in spent.items()}
+    longest = sorted(known.items(), key=lambda one: (-one[1], one[0]))
+    SECONDS.write_text(json.dumps({group: seconds for group, seconds in longest if seconds >= 3}, indent=0) + "\n")
 
 
 class StandInCatalog:

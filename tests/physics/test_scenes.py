@@ -84,7 +84,7 @@ def views() -> Iterator[Any]:
             yield pytest.param(name, width, height, id=f"{name}-{width}x{height}", marks=marks)
 
 
-@pytest.mark.parametrize(("name", "width", "height"), views())
+@pytest.mark.parametrize(("name", "width", "height"), [*views()])
 def test_the_camera_holds_what_the_event_is_about(
     name: str, width: int, height: int, draw_spec: DrawSpec, rollouts_of: RolloutsOf
 ) -> None:
