@@ -1,6 +1,7 @@
 """Rollouts of every scene, made once for all tests of that scene."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -37,19 +38,16 @@ def developed(spec: SceneSpec) -> Rollout:
     return build(spec.scene).develop(simulate(spec, CATALOG), CATALOG.mesh)
 
 
-def attempts(name: str, number: int = 4) -> tuple[Rollout, ...]:
-    found = []
+def attempts(name: str, number: int = 4) -> Iterator[Rollout]:
     for index in range(number):
-        try:
-            found.append(developed(drawn(name, index, "test" if index % 4 == 3 else "train")))
-        except NothingFits:
-            continue
-    return tuple(found)
+        with suppress(NothingFits):
+            yield developed(drawn(name, index, "test" if index % 4 == 3 else "train"))
 
 
 @pytest.fixture(scope="session")
-def rollouts_of() -> Callable[..., tuple[Rollout, ...]]:
-    """`rollouts_of("drop", number=4)`: what came of so many attempts at a scene, one in four of the test split."""
+def rollouts_of() -> Callable[..., Iterator[Rollout]]:
+    """`rollouts_of("drop", number=4)`: what comes of so many attempts at a scene, one in four of the test split. Each
+    is made when it is asked for, once."""
     return attempts
 
 

@@ -28,7 +28,7 @@ PLACED_FOR_A_SQUARE = {
 }
 
 DrawSpec = Callable[..., SceneSpec]
-RolloutsOf = Callable[..., tuple[Rollout, ...]]
+RolloutsOf = Callable[..., Iterator[Rollout]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,7 +49,7 @@ def test_a_scene_is_possible_in_both_splits_and_keeps_to_the_objects_and_maps_of
             assert CATALOG.environment(spec.environment.asset).split == split
 
 
-@pytest.mark.parametrize("attempts", [4, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("attempts", [6, pytest.param(12, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_at_least_half_of_the_attempts_pass_the_certificate_and_can_be_told(
     name: str, attempts: int, rollouts_of: RolloutsOf
@@ -63,6 +63,8 @@ def test_at_least_half_of_the_attempts_pass_the_certificate_and_can_be_told(
             assert sentences.check_claims(told.claims, rollout, camera) == []
             for tier in TIERS:
                 assert sentences.check_sentence(getattr(told.instructions, tier)) == []
+        if kept >= attempts / 2:
+            break
     assert kept >= attempts / 2
 
 
@@ -90,7 +92,7 @@ def test_the_camera_holds_what_the_event_is_about(
 ) -> None:
     if isinstance(draw_spec(name, 1).camera, Camera) and width > height:
         pytest.skip("what happens is drawn for the view of a camera that is drawn first, for a square picture")
-    rollouts = certified(rollouts_of(name))
+    rollouts = list(certified(rollouts_of(name)))
     assert rollouts
     for rollout in rollouts:
         camera = camera_of(rollout, width, height)
@@ -102,9 +104,9 @@ def test_the_camera_holds_what_the_event_is_about(
         assert camera.position_m[2] > 0.05
 
 
-def certified(rollouts: Iterable[Rollout]) -> list[Rollout]:
+def certified(rollouts: Iterable[Rollout]) -> Iterator[Rollout]:
     """Those that pass the gates of physics."""
-    return [rollout for rollout in rollouts if judge.first_reject(judge.judge_physics(rollout)) is None]
+    return (rollout for rollout in rollouts if judge.first_reject(judge.judge_physics(rollout)) is None)
 
 
 def shapes_of(rollout: Rollout) -> dict[int, Shape]:
