@@ -22,7 +22,7 @@ endif
 SHELL := /bin/bash
 
 # One thread of arithmetic in each process; which tests share a process, and in what order: tests/conftest.py.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4
 
 .PHONY: install demo test test-unit test-all fuzz chaos docs lint clean image-check requirements
 

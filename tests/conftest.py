@@ -34,31 +34,39 @@ WIDTH, HEIGHT = 64, 48
 # Which tests share a process, and in what order they run.
 
 SECONDS = Path(__file__).with_name("seconds.json")
-"""What groups of tests take on one core; `pytest -n 2 --dist loadgroup --write-seconds` measures it."""
-ROLLOUTS = {"draw_spec", "develop_spec", "rollouts_of"}
-"""Fixtures of `tests/physics` that make what the tests of a scene share."""
+"""What groups of tests take on one core; `pytest --write-seconds` measures it."""
+SCENES = {path.stem for path in (Path(__file__).parents[1] / "scenes").glob("*.py")}
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-seconds", action="store_true", help=f"write what the tests take to {SECONDS.name}")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+def group_of(test: str) -> str:
+    """What stays in one process: a file, but for the physics of a scene, which stays with the other tests of that scene
+    wherever they are, so that its rollouts are made once."""
+    file, _, name = test.partition("::")
+    scene = next((word for word in re.split(r"[\[\]-]", name)[1:] if word in SCENES), None)
+    return f"scene {scene}" if scene and "/physics/" in file else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Longest groups first, so that none begins when the others are done."""
     seconds = json.loads(SECONDS.read_text())
-    items.sort(key=lambda item: -seconds.get(group_of(item), 0.0))
+    items.sort(key=lambda item: -seconds.get(group_of(item.nodeid), 0.0))
 
 
-def group_of(item: pytest.Item) -> str:
-    """What stays in one process: a file, but for tests of a scene's rollouts, which stay with the other tests of that
-    scene, so that rollouts are made once."""
-    if isinstance(item, pytest.Function) and hasattr(item, "callspec") and ROLLOUTS & set(item.fixturenames):
-        return f"scene {item.callspec.params['name']}"
-    return item.nodeid.partition("::")[0]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    # Its own `--dist loadgroup` does nothing with pytest 9.2.
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-seconds", action="store_true", help=f"write what the tests take to {SECONDS.name}")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -66,9 +74,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     spent: Counter[str] = Counter()
     for report in (r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)):
-        # Where several processes run them, the name of a test ends in that of its group.
-        _, at, group = report.nodeid.rpartition("@")
-        spent[group if at else report.nodeid.partition("::")[0]] += report.duration
+        spent[group_of(report.nodeid)] += report.duration
     known = json.loads(SECONDS.read_text()) | {group: round(seconds) for group, seconds in spent.items()}
     longest = sorted(known.items(), key=lambda one: (-one[1], one[0]))
     SECONDS.write_text(json.dumps({group: seconds for group, seconds in longest if seconds >= 3}, indent=0) + "\n")
