@@ -31,7 +31,7 @@ def test_another_event_leaves_the_start_as_it_is(
     rejects = Counter[str]()
     for index in range(8):
         first = SampleId(index=index * size, key=f"{name}-{index}", scene=name, split="train", family_size=size)
-        family = _Family(maker, first, 0, Clock())
+        family = _Family(maker, first, 0, Clock(), lambda assets: None)
         members = [member for member, _ in zip(family._possible(), range(size), strict=False)]
         rejects += Counter(reject.gate for reject in family.rejects)
         if len(members) == size:

@@ -26,7 +26,7 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well(
         if hopeless >= enough and kept >= 5:
             break
         planned = SampleId(index=index, key=f"pisa-fall-{index:06d}", scene="pisa_fall", split="train")
-        family = _Family(maker, planned, 0, Clock())
+        family = _Family(maker, planned, 0, Clock(), lambda assets: None)
         members = list(family._possible())
         if not members:
             continue
