@@ -1,5 +1,7 @@
 # make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
-# make test    everything set up, all tests
+# make test    everything set up, the tests that every change must pass
+# make test-unit   those that need no engine, Ray or network: a minute or two
+# make test-all    the long versions too: every scene and every base where `make test` takes one of a kind
 # make fuzz    FUZZ_MINUTES (10) of damaged input for every reader, and FUZZ_FLIPS (300) bits of every file turned
 # make chaos   CHAOS_ROUNDS (300) data sets whose runs are killed, starved and lied to; CHAOS_SEED=N plays one again
 # make image-check   both images built and run without a network, as root on Debian; see docker/README.md
@@ -19,7 +21,10 @@ TORCH = --torch-backend=auto
 endif
 SHELL := /bin/bash
 
-.PHONY: install demo test fuzz chaos docs lint clean image-check requirements
+# One thread of arithmetic in each process; which tests share a process, and in what order: tests/conftest.py.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4
+
+.PHONY: install demo test test-unit test-all fuzz chaos docs lint clean image-check requirements
 
 install: $(VENV)/.installed
 
@@ -38,9 +43,14 @@ demo: install
 	$(BIN)/simgen verify $(DEMO)
 	$(BIN)/simgen report $(DEMO)
 
-# A file of tests stays in one process, one thread of arithmetic each: what a scene's tests share is made once.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+test-unit: install
+	$(PYTEST) tests/unit -m 'not slow and not network'
+
+test-all: install
+	$(PYTEST) -m 'not cluster and not chaos'
 
 # The suite runs the same readers on a few hundred inputs that are always the same; here they are new every time.
 fuzz: install

@@ -1,5 +1,6 @@
 """Hand-made samples and whole data sets of them, small and real, for tests that need no engine."""
 
+import json
 import os
 import random
 import re
@@ -28,6 +29,55 @@ from simgen.storage.files import write_file
 from simgen.storage.paths import RemotePath, as_path
 
 WIDTH, HEIGHT = 64, 48
+
+
+# Which tests share a process, and in what order they run.
+
+SECONDS = Path(__file__).with_name("seconds.json")
+"""What groups of tests take on one core; `pytest --write-seconds` measures it."""
+SCENES = {path.stem for path in (Path(__file__).parents[1] / "scenes").glob("*.py")}
+
+
+def group_of(test: str) -> str:
+    """What stays in one process: a file, but for the physics of a scene, which stays with the other tests of that scene
+    wherever they are, so that its rollouts are made once."""
+    file, _, name = test.partition("::")
+    scene = next((word for word in re.split(r"[\[\]-]", name)[1:] if word in SCENES), None)
+    return f"scene {scene}" if scene and "/physics/" in file else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest groups first, so that none begins when the others are done."""
+    seconds = json.loads(SECONDS.read_text())
+    items.sort(key=lambda item: -seconds.get(group_of(item.nodeid), 0.0))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    # Its own `--dist loadgroup` does nothing with pytest 9.2.
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-seconds", action="store_true", help=f"write what the tests take to {SECONDS.name}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not config.getoption("write_seconds"):
+        return
+    spent: Counter[str] = Counter()
+    for report in (r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)):
+        spent[group_of(report.nodeid)] += report.duration
+    known = json.loads(SECONDS.read_text()) | {group: round(seconds) for group, seconds in spent.items()}
+    longest = sorted(known.items(), key=lambda one: (-one[1], one[0]))
+    SECONDS.write_text(json.dumps({group: seconds for group, seconds in longest if seconds >= 3}, indent=0) + "\n")
 
 
 class StandInCatalog:

@@ -26,7 +26,7 @@ from simgen.plan.recipe import Recipe
 from simgen.record.record import Identity, make_record
 from simgen.scene.cameras import Shapes, body_shape, frame_camera, subject_ids
 from simgen.scene.draw import Draw, NothingFits
-from simgen.scene.registry import Scene
+from simgen.scene.registry import MeshOf, Scene
 
 if TYPE_CHECKING:
     from simgen.engine.renderer import LinearFrame, Renderer
@@ -229,15 +229,22 @@ def other_start(first: Rollout, rollout: Rollout) -> str | None:
 def place(kit: Kit, scene: Scene, events: Sequence[Event], shapes: Shapes) -> Camera:
     """The camera that holds what the events are about."""
     rollouts, render = [event.rollout for event in events], kit.recipe.render
-    request, mesh_of = rollouts[0].spec.camera, kit.catalog.mesh
+    return place_camera(scene, rollouts, shapes, kit.catalog.mesh, width=render.width, height=render.height)
+
+
+def place_camera(
+    scene: Scene, rollouts: Sequence[Rollout], shapes: Shapes, mesh_of: MeshOf, *, width: int, height: int
+) -> Camera:
+    """The camera that holds what rollouts with the same start are about, in pictures of that size in pixels."""
+    request = rollouts[0].spec.camera
     if isinstance(request, ViewRequest):
         seen = shapes
         if rollouts[0].framed:
             # As they are seen, which is more than the pieces that collide.
             seen = {b.id: Shape.from_parts((mesh_of(b).vertices_m,)) for b in rollouts[0].spec.bodies}
-        return frame_camera(request, seen, *rollouts, width=render.width, height=render.height)
+        return frame_camera(request, seen, *rollouts, width=width, height=height)
     # Scenes that place it themselves may place it for each event: the one that sees all from farthest away.
-    placed = [scene.place_camera(r, mesh_of, width=render.width, height=render.height) or request for r in rollouts]
+    placed = [scene.place_camera(rollout, mesh_of, width=width, height=height) or request for rollout in rollouts]
     return max(placed, key=lambda camera: float(np.linalg.norm(camera.position_m)))
 
 

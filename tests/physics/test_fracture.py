@@ -99,7 +99,7 @@ def test_the_pieces_of_every_vessel_add_up(kind: str) -> None:
 
 def test_a_fragment_is_the_same_mesh_in_every_process() -> None:
     code = (
-        "import hashlib; from simgen import models; from simgen.procedural.models import fragments;"
+        "import hashlib; from simgen.procedural import models; from simgen.procedural.models import fragments;"
         "w = models.make('vessel', variant='mug', seed=2, wall_mm=4.0);"
         "c = fragments.cracked(w, cells=9, seed=5, blow_m=(0.0, 0.0, -0.04), rough_m=0.003);"
         "m = models.build(c.but(index=4));"

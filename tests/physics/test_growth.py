@@ -115,7 +115,7 @@ def test_a_sprout_rises_from_its_seed(variant: str) -> None:
 def test_the_same_model_is_the_same_bytes_in_another_process() -> None:
     code = (
         "import hashlib, numpy as np\n"
-        "from simgen import models\n"
+        "from simgen.procedural import models\n"
         "h = hashlib.sha256()\n"
         "for m in (models.make('plant', variant='poppy', seed=8, growth=0.9, wilt=0.4, spotted=1.0),\n"
         "          models.make('moldy', variant='cheese', seed=8, level=0.2, size_m=0.1),\n"

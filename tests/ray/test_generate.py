@@ -70,6 +70,13 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture(scope="module")
+def head(open_head: Callable[[int], AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a Ray for the runs that need none of their own: starting one takes seconds."""
+    with open_head(2) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "undisturbed"
     ended = simgen("generate", *SMALL, "--out", folder, "--workers", 1)
@@ -97,8 +104,9 @@ def test_a_data_set_is_sound_and_each_of_its_samples_can_be_made_again(undisturb
     assert (ended.returncode, ended.stdout) == (0, f"{data.keys[-1]}: the same, byte for byte\n")
 
 
-def test_the_resolved_recipe_alone_makes_the_same_data_set(undisturbed: Path, tmp_path: Path) -> None:
-    ended = simgen("generate", undisturbed / "config.resolved.yaml", "--out", tmp_path / "again", "--workers", 2)
+def test_the_resolved_recipe_alone_makes_the_same_data_set(undisturbed: Path, head: str, tmp_path: Path) -> None:
+    again = ["generate", undisturbed / "config.resolved.yaml", "--out", tmp_path / "again"]
+    ended = simgen(*again, "--workers", 2, "--address", head)
     assert ended.returncode in (0, 3), ended.stderr
     assert dataset_digest(tmp_path / "again") == dataset_digest(undisturbed)
     assert (tmp_path / "again" / "README.md").read_bytes() == (undisturbed / "README.md").read_bytes()
@@ -127,15 +135,13 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
     assert verify(folder) == []
 
 
-@pytest.fixture(scope="module")
-def head(open_head: Callable[[int], AbstractContextManager[str]]) -> Iterator[str]:
-    with open_head(1) as address:
-        yield address
-
-
 @pytest.mark.parametrize(
     ("number", "code", "joined"),
-    [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True)],
+    [
+        (signal.SIGINT, 130, False),
+        (signal.SIGTERM, 143, True),
+        pytest.param(signal.SIGTERM, 143, False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds_and_says_so(
     started, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch, number: int, code: int, joined: bool
@@ -195,9 +201,9 @@ def workers_at(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def test_what_timed_out_is_named_and_made_by_retry(tmp_path: Path) -> None:
+def test_what_timed_out_is_named_and_made_by_retry(head: str, tmp_path: Path) -> None:
     one = ["smoke", "--n", 1, "--set", "render.width=64", "--set", "render.height=64", "--out", tmp_path / "out"]
-    ended = simgen("generate", *one, "--workers", 1, "--sample-timeout", 0.05)
+    ended = simgen("generate", *one, "--workers", 1, "--sample-timeout", 0.05, "--address", head)
     assert ended.returncode == 1
     (complaint,) = [line for line in ended.stderr.splitlines() if "error" in line]
     assert "none of the 1 samples could be made" in complaint and "it took too long" in complaint
@@ -205,15 +211,15 @@ def test_what_timed_out_is_named_and_made_by_retry(tmp_path: Path) -> None:
     told = json.loads(mark.read_text())
     assert told["failure"] == "timeout"
     assert "Timeout (" in (tmp_path / "out" / told["log"]).read_text()
-    ended = simgen("retry", tmp_path / "out")
+    ended = simgen("retry", tmp_path / "out", "--address", head)
     assert "trying 1 quarantined samples again" in ended.stderr
     assert ended.returncode == 0 and not mark.exists()
     assert verify(tmp_path / "out") == []
 
 
-def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(tmp_path: Path, plop: Path) -> None:
+def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(head: str, tmp_path: Path, plop: Path) -> None:
     ended = simgen(
-        "generate", "plop", "--scenes", plop, "--n", 1, "--out", tmp_path / "out", "--workers", 1,
+        "generate", "plop", "--scenes", plop, "--n", 1, "--out", tmp_path / "out", "--workers", 1, "--address", head,
         "--set", "render.width=64", "--set", "render.height=64", "--set", "render.quality=fast",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr

@@ -373,7 +373,7 @@ def test_a_ray_that_is_not_there_is_named(plan, tmp_path, monkeypatch) -> None:
 
 def test_a_run_that_ray_ends_does_not_end_without_a_word() -> None:
     def said(then: str) -> str:
-        code = f"import os; from simgen import ray_session\nwith ray_session.local_ray(1): {then}"
+        code = f"import os; from simgen.run import ray_session\nwith ray_session.local_ray(1): {then}"
         return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True).stderr
 
     assert said("pass") == ""

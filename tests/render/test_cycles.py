@@ -448,7 +448,7 @@ def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
     assert np.std(floor - many) < 0.75 * np.std(floor_all - many_all)
 
 
-@pytest.mark.parametrize("rotation_rad", [0.0, 2.1])
+@pytest.mark.parametrize("rotation_rad", [2.1, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_lamps_in_the_environment_map_give_the_same_picture(
     hall: OneMap, monkeypatch: pytest.MonkeyPatch, rotation_rad: float
 ) -> None:

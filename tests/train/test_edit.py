@@ -26,7 +26,8 @@ from simgen.train.edit import edit, edit_all, jobs, working_size
 from simgen.train.families.tiny import tiny_names
 from simgen.train.validate import fit
 
-TINY = tiny_names()
+TINY = ("tiny:qwen", *(name for name in tiny_names() if name != "tiny:qwen"))
+SIZES = {"fits": (96, 64), "tall": (64, 96), "odd": (100, 70), "large": (200, 140), "small": (31, 90)}
 SENTENCE = "Push the square."
 Picture = NDArray[np.uint8]
 
@@ -77,9 +78,16 @@ def test_whatever_the_picture_the_size_is_aligned_near_the_area_and_hardly_bent(
 # Edits.
 
 
-@pytest.mark.parametrize("name", TINY)
 @pytest.mark.parametrize(
-    "size", [(96, 64), (64, 96), (100, 70), (200, 140), (31, 90)], ids=["fits", "tall", "odd", "large", "small"]
+    ("name", "size"),
+    # One base at every size, every base at one; the long version has all of both.
+    [
+        pytest.param(
+            name, size, id=f"{name}-{kind}", marks=() if name == TINY[0] or kind == "odd" else pytest.mark.slow
+        )
+        for name in TINY
+        for kind, size in SIZES.items()
+    ],
 )
 def test_an_edit_has_the_size_of_its_picture(
     name: str, size: tuple[int, int], tiny_base: Callable[[str], Base]
@@ -316,7 +324,13 @@ def test_a_device_that_is_none_is_one_sentence(photo: Path, simgen_edit: Callabl
 
 @pytest.mark.parametrize(
     ("made_for", "used_with"),
-    [(one, other) for one in TINY for other in TINY if one != other],
+    # Each base is once the one and once the other; the long version has every pair.
+    [
+        pytest.param(one, other, marks=() if (k + 1) % len(TINY) == TINY.index(other) else pytest.mark.slow)
+        for k, one in enumerate(TINY)
+        for other in TINY
+        if one != other
+    ],
 )
 def test_a_lora_of_another_family_is_one_sentence(
     made_for: str, used_with: str, photo: Path, simgen_edit: Callable[..., Ended], tmp_path: Path

@@ -101,7 +101,7 @@ def test_tokens_run_row_by_row(name: str, tiny_base: Callable[..., Base], exampl
     assert difference[5] > 2 * difference[20]
 
 
-@pytest.mark.parametrize("steps", [2, 8, 40])
+@pytest.mark.parametrize("steps", [2, 8, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TINY)
 def test_the_shift_is_the_scheduler_s(name: str, steps: int, tiny_base: Callable[..., Base], example: Example) -> None:
     base = tiny_base(name)

@@ -127,6 +127,14 @@ def test_help_answers_without_torch() -> None:
         assert option in shown
 
 
+def test_training_needs_neither_blender_nor_ray() -> None:
+    code = "import simgen.train.loop, simgen.train.edit, sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert not {"ray", "bpy", "kubric", "pybullet", "pyarrow", "trimesh"} & loaded
+    assert not {name for name in loaded if name.startswith(("simgen.engine", "simgen.make", "simgen.run"))}
+
+
 def test_what_needs_no_torch_is_refused_without_it() -> None:
     code = (
         "import sys; from simgen.cli import main\n"
