@@ -5,7 +5,11 @@ from collections import Counter
 import pytest
 
 from simgen.core.errors import UsageError
-from simgen.make.maker import Clock, Maker, _Family
+from simgen.core.sample import Reject
+from simgen.make.clock import Clock
+from simgen.make.family import possible_events
+from simgen.make.maker import Maker
+from simgen.make.phases import Event
 from simgen.plan.plan import make_plan, sample_id
 from simgen.plan.recipe import load_recipe, load_scenes
 from simgen.scene.registry import scenes
@@ -19,9 +23,14 @@ def test_another_event_leaves_the_start_as_it_is(name: str) -> None:
     maker = Maker(load_recipe(name, overrides=[f"family={SIZE}"]), seed=2)
     first, rejects = sample_id(maker.recipe, seed=2, index=0), Counter[str]()
     for attempt in range(8):
-        family = _Family(maker, first, attempt, Clock())
-        members = [member for member, _ in zip(family._possible(), range(SIZE), strict=False)]
-        rejects += Counter(reject.gate for reject in family.rejects)
+        members: list[Event] = []
+        for found in possible_events(maker, first, attempt, clock=Clock(), notice=lambda assets: None):
+            if isinstance(found, Reject):
+                rejects[found.gate] += 1
+                continue
+            members.append(found)
+            if len(members) == SIZE:
+                break
         if len(members) == SIZE:
             break
     assert len(members) == SIZE, f"no family of {SIZE} in 8 attempts: {rejects}"
