@@ -32,7 +32,7 @@ seed, the number of the family, the attempt and the event, and from nothing else
 the samples made before. So any worker can make any sample, in any order, once more if need be, and gets the same
 bytes: that is how a run goes on after a crash, and how `simgen reproduce` checks a data set.
 
-Beside these are `changes.py`, which bodies differ between the frames; `exposure.py`, how bright a sample is; and
-`clock.py`, where the seconds went. Blender and the physics engine are imported only when the first picture or the
+Beside these are `changes.py`, which bodies differ between the frames; `exposure.py`, how bright a sample is;
+`clock.py`, where the seconds went; and `planning.py`, which pins what decides the bytes on this machine. Blender and the physics engine are imported only when the first picture or the
 first simulation is needed.
 """
