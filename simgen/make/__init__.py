@@ -33,6 +33,6 @@ the samples made before. So any worker can make any sample, in any order, once m
 bytes: that is how a run goes on after a crash, and how `simgen reproduce` checks a data set.
 
 Beside these are `changes.py`, which bodies differ between the frames; `exposure.py`, how bright a sample is;
-`clock.py`, where the seconds went; and `planning.py`, which pins what decides the bytes on this machine. Blender and the physics engine are imported only when the first picture or the
-first simulation is needed.
+`clock.py`, where the seconds went; and `planning.py`, which pins what decides the bytes on this machine. Blender and
+the physics engine are imported only when the first picture or the first simulation is needed.
 """
