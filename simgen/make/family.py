@@ -8,6 +8,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simgen.core.sample import Frame, Reject, Sample
 from simgen.make.clock import Clock
 from simgen.make.phases import (
@@ -59,11 +62,11 @@ def make_family(
         surveyed = survey(kit, members, camera)
     samples: list[Sample] = []
     start: Frame | None = None
-    ends: list[Frame] = []
+    ends: list[NDArray[np.uint8]] = []
     others = ((member, None) for member in _kept(map(described, events), rejects))
     for member, end_light in itertools.chain(zip(members, surveyed.ends, strict=True), others):
         with clock("survey"):
-            look = look_at(kit, scene, member, surveyed, end_light, shapes, [end.rgb for end in ends])
+            look = look_at(kit, scene, member, surveyed, end_light, shapes, ends)
         if isinstance(look, Reject):
             rejects.append(look)
             continue

@@ -93,9 +93,9 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rough:
-    """What a rough look at a pair shows: the end, and where to render it."""
+    """What a rough look at a pair shows: the end picture [H, W, 3], and where to render it."""
 
-    end: Frame
+    end: NDArray[np.uint8]
     borders: tuple[Box, ...]
 
 
@@ -313,7 +313,7 @@ def look_at(
         return reason
     size = (kit.recipe.render.width, kit.recipe.render.height)
     borders = masks.changed_boxes(pair.mask, *size, margin_px=renderer.margin_px)
-    return Rough(end=replace(end, rgb=pair.end), borders=borders)
+    return Rough(end=pair.end, borders=borders)
 
 
 # Render.

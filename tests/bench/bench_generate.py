@@ -31,7 +31,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from simgen.core.spec import Camera
 from simgen.make.maker import Maker
 from simgen.plan.plan import SampleId, sample_id
 from simgen.plan.recipe import SceneChoice, load_recipe
-from simgen.record.record import encode, spec_from_json
+from simgen.record.record import encode
 from simgen.scene.draw import Draw
 
 Picture = NDArray[np.uint8]
@@ -309,9 +309,10 @@ def _repeated(maker: Maker, folder: Path) -> Iterator[tuple[SampleId, Rollout, C
         with _on(planned):
             rollout = maker.rollout(planned, one["attempt"])
         assert isinstance(rollout, Rollout)
-        spec = spec_from_json(json.loads((folder / f"{planned.key}.json").read_text())["spec_json"])
-        assert isinstance(spec.camera, Camera)
-        yield planned, replace(rollout, spec=spec), spec.camera
+        chosen = json.loads((folder / f"{planned.key}.json").read_text())["camera"]
+        values = {field.name: chosen[field.name] for field in fields(Camera)}
+        camera = Camera(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        yield planned, replace(rollout, spec=replace(rollout.spec, camera=camera)), camera
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from simgen.make.judge import exposure_ev
 
 from simgen.catalog.catalog import Catalog, open_catalog
 from simgen.core.rollout import Rollout
@@ -22,6 +21,7 @@ from simgen.core.spec import Body, Camera, ViewRequest
 from simgen.core.tracks import PoseTrack
 from simgen.engine.renderer import Renderer, Sampling
 from simgen.engine.world import build_world
+from simgen.make.exposure import exposure_ev
 from simgen.scene.cameras import body_shape, frame_camera
 from simgen.scene.draw import Draw
 

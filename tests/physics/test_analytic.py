@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pybullet
 import pytest
-from simgen.make.judge import changed_bodies, judge_physics
 
 from simgen.catalog.catalog import open_catalog
 from simgen.core.geometry import quat, quat_from_axis_angle, vec3
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Camera, Environment, Push, Release, Remove, SceneSpec, Stage
 from simgen.engine.physics import simulate
+from simgen.make.changes import changed_bodies
+from simgen.make.evidence import Physics
+from simgen.make.gates import judge
 from simgen.procedural.models import make
 
 G = 9.81
@@ -184,16 +186,16 @@ def test_a_body_hangs_until_it_is_released_and_a_frame_shows_the_world_before_it
 
 def test_the_certificate_of_a_box_at_rest_passes_and_that_of_a_floating_body_fails() -> None:
     resting = run(box(1, size_m=(0.1,) * 3, at=(0, 0, 0.0505)))
-    assert all(gate.passed for gate in judge_physics(resting))
+    assert all(gate.passed for gate in judge("physics", Physics(resting)))
     floating = run(ball(1, at=(0, 0, 0.5)), gravity_mps2=(0.0, 0.0, 0.0))
-    failed = {gate.name for gate in judge_physics(floating) if not gate.passed}
+    failed = {gate.name for gate in judge("physics", Physics(floating)) if not gate.passed}
     assert failed == {"unsupported_bodies"}
 
 
 def test_energy_from_nothing_is_found() -> None:
     """A body that starts deep inside the stage is thrown out of it."""
     rollout = run(box(1, size_m=(0.1,) * 3, at=(0, 0, 0.01)), settle_s=0.0)
-    failed = {gate.name for gate in judge_physics(rollout) if not gate.passed}
+    failed = {gate.name for gate in judge("physics", Physics(rollout)) if not gate.passed}
     assert "start_penetration" in failed or "energy_gain" in failed
 
 

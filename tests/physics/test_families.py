@@ -7,8 +7,12 @@ import pytest
 
 from simgen.core.errors import UsageError
 from simgen.core.rollout import Rollout
+from simgen.core.sample import Reject
 from simgen.core.spec import SceneSpec
-from simgen.make.maker import Clock, Maker, _Family
+from simgen.make import family
+from simgen.make.clock import Clock
+from simgen.make.maker import Maker
+from simgen.make.phases import Event
 from simgen.plan.plan import SampleId, make_plan
 from simgen.plan.recipe import load_recipe, load_scenes
 from simgen.scene.registry import scenes
@@ -27,13 +31,18 @@ def test_another_event_leaves_the_start_as_it_is(
 ) -> None:
     # The first members of these families are among the rollouts that all tests of the scene share.
     maker = Maker(load_recipe(name, overrides=[f"family={size}"]), seed=SEED)
-    monkeypatch.setattr(maker, "developed", lambda planned, spec: develop_spec(spec))
+    monkeypatch.setattr(family, "simulate_event", lambda kit, scene, spec: develop_spec(spec))
     rejects = Counter[str]()
     for index in range(8):
         first = SampleId(index=index * size, key=f"{name}-{index}", scene=name, split="train", family_size=size)
-        family = _Family(maker, first, 0, Clock(), lambda assets: None)
-        members = [member for member, _ in zip(family._possible(), range(size), strict=False)]
-        rejects += Counter(reject.gate for reject in family.rejects)
+        members: list[Event] = []
+        for found in family.possible_events(maker, first, 0, clock=Clock(), notice=lambda assets: None):
+            if isinstance(found, Reject):
+                rejects[found.gate] += 1
+                continue
+            members.append(found)
+            if len(members) == size:
+                break
         if len(members) == size:
             break
     assert len(members) == size, f"no family of {size} in 8 attempts: {rejects}"

@@ -2,9 +2,13 @@
 
 import pytest
 
+from simgen.core.sample import Reject
+from simgen.make.clock import Clock
 from simgen.make.evidence import Outlines, View
+from simgen.make.family import possible_events
 from simgen.make.gates import first_reject, judge
-from simgen.make.maker import Clock, Maker, _Family
+from simgen.make.maker import Maker
+from simgen.make.phases import place, shapes_of
 from simgen.plan.plan import SampleId
 from simgen.plan.recipe import load_recipe
 
@@ -27,13 +31,13 @@ def test_what_is_foreseen_as_hopeless_is_rejected_by_a_look_as_well(
         if hopeless >= enough and kept >= 5:
             break
         planned = SampleId(index=index, key=f"pisa-fall-{index:06d}", scene="pisa_fall", split="train")
-        family = _Family(maker, planned, 0, Clock(), lambda assets: None)
-        members = list(family._possible())
-        if not members:
+        found = list(possible_events(maker, planned, 0, clock=Clock(), notice=lambda assets: None))
+        events = [event for event in found if not isinstance(event, Reject)]
+        if not events:
             continue
-        rollout = members[0].rollout
-        shapes = family.shapes = family._shapes(rollout.spec.bodies)
-        camera = family._camera(members)
+        rollout = events[0].rollout
+        shapes = shapes_of(maker, rollout.spec)
+        camera = place(maker, scene, events, shapes)
         foreseen = first_reject(
             judge(
                 "outline", Outlines(rollout=rollout, camera=camera, shapes=shapes, scene=scene, width=256, height=256)

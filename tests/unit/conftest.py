@@ -181,6 +181,8 @@ def _slowing(s: np.ndarray) -> np.ndarray:
 
 
 def _turned(axis: tuple[float, float, float], angles: np.ndarray) -> np.ndarray:
+    if not angles.any():
+        return np.tile(IDENTITY, (len(angles), 1))
     return np.stack([quat_from_axis_angle(axis, float(angle)) for angle in angles])
 
 

@@ -19,7 +19,7 @@ from simgen.core.taxonomy import DOMAINS, TRANSITIONS
 from simgen.language import claims, sentences
 from simgen.language.facts import observe
 from simgen.language.words import figure_words, say_light, say_quantity
-from simgen.make.changes import changed_bodies
+from simgen.make.changes import changed_bodies, in_place
 from simgen.make.evidence import Physics
 from simgen.make.gates import judge
 from simgen.procedural import fields, models
@@ -239,3 +239,48 @@ def test_the_taxonomy_has_46_transitions_in_five_domains() -> None:
     assert counts == {"biological": 12, "material": 6, "mechanical": 12, "optical": 8, "thermal": 8}
     assert len({kind.name for kind in TRANSITIONS.values()}) == 46
     assert len({(kind.domain, kind.sub_domain) for kind in TRANSITIONS.values()}) == 16
+
+
+# Which bodies changed between the two frames.
+
+
+@pytest.mark.parametrize(
+    ("shift_m", "changed"), [(0.0, False), (0.0004, False), (0.0006, True), (-0.0006, True)], ids=str
+)
+def test_a_body_has_moved_from_half_a_millimetre_on(play: Any, shift_m: float, changed: bool) -> None:
+    stage = play()
+    stage.add("mug", (0.0, 0.0), play.slides(shift_m, 0.0))
+    assert changed_bodies(stage.roll_out()) == ((1,) if changed else ())
+
+
+@pytest.mark.parametrize(("degrees", "changed"), [(0.4, False), (0.6, True)])
+def test_a_body_has_turned_from_half_a_degree_on(play: Any, degrees: float, changed: bool) -> None:
+    def turns(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        half = np.radians(degrees) * shares / 2
+        return np.zeros((len(half), 3)), np.stack([np.cos(half), 0 * half, 0 * half, np.sin(half)], axis=1)
+
+    stage = play()
+    stage.add("mug", (0.0, 0.0), turns)
+    assert changed_bodies(stage.roll_out()) == ((1,) if changed else ())
+
+
+def test_what_is_taken_away_has_changed_and_what_came_back_to_its_place_has_not(play: Any) -> None:
+    def there_and_back(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.outer(shares * (1 - shares), [1.0, 0.0, 0.0]), np.tile([1.0, 0.0, 0.0, 0.0], (len(shares), 1))
+
+    stage = play()
+    stage.add("mug", (0.0, 0.0), gone_at=0.5)
+    stage.add("ball", (0.0, 0.3), there_and_back)
+    assert changed_bodies(stage.roll_out()) == (1,)
+
+
+def test_only_what_is_in_both_frames_with_one_pose_is_in_place(play: Any) -> None:
+    stage = play()
+    stays = stage.add("mug", (0.0, 0.0))
+    creeps = stage.add("ball", (0.0, 0.3), play.slides(1e-6, 0.0))
+    leaves = stage.add("cup", (0.3, 0.0), gone_at=0.5)
+    changed = stage.roll_out().resurfaced(stays, later(RED, BLUE))
+    assert in_place(changed, (stays, creeps, leaves)) == (stays,)
+    assert in_place(changed, (creeps,)) == ()
+    upright, turned = ((0.0, 0.0, 0.05), (1.0, 0.0, 0.0, 0.0)), ((0.0, 0.0, 0.05), (0.0, 0.0, 0.0, 1.0))
+    assert in_place(changed.posed(stays, later(upright, turned)), (stays,)) == ()

@@ -24,33 +24,41 @@ J = TypeVar("J", bound=Judge)
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """A function that is asked at a stage; it may say one gate or several."""
+
     rank: int
     name: str
-    judge: Judge
+    function: Judge
+
+    def __call__(self, evidence: Any) -> tuple[Gate, ...]:
+        """What it says of the evidence."""
+        said = self.function(evidence)
+        return (said,) if isinstance(said, Gate) else tuple(said)
 
 
-_entries: dict[Stage, list[_Entry]] = {stage: [] for stage in get_args(Stage)}
+_entries: dict[Stage, list[Entry]] = {stage: [] for stage in get_args(Stage)}
 
 
 def gate(stage: Stage, *, rank: int) -> Callable[[J], J]:
     """Have a function asked at a stage, in the order of ranks."""
 
-    def add(judge: J) -> J:
-        _entries[stage].append(_Entry(rank, judge.__name__, judge))
-        return judge
+    def add(function: J) -> J:
+        _entries[stage].append(Entry(rank, function.__name__, function))
+        return function
 
     return add
 
 
+def asked_at(stage: Stage) -> tuple[Entry, ...]:
+    """Everything that is asked at a stage, in its order."""
+    load_modules(__name__)
+    return tuple(sorted(_entries[stage], key=lambda entry: (entry.rank, entry.name)))
+
+
 def judge(stage: Stage, evidence: Any) -> tuple[Gate, ...]:
     """What every gate of a stage says of the evidence."""
-    load_modules(__name__)
-    found: list[Gate] = []
-    for entry in sorted(_entries[stage], key=lambda entry: (entry.rank, entry.name)):
-        said = entry.judge(evidence)
-        found += [said] if isinstance(said, Gate) else said
-    return tuple(found)
+    return tuple(gate for entry in asked_at(stage) for gate in entry(evidence))
 
 
 def first_reject(gates: Sequence[Gate]) -> Reject | None:
