@@ -29,7 +29,8 @@ from simgen.language import sentences
 from simgen.make import judge
 from simgen.plan.plan import SampleId
 from simgen.plan.recipe import Recipe, load_scenes
-from simgen.record import record
+from simgen.record.build import make_record
+from simgen.record.sources import Identity, RecordSource
 from simgen.scene import registry
 from simgen.scene.cameras import body_shape, frame_camera, subject_ids
 from simgen.scene.draw import Draw, NothingFits
@@ -365,7 +366,7 @@ class _Family:
         told: sentences.Compiled,
         gates: list[Gate],
     ) -> dict[str, Any]:
-        identity = record.Identity(
+        identity = Identity(
             key=sample_id.key,
             scene=sample_id.scene,
             split=sample_id.split,
@@ -377,17 +378,19 @@ class _Family:
             fingerprint=self.maker.recipe.fingerprint,
             simgen_version=simgen.__version__,
         )
-        return record.make_record(
-            identity=identity,
-            scene=self.scene,
-            rollout=rollout,
-            camera=camera,
-            width=self.render.width,
-            height=self.render.height,
-            instructions=told.instructions,
-            claims=told.claims,
-            gates=gates,
-            catalog=self.maker.catalog,
+        return make_record(
+            RecordSource(
+                identity=identity,
+                scene=self.scene,
+                rollout=rollout,
+                camera=camera,
+                width=self.render.width,
+                height=self.render.height,
+                instructions=told.instructions,
+                claims=told.claims,
+                gates=gates,
+                catalog=self.maker.catalog,
+            )
         )
 
     def _arrays(self, start: Frame, end: Frame, rollout: Rollout, camera: Camera) -> dict[str, NDArray[Any]]:

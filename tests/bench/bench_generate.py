@@ -45,7 +45,8 @@ from simgen.core.spec import Camera
 from simgen.make.maker import Maker
 from simgen.plan.plan import SampleId, sample_id
 from simgen.plan.recipe import SceneChoice, load_recipe
-from simgen.record.record import encode, spec_from_json
+from simgen.record.codec import encode
+from simgen.record.spec_json import spec_from_json
 from simgen.scene.draw import Draw
 
 Picture = NDArray[np.uint8]

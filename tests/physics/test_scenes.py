@@ -15,7 +15,7 @@ from simgen.language import sentences
 from simgen.language.claims import TIERS
 from simgen.make import judge
 from simgen.plan.recipe import load_scenes
-from simgen.record.record import spec_from_json, spec_to_json
+from simgen.record.spec_json import spec_from_json, spec_to_json
 from simgen.scene.cameras import body_shape, frame_camera, inside_share, points_at, subject_ids
 from simgen.scene.draw import Draw, NothingFits
 from simgen.scene.registry import build, scenes
