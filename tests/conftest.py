@@ -23,7 +23,8 @@ from simgen.dataset.layout import update_checksums
 from simgen.dataset.shards import Entry, sample_entry, write_shard
 from simgen.plan.plan import RESOLVED, Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
-from simgen.record.record import Identity, make_record
+from simgen.record.build import make_record
+from simgen.record.sources import Identity, RecordSource
 from simgen.scene.registry import Phrases, Range, Scene
 from simgen.storage.files import write_file
 from simgen.storage.paths import RemotePath, as_path
@@ -256,32 +257,35 @@ def nudge_sample(
             mask[start_seg == event.body] = 170
             end_seg[end_seg == event.body] = 0
     end[mask > 0] = 255 - end[mask > 0]
+    camera = spec.camera if isinstance(spec.camera, Camera) else Camera(position_m=(1, 1, 1), look_at_m=(0, 0, 0))
     record = make_record(
-        identity=Identity(
-            key=planned.key,
-            scene=planned.scene,
-            split=planned.split,
-            seed=seed,
-            index=planned.index,
-            family=planned.family,
-            member=planned.member,
-            attempt=planned.index % 2,
-            fingerprint=fingerprint,
-            simgen_version="0.1.0",
-        ),
-        scene=Nudge(),
-        rollout=rollout or nudge_rollout(spec, contacts=contacts),
-        camera=spec.camera if isinstance(spec.camera, Camera) else Camera(position_m=(1, 1, 1), look_at_m=(0, 0, 0)),
-        width=WIDTH,
-        height=HEIGHT,
-        instructions=Instructions(
-            superficial="Push the white mug.",
-            intermediate="Push the white mug – it slides 10 cm to the right.",
-            explicit="Push the white mug: it slides 10 cm to the right and stands there.",
-        ),
-        claims=[{"claim": "actor slid", "value": 0.1}] if events else [],
-        gates=gates,
-        catalog=StandInCatalog(),
+        RecordSource(
+            identity=Identity(
+                key=planned.key,
+                scene=planned.scene,
+                split=planned.split,
+                seed=seed,
+                index=planned.index,
+                family=planned.family,
+                member=planned.member,
+                attempt=planned.index % 2,
+                fingerprint=fingerprint,
+                simgen_version="0.1.0",
+            ),
+            scene=Nudge(),
+            rollout=rollout or nudge_rollout(spec, contacts=contacts),
+            camera=camera,
+            width=WIDTH,
+            height=HEIGHT,
+            instructions=Instructions(
+                superficial="Push the white mug.",
+                intermediate="Push the white mug – it slides 10 cm to the right.",
+                explicit="Push the white mug: it slides 10 cm to the right and stands there.",
+            ),
+            claims=[{"claim": "actor slid", "value": 0.1}] if events else [],
+            gates=gates,
+            catalog=StandInCatalog(),
+        )
     )
     arrays: dict[str, Any] = {}
     if depth:

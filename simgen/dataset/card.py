@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 
 from simgen.core.assets import Credit
 from simgen.dataset.layout import ATTRIBUTION, CARD, SPLITS, csv_cell, update_checksums
+from simgen.dataset.licences import OTHER, hub_license, overall_license
 from simgen.dataset.reader import Dataset, open_dataset
 from simgen.dataset.status import SceneStatus, Status, read_status
 from simgen.plan.plan import read_plan
-from simgen.record.record import MEMBERS, SCHEMA, SCHEMA_VERSION, Leaf, Node, leaves
+from simgen.record import fields, schema
+from simgen.record.codec import MEMBERS
+from simgen.record.fields import Node, RecordField
 from simgen.storage.files import list_entries, write_file
 from simgen.storage.paths import AnyPath, map_concurrently
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class CreditedAsset:
     """An asset, whom to thank for it, and in how many samples it is."""
 
     asset: str
@@ -44,7 +47,7 @@ class Contents:
     counts: Mapping[tuple[str, str], int]
     """Samples by scene and split."""
     tracks: tuple[str, ...]
-    used: tuple[Used, ...]
+    used: tuple[CreditedAsset, ...]
     """Sorted by asset."""
 
     def split(self, name: str) -> int:
@@ -82,7 +85,7 @@ def read_contents(data: Dataset) -> Contents:
             items[at] = item
             samples[at] += 1
     used = tuple(
-        Used(
+        CreditedAsset(
             asset=asset,
             use=use,
             credit=Credit(title=item["title"], author=item["author"], license=item["license"], url=item["url"]),
@@ -94,7 +97,7 @@ def read_contents(data: Dataset) -> Contents:
     return Contents(version=version, counts=counts, tracks=tuple(sorted(tracks)), used=used)
 
 
-def attribution_csv(used: Iterable[Used]) -> str:
+def attribution_csv(used: Iterable[CreditedAsset]) -> str:
     """One line per asset, with the number of samples it is in."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -104,57 +107,6 @@ def attribution_csv(used: Iterable[Used]) -> str:
         told = (item.asset, item.use, credit.title, credit.author, credit.license, credit.url, item.sha256)
         writer.writerow([*map(csv_cell, told), item.samples])
     return text.getvalue()
-
-
-# The licence of the whole: a picture is an adaptation of everything in it.
-
-_STRICTNESS = (
-    "cc0-1.0",
-    "mit",
-    "apache-2.0",
-    "cc-by-2.0",
-    "cc-by-3.0",
-    "cc-by-4.0",
-    "cc-by-sa-3.0",
-    "cc-by-sa-4.0",
-    "cc-by-nc-3.0",
-    "cc-by-nc-4.0",
-    "cc-by-nc-sa-3.0",
-    "cc-by-nc-sa-4.0",
-)
-"""Licences under which pictures of the work may be passed on, by rising strictness, as the Hub names them."""
-OTHER = "other"
-
-
-def hub_license(license: str) -> str:
-    """A licence as manifests write it, as the Hub names it; `other` for one that is not known."""
-    text = re.sub(r"[\s_-]+", "-", license.strip().lower())
-    if text.startswith(("cc0", "public-domain", "creative-commons-zero")):
-        return "cc0-1.0"
-    if text.startswith("apache"):
-        return "apache-2.0"
-    if text in ("mit", "mit-license"):
-        return "mit"
-    match = re.match(r"(?:cc|creative-commons)-(by|attribution)((?:-(?:nc|sa|nd))*)(?:-(\d(?:\.\d)?))?", text)
-    if match is None:
-        return OTHER
-    version = match[3] or "4.0"
-    name = f"cc-by{match[2]}-{version if '.' in version else version + '.0'}"
-    return name if name in _STRICTNESS else OTHER
-
-
-def overall_license(licenses: Iterable[str]) -> str:
-    """The strictest of all licences, as the Hub names it; `other` where two of them exclude each other."""
-    known = {hub_license(license) for license in licenses}
-    if not known or OTHER in known:
-        return OTHER
-    strictest = max(known, key=_STRICTNESS.index)
-    # Share-alike asks for exactly its own licence, and for no further clause.
-    share_alike = {name for name in known if "-sa-" in name}
-    return strictest if share_alike <= {strictest} else OTHER
-
-
-# The card.
 
 
 def _card(folder: AnyPath, data: Dataset, contents: Contents, command: str) -> str:
@@ -179,11 +131,14 @@ def _card(folder: AnyPath, data: Dataset, contents: Contents, command: str) -> s
         _READING,
         "## What a sample is made of",
         _table(("member", "content"), [*_MEMBERS, *((f"`{name}`", _ARRAYS.get(name, "array")) for name in extra)]),
-        f"### The record (`json`), schema version {SCHEMA_VERSION}",
+        f"### The record (`json`), schema version {schema.version()}",
         _RECORD,
         _table(
-            ("field", "type", "meaning"),
-            [(f"`{name}`", kind, meaning.replace("|", "\\|")) for name, kind, meaning in leaves()],
+            ("field", "type", "meaning", "column of the parquet table"),
+            [
+                (f"`{row.name}`", row.type, row.meaning.replace("|", "\\|"), ", ".join(f"`{c}`" for c in row.columns))
+                for row in fields.rows(schema.SCHEMA, major=schema.MAJOR)
+            ],
         ),
         "## Scenes",
         _scenes(status, contents),
@@ -211,7 +166,7 @@ def _head(status: Status, contents: Contents, arrays: Mapping[str, NDArray[Any]]
     members = {
         **{name: "image" for name in MEMBERS if name.endswith(".png")},
         "txt": "string",
-        "json": _feature(SCHEMA),
+        "json": _feature(schema.SCHEMA),
         **{name: _array_feature(array) for name, array in arrays.items()},
     }
     features = [_named(name, members[name]) for name in sorted(members)]
@@ -244,11 +199,13 @@ def _named(name: str, feature: Any) -> dict[str, Any]:
 
 def _feature(node: Node) -> Any:
     """A part of the schema in the Hub's notation: a type, a list of fields, or {list: …}."""
-    if isinstance(node, Leaf):
-        return {"int": "int64", "float": "float64"}.get(node.type, node.type)
-    if isinstance(node, Mapping):
-        return [_named(name, _feature(child)) for name, child in node.items()]
-    return {"list": _feature(node[0])}
+    if isinstance(node, RecordField):
+        feature: Any = {"int": "int64", "float": "float64"}.get(node.kind, node.kind)
+        for _ in range(node.lists):
+            feature = {"list": feature}
+        return feature
+    inner = [_named(child.name, _feature(child)) for child in node.fields]
+    return {"list": inner} if node.many else inner
 
 
 def _array_feature(array: NDArray[Any]) -> Any:
@@ -270,7 +227,7 @@ data = simgen.open("DIR")              # all samples; simgen.open("DIR", split="
 sample = data[0]                       # or data["drop-000042"]; sample.start, sample.end, sample.mask, sample.record
 
 import webdataset
-from simgen.record.record import decode
+from simgen.record.codec import decode
 data = webdataset.WebDataset("DIR/train/00000.tar", shardshuffle=False)
 data = data.map(lambda members: decode(members["__key__"], members))
 
@@ -354,10 +311,10 @@ def _limits(contents: Contents) -> str:
     )
 
 
-def _licences(used: Sequence[Used]) -> str:
+def _licences(used: Sequence[CreditedAsset]) -> str:
     if not used:
         return "No asset is in use yet."
-    groups: dict[str, list[Used]] = {}
+    groups: dict[str, list[CreditedAsset]] = {}
     for item in used:
         groups.setdefault(item.credit.license, []).append(item)
     rows = [

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simgen.core.errors import OutputError
 from simgen.core.sample import Sample
-from simgen.dataset.report_parts.palette import MASK_LEVELS, Rgb, overlay
+from simgen.dataset.report.palette import MASK_LEVELS, Rgb, overlay
 
 _PAPER: Rgb = (255, 255, 255)
 _INK: Rgb = (28, 27, 25)

@@ -22,7 +22,7 @@ from simgen.dataset.cost import COSTS
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.reader import Dataset, open_dataset
 from simgen.dataset.scene_list import scene_data
-from simgen.dataset.status import read_stats
+from simgen.dataset.stats import read_stats
 from simgen.plan.recipe import load_scenes
 from simgen.scene.registry import scenes
 from simgen.storage.yaml_files import read_yaml

@@ -24,13 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from simgen import __version__
-from simgen.core.errors import OutputError, inline
-from simgen.core.masks import Pair
 from simgen.core.sample import Reject, Sample
 from simgen.dataset.layout import (
     HASHED,
@@ -44,10 +38,13 @@ from simgen.dataset.layout import (
     stats_text,
 )
 from simgen.dataset.lock import commit_shard
+from simgen.dataset.table import sample_row, table_bytes
 from simgen.plan.plan import SampleId, ShardPlan
-from simgen.record.record import SCHEMA_VERSION, encode, to_json
-from simgen.storage.files import AtomicFile, read, read_json, sha256
-from simgen.storage.paths import AnyPath, RemotePath, map_concurrently
+from simgen.record import schema
+from simgen.record.codec import encode
+from simgen.record.text import to_json
+from simgen.storage.files import AtomicFile, read_json, sha256
+from simgen.storage.paths import AnyPath
 
 
 def _tar_writer() -> Any:
@@ -65,9 +62,6 @@ def _tar_writer() -> Any:
 
 
 TarWriter = _tar_writer()
-
-MOST_ROWS = 1_000_000
-"""Of one shard."""
 
 Failure = Literal["rejected", "timeout", "crash", "oom", "error"]
 
@@ -103,7 +97,7 @@ def sample_entry(
     if said != meant:
         raise ValueError(f"{planned.key}: the record says {said}, the plan {meant}")
     began = time.perf_counter()
-    members, row = encode(sample), _row(sample)
+    members, row = encode(sample), sample_row(sample)
     spent = {**(cost or {}), "write": time.perf_counter() - began}
     return Entry(planned=planned, members=members, row=row, rejects=rejects, cost=spent)
 
@@ -155,10 +149,10 @@ def write_shard(
         index = _index(drafts[".tar"].finish())
         for row in rows:
             row["offset"] = min(offset for offset, _ in index[row["key"]].values()) - tarfile.BLOCKSIZE
-        drafts[".parquet"].write(_parquet(rows))
+        drafts[".parquet"].write(table_bytes(rows))
         drafts[".idx.json"].write((to_json({"tar": paths[".tar"].name, "samples": index}, "shard") + "\n").encode())
         told = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": schema.MAJOR,
             "simgen_version": __version__,
             "fingerprint": fingerprint,
             "split": shard.split,
@@ -217,112 +211,6 @@ def _fate(entry: Entry, *, write_s: float) -> _Fate:
         rejects=entry.rejects,
         cost={**stages, "write": stages.get("write", 0.0) + write_s},
     )
-
-
-# The parquet: what a reader filters by.
-
-_COLUMNS = pa.schema(
-    [
-        ("key", pa.string()),
-        ("scene", pa.string()),
-        ("domain", pa.string()),
-        ("sub_domain", pa.string()),
-        ("types", pa.list_(pa.int64())),
-        ("law", pa.string()),
-        ("split", pa.string()),
-        ("seed", pa.int64()),
-        ("index", pa.int64()),
-        ("attempt", pa.int64()),
-        ("superficial", pa.string()),
-        ("intermediate", pa.string()),
-        ("explicit", pa.string()),
-        ("width", pa.int64()),
-        ("height", pa.int64()),
-        ("bodies", pa.int64()),
-        ("actor_label", pa.string()),
-        ("actor_asset", pa.string()),
-        ("actor_substance", pa.string()),
-        ("actor_mass_kg", pa.float64()),
-        ("actor_size_m", pa.float64()),
-        ("actor_displacement_m", pa.float64()),
-        ("actor_rotation_rad", pa.float64()),
-        ("duration_s", pa.float64()),
-        ("subject_share", pa.float64()),
-        ("change_share", pa.float64()),
-        ("visible_share", pa.float64()),
-        ("surface", pa.string()),
-        ("environment", pa.string()),
-        ("fingerprint", pa.string()),
-        ("tar", pa.string()),
-        ("offset", pa.int64()),
-    ]
-)
-
-
-def _row(sample: Sample) -> dict[str, Any]:
-    """One line of the parquet, without the tar and the offset in it."""
-    record = sample.record
-    actors = [body for body in record["bodies"] if body["role"] == "actor"]
-    # Where the event acts on no body (a lamp out of sight), the first stands for what is seen.
-    actor = actors[0] if actors else record["bodies"][0]
-    truth = {item["name"]: item["value"] for item in record["truth"]}
-    pair = Pair(start=sample.start, end=sample.end, mask=sample.mask)
-    used = {item["use"]: item["asset"] for item in reversed(record["attribution"])}
-    same = ("key", "scene", "domain", "sub_domain", "types", "law", "split", "seed", "index", "attempt", "fingerprint")
-    return {
-        **{name: record[name] for name in same},
-        **record["instructions"],
-        "width": record["camera"]["width"],
-        "height": record["camera"]["height"],
-        "bodies": len(record["bodies"]),
-        "actor_label": actor["label"],
-        "actor_asset": actor["asset"],
-        "actor_substance": actor["substance"],
-        "actor_mass_kg": actor["mass_kg"],
-        "actor_size_m": max(actor["size_m"]),
-        "actor_displacement_m": truth["actor_displacement"],
-        "actor_rotation_rad": truth["actor_rotation"],
-        "duration_s": truth["duration"],
-        # Of the picture before anything has happened.
-        "subject_share": float(np.isin(sample.start_seg, [body["id"] for body in actors]).mean()),
-        "change_share": pair.changed_share,
-        "visible_share": pair.visible_share,
-        "surface": used.get("surface", ""),
-        "environment": used.get("environment", ""),
-    }
-
-
-def _parquet(rows: list[dict[str, Any]]) -> bytes:
-    table = pa.Table.from_pylist(rows, schema=_COLUMNS)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def read_rows(folder: AnyPath) -> list[dict[str, Any]]:
-    """The parquet rows of every committed shard of a data set, train before test."""
-    paths = (part_path(folder / split, number, ".parquet") for split in SPLITS for number in committed(folder / split))
-    return [row for rows in map_concurrently(folder, _rows, paths) for row in rows]
-
-
-def _rows(path: AnyPath) -> list[dict[str, Any]]:
-    try:
-        file = pq.ParquetFile(pa.BufferReader(read(path)) if isinstance(path, RemotePath) else path)
-        # A kilobyte of it can say one value a thousand million times over.
-        if file.metadata.num_rows > MOST_ROWS or not file.schema_arrow.equals(_COLUMNS):
-            raise OutputError(f"{path}: does not hold the columns that simgen writes; see `simgen verify`")
-        table = file.read()
-    except (OSError, pa.ArrowException, ValueError, KeyError, MemoryError) as error:
-        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
-    for name in table.column_names:
-        column = table[name]
-        if column.null_count or (pa.types.is_floating(column.type) and not np.isfinite(column.to_numpy()).all()):
-            raise OutputError(f"{path}: the column {name} lacks values; see `simgen verify`")
-    try:
-        rows: list[dict[str, Any]] = table.to_pylist()
-    except ValueError as error:
-        raise OutputError(f"{path}: cannot be read: {inline(error)}") from error
-    return rows
 
 
 def dataset_digest(folder: AnyPath) -> str:

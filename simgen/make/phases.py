@@ -23,7 +23,8 @@ from simgen.make.exposure import exposure_ev
 from simgen.make.gates import first_reject, judge
 from simgen.plan.plan import SampleId
 from simgen.plan.recipe import Recipe
-from simgen.record.record import Identity, make_record
+from simgen.record.build import make_record
+from simgen.record.sources import Identity, RecordSource
 from simgen.scene.cameras import Shapes, body_shape, frame_camera, subject_ids
 from simgen.scene.draw import Draw, NothingFits
 from simgen.scene.registry import MeshOf, Scene
@@ -387,16 +388,18 @@ def record_sample(
         simgen_version=simgen.__version__,
     )
     record = make_record(
-        identity=identity,
-        scene=scene,
-        rollout=member.rollout,
-        camera=camera,
-        width=render.width,
-        height=render.height,
-        instructions=member.words.instructions,
-        claims=member.words.claims,
-        gates=list(judged.gates),
-        catalog=kit.catalog,
+        RecordSource(
+            identity=identity,
+            scene=scene,
+            rollout=member.rollout,
+            camera=camera,
+            width=render.width,
+            height=render.height,
+            instructions=member.words.instructions,
+            claims=member.words.claims,
+            gates=judged.gates,
+            catalog=kit.catalog,
+        )
     )
     return Sample(
         key=sample_id.key,

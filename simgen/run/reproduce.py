@@ -12,7 +12,7 @@ from simgen.dataset.reader import open_dataset
 from simgen.make.maker import Maker
 from simgen.plan.fingerprint import pins
 from simgen.plan.plan import read_plan, sample_id
-from simgen.record.record import decode, encode
+from simgen.record.codec import decode, encode
 from simgen.storage.paths import AnyPath
 
 

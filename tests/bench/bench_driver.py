@@ -32,7 +32,9 @@ from simgen.core.sample import Sample
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.progress import Progress
 from simgen.dataset.shards import Entry, sample_entry, write_shard
-from simgen.dataset.status import read_stats, read_status, verify
+from simgen.dataset.stats import read_stats
+from simgen.dataset.status import read_status
+from simgen.dataset.verify import verify
 from simgen.make.maker import Outcome
 from simgen.plan.plan import Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice

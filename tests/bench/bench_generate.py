@@ -45,7 +45,7 @@ from simgen.core.spec import Camera
 from simgen.make.maker import Maker
 from simgen.plan.plan import SampleId, sample_id
 from simgen.plan.recipe import SceneChoice, load_recipe
-from simgen.record.record import encode
+from simgen.record.codec import encode
 from simgen.scene.draw import Draw
 
 Picture = NDArray[np.uint8]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import simgen
 from simgen.dataset.layout import SPLITS, committed
-from simgen.dataset.status import read_stats
+from simgen.dataset.stats import read_stats
 
 YARDSTICK = """
 import time, math, os, sys, bpy

@@ -44,7 +44,7 @@ from simgen.core.errors import SimgenError
 from simgen.dataset.layout import CHECKSUMS, parse_name
 from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.shards import dataset_digest
-from simgen.dataset.status import verify
+from simgen.dataset.verify import verify
 from simgen.storage.files import TEMPORARY_NAME
 
 HERE = Path(__file__).resolve().parent

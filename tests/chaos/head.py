@@ -20,7 +20,7 @@ ROOM = 100 << 20
 EARLY = (
     *("google.protobuf.descriptor_pb2", "jsonschema", "msgpack", "packaging.version", "requests", "urllib3", "yaml"),
     *("asyncio", "concurrent.futures", "filelock", "logging.handlers", "psutil", "rich.live"),
-    *("fake_maker", "simgen.dataset.shards", "simgen.make.maker", "simgen.dataset.status"),
+    *("fake_maker", "simgen.dataset.shards", "simgen.make.maker", "simgen.dataset.verify"),
 )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from simgen.dataset.reader import open_dataset
-from simgen.dataset.status import verify
 from simgen.dataset.suspects import read_suspects
+from simgen.dataset.verify import verify
 from simgen.run.quarantine import read_quarantine
 
 sys.path.insert(0, str(Path(__file__).parent))

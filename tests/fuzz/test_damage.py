@@ -14,8 +14,8 @@ import pytest
 
 from simgen.core.errors import SimgenError
 from simgen.dataset.card import write_card
-from simgen.dataset.report import write_report
-from simgen.dataset.status import verify
+from simgen.dataset.report.write import write_report
+from simgen.dataset.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_readers import hand_made

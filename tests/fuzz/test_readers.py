@@ -36,11 +36,14 @@ from simgen.core.errors import SimgenError
 from simgen.dataset.card import write_card
 from simgen.dataset.layout import content_sha256
 from simgen.dataset.reader import open_dataset
-from simgen.dataset.report import write_report
-from simgen.dataset.status import read_status, verify
+from simgen.dataset.report.write import write_report
+from simgen.dataset.status import read_status
+from simgen.dataset.verify import verify
 from simgen.plan.plan import RESOLVED, SampleId, make_plan, read_plan
 from simgen.plan.recipe import load_recipe, parse_recipe
-from simgen.record.record import check_record, decode, encode, spec_from_json
+from simgen.record.check import check_record
+from simgen.record.codec import decode, encode
+from simgen.record.spec_json import spec_from_json
 from simgen.storage import archives
 from simgen.storage.archives import extract
 

@@ -18,7 +18,7 @@ import yaml
 from simgen.dataset.card import write_card
 from simgen.dataset.layout import committed
 from simgen.dataset.reader import open_dataset
-from simgen.record.record import MEMBERS, decode, encode
+from simgen.record.codec import MEMBERS, decode, encode
 
 webdataset = pytest.importorskip("webdataset")
 datasets = pytest.importorskip("datasets")

@@ -18,9 +18,10 @@ from simgen.dataset.card import write_card
 from simgen.dataset.layout import SHARD_FILES, committed, part_path
 from simgen.dataset.lock import commit_shard, lock_dataset, progress_folder, remove_leftovers
 from simgen.dataset.reader import open_dataset
-from simgen.dataset.report import write_report
+from simgen.dataset.report.write import write_report
 from simgen.dataset.shards import dataset_digest, write_shard
-from simgen.dataset.status import read_status, verify
+from simgen.dataset.status import read_status
+from simgen.dataset.verify import verify
 from simgen.plan.plan import read_plan
 from simgen.storage import lease, paths, stores
 from simgen.storage.files import AtomicFile, list_names, read, write_file

@@ -34,7 +34,9 @@ def test_another_event_leaves_the_start_as_it_is(
     monkeypatch.setattr(family, "simulate_event", lambda kit, scene, spec: develop_spec(spec))
     rejects = Counter[str]()
     for index in range(8):
-        first = SampleId(index=index * size, key=f"{name.replace('_', '-')}-{index}", scene=name, split="train", family_size=size)
+        first = SampleId(
+            index=index * size, key=f"{name.replace('_', '-')}-{index}", scene=name, split="train", family_size=size
+        )
         members: list[Event] = []
         for found in family.possible_events(maker, first, 0, clock=Clock(), notice=lambda assets: None):
             if isinstance(found, Reject):

@@ -16,7 +16,7 @@ from simgen.make.gates import first_reject, judge
 from simgen.make.gates.in_frame import IN_FRAME_LIMIT
 from simgen.make.phases import place_camera
 from simgen.plan.recipe import load_scenes
-from simgen.record.record import spec_from_json, spec_to_json
+from simgen.record.spec_json import spec_from_json, spec_to_json
 from simgen.scene.cameras import body_shape, inside_share, points_at, subject_ids
 from simgen.scene.registry import build, scenes
 

@@ -20,7 +20,7 @@ import pytest
 from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
-from simgen.dataset.status import verify
+from simgen.dataset.verify import verify
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(1800)]
 

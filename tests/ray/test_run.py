@@ -20,7 +20,8 @@ from simgen.dataset import shards
 from simgen.dataset.lock import PROGRESS_FOLDER
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.shards import dataset_digest
-from simgen.dataset.status import read_stats, verify
+from simgen.dataset.stats import read_stats
+from simgen.dataset.verify import verify
 from simgen.make.maker import Outcome
 from simgen.plan.fingerprint import pins
 from simgen.plan.plan import Plan, SampleId, make_plan

@@ -14,7 +14,8 @@ import pytest
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.lock import progress_folder
 from simgen.dataset.shards import dataset_digest, sample_entry, write_shard
-from simgen.dataset.status import read_stats, verify
+from simgen.dataset.stats import read_stats
+from simgen.dataset.verify import verify
 from simgen.plan.plan import Plan, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
 from simgen.storage.files import list_entries, list_names

@@ -23,7 +23,7 @@ import hashlib, json, sys
 import numpy as np
 from simgen.make.maker import Maker
 from simgen.plan.plan import SampleId
-from simgen.record.record import encode
+from simgen.record.codec import encode
 from simgen.plan.recipe import load_recipe
 
 names = json.load(sys.stdin)

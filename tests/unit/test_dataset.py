@@ -9,7 +9,7 @@ import pytest
 import simgen
 from simgen.core.errors import OutputError, UnknownName, UsageError
 from simgen.core.sample import Sample
-from simgen.record.record import decode
+from simgen.record.codec import decode
 
 DatasetFactory = Callable[..., Path]
 

@@ -8,7 +8,7 @@ from PIL import Image
 from simgen.core.errors import OutputError
 from simgen.core.sample import Sample
 from simgen.dataset.contact_sheet import contact_sheet, strip
-from simgen.dataset.report_parts.palette import MASK_LEVELS
+from simgen.dataset.report.palette import MASK_LEVELS
 
 
 def test_a_sheet_shows_every_sample_in_rows_of_columns(tmp_path: Path, make_sample: Callable[..., Sample]) -> None:

@@ -11,15 +11,24 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import cv2
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simgen.core.errors import OutputError
 from simgen.core.geometry import project
+from simgen.core.mesh import Mesh, MeshSurface
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Sample
 from simgen.core.spec import Camera, SceneSpec, ViewRequest
-from simgen.record.record import MEMBERS, SCHEMA, check_record, decode, encode, leaves, spec_from_json, spec_to_json
+from simgen.dataset.card import write_card
+from simgen.dataset.reader import open_dataset
+from simgen.dataset.table import read_rows
+from simgen.record import fields, schema
+from simgen.record.check import check_record
+from simgen.record.codec import MEMBERS, decode, decode_record, encode
+from simgen.record.sources import closed_volume_m3
+from simgen.record.spec_json import spec_from_json, spec_to_json
 
 SampleFactory = Callable[..., Sample]
 
@@ -422,6 +431,74 @@ def test_a_missing_member_is_named(make_sample: SampleFactory) -> None:
 
 
 def test_every_field_of_the_schema_says_what_it_means() -> None:
-    told = list(leaves(SCHEMA))
-    assert len({name for name, _, _ in told}) == len(told) > 60
-    assert all(meaning for _, _, meaning in told)
+    rows = list(fields.rows(schema.SCHEMA, major=schema.MAJOR))
+    assert len({row.name for row in rows}) == len(rows) > 60
+    assert all(row.meaning for row in rows)
+
+
+def test_a_new_field_is_one_declaration(
+    make_sample: SampleFactory, make_dataset: Callable[..., Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make_sample().record
+    weight = fields.RecordField(
+        name="weight",
+        kind="float",
+        meaning="of all bodies together",
+        unit="N",
+        compute=lambda record: sum(body.mass_kg for body in record.spec.bodies) * -record.spec.gravity_mps2[2],
+        since=2,
+        older=fields.Older(value=0.0, meaning="not recorded"),
+        columns=(fields.Column(name="weight_n"),),
+    )
+    monkeypatch.setattr(schema, "SCHEMA", schema.SCHEMA.but(weight))
+    record = make_sample().record
+    assert record == {**before, "schema_minor": 2, "weight": pytest.approx(0.6 * 9.81)}
+    assert check_record(record) == []
+    assert check_record({**record, "weight": 6}) == ["weight is int, must be float"]
+    assert check_record(before) == []
+    assert decode_record("x", json.dumps(before).encode())["weight"] == 0.0
+    folder = make_dataset(tmp_path / "data", n=2)
+    assert [row["weight_n"] for row in read_rows(folder)] == [
+        sample.record["weight"] for sample in open_dataset(folder)
+    ]
+    write_card(folder, command="simgen generate")
+    card = (folder / "README.md").read_text()
+    row = "| `weight` | float | of all bodies together, N; since version 1.2, in older records `0.0` (not recorded) |"
+    assert f"{row} `weight_n` |" in card
+    features = yaml.safe_load(card.split("---\n")[1])["dataset_info"]["features"]
+    (declared,) = (feature["struct"] for feature in features if feature["name"] == "json")
+    assert declared[-1] == {"name": "weight", "dtype": "float64"}
+
+
+def test_a_later_field_says_what_older_records_are_taken_to_say() -> None:
+    with pytest.raises(ValueError, match="field weight: `since` above 0 and `older` belong together"):
+        fields.RecordField(name="weight", kind="float", meaning="N", compute=lambda record: 1.0, since=2)
+
+
+def test_the_matter_of_a_body_is_told_at_both_ends(make_sample: SampleFactory) -> None:
+    bodies = make_sample(bodies=3).record["bodies"]
+    mug, box = bodies[0], bodies[2]
+    # The mug's volume is 150 ml, its scale 1.5; the box has edges of 10 cm.
+    assert mug["start"]["volume_m3"] == mug["end"]["volume_m3"] == pytest.approx(1.5e-4 * 1.5**3)
+    assert box["end"]["volume_m3"] == pytest.approx(1e-3)
+    assert (mug["end"]["mass_kg"], mug["end"]["substance"]) == (0.3, "ceramic")
+    assert (box["start"]["mass_kg"], box["start"]["substance"]) == (0.3, "wood")
+
+
+def cube(*, open_top: bool = False, seam: bool = False, slots: int = 1) -> Mesh:
+    corners = np.array([[x, y, z] for x in (0.0, 0.1) for y in (0.0, 0.1) for z in (0.0, 0.1)])
+    quads = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
+    faces = np.array(quads[:5] if open_top else quads)
+    if seam:
+        corners, faces = corners[faces.ravel()], np.arange(faces.size).reshape(-1, 4)
+    parts = np.array_split(faces, slots)
+    return Mesh(surfaces=tuple(MeshSurface(vertices_m=corners, faces=part) for part in parts))
+
+
+def test_what_is_closed_has_a_volume_and_what_is_open_has_none() -> None:
+    assert closed_volume_m3(cube()) == pytest.approx(1e-3)
+    # Vertices that are there twice, as at a seam, and one skin in two slots, are still closed.
+    assert closed_volume_m3(cube(seam=True, slots=2)) == pytest.approx(1e-3)
+    assert closed_volume_m3(cube(open_top=True)) == 0.0
+    both = Mesh(surfaces=(*cube().surfaces, *cube(open_top=True).surfaces))
+    assert closed_volume_m3(both) == pytest.approx(1e-3)

@@ -20,13 +20,15 @@ import pytest
 from simgen.core.errors import OutputError
 from simgen.core.sample import Reject, Sample
 from simgen.core.taxonomy import TRANSITIONS
-from simgen.dataset import report
-from simgen.dataset.layout import committed, part_path
-from simgen.dataset.report import PLACE, Facts, gather, page, write_report
-from simgen.dataset.report_parts.cards import line_percent, picture_uri, sample_card
-from simgen.dataset.report_parts.charts import Bar, bar_chart, histogram, number, ticks_between
-from simgen.dataset.report_parts.markup import Html, el
-from simgen.dataset.report_parts.palette import instance_color, overlay, paint_instances
+from simgen.dataset.layout import REPORT, committed, part_path
+from simgen.dataset.report import page
+from simgen.dataset.report.cards import line_percent, picture_uri, sample_card
+from simgen.dataset.report.charts import Bar, bar_chart, histogram, number, ticks_between
+from simgen.dataset.report.gather import ReportData, gather
+from simgen.dataset.report.markup import Html, el
+from simgen.dataset.report.page import page_html
+from simgen.dataset.report.palette import instance_color, overlay, paint_instances
+from simgen.dataset.report.write import write_report
 from simgen.plan.plan import RESOLVED
 from simgen.storage.files import write_file
 
@@ -60,7 +62,7 @@ def dataset(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def facts(dataset: Path) -> Facts:
+def facts(dataset: Path) -> ReportData:
     return gather(dataset)
 
 
@@ -70,12 +72,12 @@ def told(sample: Sample, **fields: Any) -> Sample:
 
 
 def test_the_report_lies_in_the_folder_of_the_data_set(dataset: Path) -> None:
-    assert write_report(dataset) == dataset / PLACE
-    assert (dataset / PLACE).read_text("utf-8").startswith("<!doctype html>")
+    assert write_report(dataset) == dataset / REPORT
+    assert (dataset / REPORT).read_text("utf-8").startswith("<!doctype html>")
 
 
-def test_the_page_fetches_nothing(facts: Facts) -> None:
-    text = page(facts)
+def test_the_page_fetches_nothing(facts: ReportData) -> None:
+    text = page_html(facts)
     elements = Elements(text)
     sources = [a[name] for tag, a in elements.found for name in ("src", "srcset", "poster", "data") if name in a]
     linked = [a["href"] for a in elements.all("link")]
@@ -88,7 +90,7 @@ def test_the_page_fetches_nothing(facts: Facts) -> None:
     assert "default-src 'none'" in text
 
 
-def test_hostile_words_stay_words(facts: Facts) -> None:
+def test_hostile_words_stay_words(facts: ReportData) -> None:
     bad = """</script><script>alert("x")</script><img src=x onerror=alert(1)>"'&"""
     sample = facts.load(facts.accepted[0].key)
     body = {**sample.record["bodies"][0], "label": bad, "asset": bad, "license": bad}
@@ -107,8 +109,8 @@ def test_hostile_words_stay_words(facts: Facts) -> None:
         for u in facts.used
     )
     changed = dataclasses.replace(facts, name=bad, load=lambda key: hostile, lost=(lost,), used=used)
-    elements = Elements(page(changed))
-    assert len(elements.all("script")) == len(Elements(page(facts)).all("script")) == 1
+    elements = Elements(page_html(changed))
+    assert len(elements.all("script")) == len(Elements(page_html(facts)).all("script")) == 1
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
     assert not [a for a in elements.all("a") if a["href"].startswith("javascript")]
     assert bad in elements.text
@@ -124,7 +126,7 @@ def test_letters_that_turn_the_line_round_and_half_characters_end_with_their_wor
     text = write_report(dataset).read_text("utf-8")
     assert "<script>" in text and len(Elements(text).all("script")) == 1
     assert "\u202egone&lt;/textarea&gt;" in text
-    style = (Path(report.__file__).parent / "report_parts" / "style.css").read_text("utf-8")
+    style = (Path(page.__file__).parent / "style.css").read_text("utf-8")
     assert "unicode-bidi: isolate" in style
 
 
@@ -160,16 +162,16 @@ def test_a_mark_that_says_nothing_is_one_sentence(dataset: Path, mark: dict[str,
         {"parameters_json": "[1]"},
     ],
 )
-def test_a_record_whose_texts_hold_something_else_is_one_sentence(facts: Facts, fields: dict[str, str]) -> None:
+def test_a_record_whose_texts_hold_something_else_is_one_sentence(facts: ReportData, fields: dict[str, str]) -> None:
     sample = facts.load(facts.accepted[0].key)
     changed = dataclasses.replace(facts, load=lambda key: told(sample, **fields))
     with pytest.raises(OutputError, match="its record holds what simgen does not write") as caught:
-        page(changed)
+        page_html(changed)
     assert "\n" not in str(caught.value)
 
 
-def test_statistics_that_know_of_no_attempt_still_make_a_page(facts: Facts) -> None:
-    assert page(dataclasses.replace(facts, attempts={}))
+def test_statistics_that_know_of_no_attempt_still_make_a_page(facts: ReportData) -> None:
+    assert page_html(dataclasses.replace(facts, attempts={}))
 
 
 def test_a_parquet_of_a_stranger_is_read_only_where_it_has_our_columns(dataset: Path) -> None:
@@ -189,15 +191,15 @@ def test_a_parquet_of_a_stranger_is_read_only_where_it_has_our_columns(dataset: 
             gather(dataset)
 
 
-def test_the_page_may_run_its_own_script_only(facts: Facts) -> None:
-    text = page(facts)
+def test_the_page_may_run_its_own_script_only(facts: ReportData) -> None:
+    text = page_html(facts)
     script = text[text.rindex("<script>") + len("<script>") : text.rindex("</script>")]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in text
 
 
-def test_every_accepted_sample_has_a_card_with_its_pictures(facts: Facts) -> None:
-    text = page(facts)
+def test_every_accepted_sample_has_a_card_with_its_pictures(facts: ReportData) -> None:
+    text = page_html(facts)
     accepted = [card for card in cards(text) if "accepted" in card["data-outcome"].split()]
     assert [card["id"] for card in accepted] == [row.key for row in facts.accepted]
     # And a pair of thumbnails for the one transition that they show.
@@ -205,12 +207,12 @@ def test_every_accepted_sample_has_a_card_with_its_pictures(facts: Facts) -> Non
     assert all(image["alt"] for image in Elements(text).all("img"))
 
 
-def test_the_coverage_counts_pairs_by_transition_and_names_what_is_missing(facts: Facts) -> None:
-    text = " ".join(Elements(page(facts)).text.split())
+def test_the_coverage_counts_pairs_by_transition_and_names_what_is_missing(facts: ReportData) -> None:
+    text = " ".join(Elements(page_html(facts)).text.split())
     assert f"1 of the {len(TRANSITIONS)} physical transitions" in text
     assert "Not in this data set: 45" in text
     both = [dataclasses.replace(row, types=(31, 21) if k else (31,)) for k, row in enumerate(facts.accepted)]
-    found = Elements(page(dataclasses.replace(facts, accepted=tuple(both))))
+    found = Elements(page_html(dataclasses.replace(facts, accepted=tuple(both))))
     assert "light color change" in found.text and "2 of the 46" in " ".join(found.text.split())
 
 
@@ -229,20 +231,20 @@ def test_a_card_tells_the_three_tiers_and_every_figure(make_sample: Callable[...
     assert "strength" in text and "simgen reproduce demo nudge-000001" in text
 
 
-def test_samples_can_be_told_apart_by_scene_and_by_what_they_were_rejected_for(facts: Facts) -> None:
-    by_key = {card["id"]: card for card in cards(page(facts))}
+def test_samples_can_be_told_apart_by_scene_and_by_what_they_were_rejected_for(facts: ReportData) -> None:
+    by_key = {card["id"]: card for card in cards(page_html(facts))}
     for row in facts.accepted:
         outcome = by_key[row.key]["data-outcome"].split()
         assert by_key[row.key]["data-scene"] == row.scene and by_key[row.key]["data-split"] == row.split
         assert ("gate:at_rest" in outcome) == bool(facts.rejects.get(row.key)) == ("later" in outcome)
-    options = {a["value"] for a in Elements(page(facts)).all("option")}
+    options = {a["value"] for a in Elements(page_html(facts)).all("option")}
     assert {"accepted", "first", "later", "quarantined", "gate:at_rest", "nudge", "nudge_hard"} <= options
 
 
-def test_a_reason_of_several_words_can_be_chosen(facts: Facts) -> None:
+def test_a_reason_of_several_words_can_be_chosen(facts: ReportData) -> None:
     row = facts.accepted[0]
     claim = Reject(gate="claim: actor toppled", reason="the actor stands")
-    text = page(dataclasses.replace(facts, rejects={row.key: (claim,)}))
+    text = page_html(dataclasses.replace(facts, rejects={row.key: (claim,)}))
     (option,) = (a["value"] for a in Elements(text).all("option") if a["value"].startswith("gate:"))
     assert [card["id"] for card in cards(text) if option in card["data-outcome"].split()] == [row.key]
 
@@ -263,7 +265,7 @@ def test_a_quarantined_sample_is_shown_with_its_class_and_the_command(dataset: P
         "reproduce": f"simgen reproduce demo {key}",
     }
     write_file(dataset / "quarantine" / f"{key}.json", json.dumps(mark).encode())
-    text = page(gather(dataset))
+    text = page_html(gather(dataset))
     (card,) = (card for card in cards(text) if "quarantined" in card["data-outcome"])
     assert card["id"] == key and "gate:at_rest" in card["data-outcome"].split()
     for said in ("crash", "its process died", "Segmentation fault", f"simgen reproduce demo {key}"):
@@ -273,12 +275,12 @@ def test_a_quarantined_sample_is_shown_with_its_class_and_the_command(dataset: P
 def test_an_unfinished_run_says_how_far_it_is(dataset: Path) -> None:
     first = committed(dataset / "train")[0]
     part_path(dataset / "train", first, "_stats.json").unlink()
-    text = Elements(page(gather(dataset))).text
+    text = Elements(page_html(gather(dataset))).text
     assert "Unfinished: 8 of 12 samples so far" in text
 
 
-def test_a_finished_run_says_so(facts: Facts) -> None:
-    assert "Complete: all 12 samples are accounted for" in Elements(page(facts)).text
+def test_a_finished_run_says_so(facts: ReportData) -> None:
+    assert "Complete: all 12 samples are accounted for" in Elements(page_html(facts)).text
 
 
 def test_a_run_without_a_sample_yet_has_a_page(dataset: Path) -> None:
@@ -294,32 +296,32 @@ def test_a_folder_without_a_data_set_is_refused(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_what_is_left_out_is_said_and_every_scene_is_in(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "SHOWN", 4)
-    text = page(facts)
+def test_what_is_left_out_is_said_and_every_scene_is_in(facts: ReportData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "SHOWN", 4)
+    text = page_html(facts)
     accepted = [card for card in cards(text) if "accepted" in card["data-outcome"].split()]
     assert Counter(card["data-scene"] for card in accepted) == {"nudge": 2, "nudge_hard": 2}
     assert "4 of 11 pairs" in Elements(text).text
 
 
-def test_pictures_stop_where_the_page_is_full(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_stop_where_the_page_is_full(facts: ReportData, monkeypatch: pytest.MonkeyPatch) -> None:
     one = len(sample_card(facts.load(facts.accepted[0].key), (), folder="demo"))
-    monkeypatch.setattr(report, "PICTURE_BYTES", round(3.5 * one))
-    assert 1 <= sum("accepted" in card["data-outcome"] for card in cards(page(facts))) <= 4
+    monkeypatch.setattr(page, "PICTURE_BYTES", round(3.5 * one))
+    assert 1 <= sum("accepted" in card["data-outcome"] for card in cards(page_html(facts))) <= 4
 
 
 def test_the_same_files_give_the_same_page(dataset: Path) -> None:
-    assert page(gather(dataset)) == page(gather(dataset))
+    assert page_html(gather(dataset)) == page_html(gather(dataset))
 
 
-def test_every_author_is_named(facts: Facts) -> None:
-    text = Elements(page(facts)).text
+def test_every_author_is_named(facts: ReportData) -> None:
+    text = Elements(page_html(facts)).text
     for used in facts.used:
         assert used.credit.author in text and used.credit.license in text
     assert {used.credit.author for used in facts.used} == {"A. Potter", "B. Joiner", "C. Walker", "simgen"}
 
 
-def test_charts_count_every_pair_once(facts: Facts) -> None:
+def test_charts_count_every_pair_once(facts: ReportData) -> None:
     chart = histogram([row.actor_mass_kg for row in facts.accepted], axis="kg", label="mass", log=True)
     counts = [int(n) for n in re.findall(r": (\d+) pairs", chart)]
     assert sum(counts) == len(facts.accepted) == 11

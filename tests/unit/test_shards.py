@@ -21,9 +21,10 @@ from simgen.core.sample import Reject, Sample
 from simgen.dataset import lock
 from simgen.dataset.layout import SHARD_FILES, committed, part_path
 from simgen.dataset.lock import remove_leftovers
-from simgen.dataset.shards import Entry, dataset_digest, read_rows, sample_entry, write_shard
+from simgen.dataset.shards import Entry, dataset_digest, sample_entry, write_shard
+from simgen.dataset.table import columns, read_rows
 from simgen.plan.plan import SampleId, ShardPlan
-from simgen.record.record import MEMBERS, encode
+from simgen.record.codec import MEMBERS, encode
 from simgen.storage.files import AtomicFile, list_names, read_json
 
 SampleFactory = Callable[..., Sample]
@@ -128,6 +129,31 @@ def test_a_row_of_the_parquet_tells_what_one_filters_by(tmp_path: Path, write: W
     assert row["surface"] == "planks:oak" and row["environment"] == "sky:room"
     tar = (tmp_path / "train" / row["tar"]).read_bytes()
     assert tar[row["offset"] :].startswith(b"nudge-000001.end.png\0")
+
+
+def test_every_column_says_what_it_means_and_is_in_the_table(tmp_path: Path, write: Write) -> None:
+    write(tmp_path, shard_of(1))
+    declared = columns()
+    assert [column.name for column in declared] == pq.read_schema(tmp_path / "train" / "00000.parquet").names
+    assert len({column.name for column in declared}) == len(declared) == 32
+    assert all(column.meaning for column in declared)
+
+
+def test_columns_that_nobody_declared_are_passed_over(tmp_path: Path, write: Write) -> None:
+    write(tmp_path, shard_of(2))
+    path, rows = tmp_path / "train" / "00000.parquet", read_rows(tmp_path)
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("color", [[["red"], None]]).select(["color", *table.column_names[::-1]]), path)
+    assert read_rows(tmp_path) == rows
+
+
+def test_a_column_of_another_type_is_one_sentence(tmp_path: Path, write: Write) -> None:
+    write(tmp_path, shard_of(2))
+    path = tmp_path / "train" / "00000.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["seed"]).append_column("seed", [["7", "7"]]), path)
+    with pytest.raises(OutputError, match=r"00000\.parquet: does not hold the columns that simgen writes"):
+        read_rows(tmp_path)
 
 
 def test_a_parquet_does_not_hold_what_was_measured(tmp_path: Path, write: Write) -> None:

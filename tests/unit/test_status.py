@@ -15,20 +15,15 @@ import pytest
 from simgen.core.assets import Credit
 from simgen.core.errors import OutputError, UsageError
 from simgen.core.sample import Sample
-from simgen.dataset.card import (
-    _licences,
-    attribution_csv,
-    hub_license,
-    overall_license,
-    read_contents,
-    words,
-    write_card,
-)
+from simgen.dataset.card import _licences, attribution_csv, read_contents, words, write_card
 from simgen.dataset.layout import SPLITS, committed, content_sha256, part_path, stats_text
+from simgen.dataset.licences import hub_license, overall_license
 from simgen.dataset.reader import open_dataset
-from simgen.dataset.report import write_report
+from simgen.dataset.report.write import write_report
 from simgen.dataset.shards import Entry, sample_entry, write_shard
-from simgen.dataset.status import Finding, read_stats, read_status, verify
+from simgen.dataset.stats import read_stats
+from simgen.dataset.status import read_status
+from simgen.dataset.verify import Problem, verify
 from simgen.plan.plan import read_plan
 from simgen.storage.files import read_json
 
@@ -505,9 +500,9 @@ def test_a_record_that_does_not_fit_the_schema_is_one_sentence_to_whoever_asks_f
 
 
 def test_a_finding_is_one_line_and_json() -> None:
-    finding = Finding(where="train/00000.tar", what="is missing")
-    assert str(finding) == "train/00000.tar: is missing"
-    assert finding.as_data() == {"where": "train/00000.tar", "what": "is missing"}
+    problem = Problem(where="train/00000.tar", what="is missing")
+    assert str(problem) == "train/00000.tar: is missing"
+    assert problem.as_data() == {"where": "train/00000.tar", "what": "is missing"}
 
 
 # Who is to be thanked, and what may be done with the whole.

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from simgen.dataset.card import write_card
-from simgen.dataset.report import PLACE, write_report
-from simgen.dataset.status import verify
+from simgen.dataset.layout import REPORT
+from simgen.dataset.report.write import write_report
 from simgen.dataset.suspects import Suspect, exclusion, read_suspects
+from simgen.dataset.verify import verify
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_the_words_that_leave_it_out_are_in_status_and_report(dataset: Path) -> 
     assert "toys:big vase is in 2 quarantined samples and in 0 good ones" in shown.stdout
     assert f"without: {command}\n" in shown.stdout
     write_report(dataset)
-    page = (dataset / PLACE).read_text()
+    page = (dataset / REPORT).read_text()
     assert "toys:big vase is in 2 quarantined samples and in 0 good ones" in page
     assert "--set &#x27;assets.exclude=[&quot;toys:big vase&quot;]&#x27;" in page
     assert all("quarantine" in str(finding) for finding in verify(dataset))

@@ -16,7 +16,7 @@ SECTION = "Look at a data set"
 @click.argument("folder", type=PLACE)
 def report(folder: "AnyPath") -> int:
     """Write a data set as one page to look at."""
-    from simgen.dataset.report import write_report
+    from simgen.dataset.report.write import write_report
 
     click.echo(write_report(folder))
     return 0

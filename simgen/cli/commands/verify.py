@@ -22,16 +22,16 @@ def verify(folder: "AnyPath", as_json: bool) -> int:
     Reads every byte of it; exit code 1 where anything is wrong.
     """
     from simgen.dataset.status import read_status
-    from simgen.dataset.status import verify as find_faults
+    from simgen.dataset.verify import verify as find_problems
 
-    findings, found = find_faults(folder), read_status(folder)
+    problems, found = find_problems(folder), read_status(folder)
     if as_json:
-        data = {"sound": not findings, "samples": found.samples, "findings": [f.as_data() for f in findings]}
+        data = {"sound": not problems, "samples": found.samples, "findings": [p.as_data() for p in problems]}
         click.echo(json.dumps(data))
     else:
-        for finding in findings:
-            click.echo(finding)
+        for problem in problems:
+            click.echo(problem)
         holes = f", {found.quarantined} quarantined" if found.quarantined else ""
-        verdict = f"{len(findings)} findings" if findings else "sound"
+        verdict = f"{len(problems)} findings" if problems else "sound"
         click.echo(f"{folder}: {verdict}; {found.samples} of {found.planned} samples{holes}")
-    return 1 if findings else 0
+    return 1 if problems else 0

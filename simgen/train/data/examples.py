@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simgen.core.errors import OutputError, UsageError, shown
+from simgen.record.codec import decode_record
 from simgen.record.png import LARGEST_PX, decode_png, png_size
-from simgen.record.record import decode_record
 
 Image: TypeAlias = NDArray[np.uint8]
 

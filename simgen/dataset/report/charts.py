@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.dataset.report_parts.markup import Html, el
+from simgen.dataset.report.markup import Html, el
 
 _WIDTH = 400
 _CHARACTER = 6.8

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from simgen.core.sample import Reject, Sample
 from simgen.core.spec import STAGE_ID
-from simgen.dataset.report_parts.charts import number
-from simgen.dataset.report_parts.markup import Child, Html, el, join
-from simgen.dataset.report_parts.palette import MASK_LEVELS, Rgb, css, instance_color, paint_instances, paint_mask
+from simgen.dataset.report.charts import number
+from simgen.dataset.report.markup import Child, Html, el, join
+from simgen.dataset.report.palette import MASK_LEVELS, Rgb, css, instance_color, paint_instances, paint_mask
 
 VIEWS = (("slider", "Slider"), ("both", "Side by side"), ("change", "Change"), ("ids", "Bodies"))
 TIERS = ("superficial", "intermediate", "explicit")

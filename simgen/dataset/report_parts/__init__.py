@@ -1,1 +1,0 @@
-"""Parts of the report: markup, charts, colours, and the template with its style and script."""
