@@ -82,7 +82,7 @@ SUBSTANCES: dict[str, Substance] = {
     "plaster": Substance(density_kgpm3=1200.0, scanned_density_kgpm3=1200.0, friction=0.6, restitution=0.4),
     # Metals that are not steel (CRC Handbook); to the touch they are metal.
     "bronze": Substance(density_kgpm3=8800.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),
-    "copper": Substance(density_kgpm3=8940.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),
+    "copper": Substance(density_kgpm3=8900.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),
     "brass": Substance(density_kgpm3=8500.0, scanned_density_kgpm3=3200.0, friction=0.55, restitution=0.75),
     "aluminium": Substance(density_kgpm3=2700.0, scanned_density_kgpm3=1100.0, friction=0.55, restitution=0.7),
     # A dry coat 1200 - 1600; wet paint, which carries nothing, is above.

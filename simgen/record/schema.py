@@ -638,7 +638,7 @@ SCHEMA = Group(
         RecordField(
             name="spec_json",
             kind="string",
-            meaning="everything that was drawn, before anything has happened; `simgen.record.spec_json.spec_from_json` reads it",
+            meaning="what was drawn, before anything has happened; `simgen.record.spec_json.spec_from_json` reads it",
             compute=lambda record: spec_to_json(record.spec),
         ),
         RecordField(
