@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.core.assets import Material, Pattern
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
 from simgen.procedural import models, palette
 from simgen.scene.draw import Draw
+from simgen.scene.growth import YEAR_S, remodeled
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 PAINTS = {
@@ -66,16 +69,17 @@ class CoatingPeeling(Scene):
             palette.plastic(draw.color("#cfc8b8", "#b9b2a2", "#d8d2c4"), roughness=0.8), template="principled"
         )
         actor = draw.model(
-            whole, 1, role="actor", label=f"{word} {name}", substance="metal" if ground == "iron" else "wood",
+            whole, 1, role="actor", label=f"{word} {name}", substance="metal" if ground == "iron" else ground,
             yaw_rad=turn, material=base,
             materials=(("coat", coat), ("back", primer), ("rim", rough), ("inside", rough)),
         )  # fmt: skip
         inputs = {"peeled_share": draw.event.uniform(self.share), "curl": draw.event.uniform(self.curl)}
         # How much more of it comes off near the ground.
         inputs["damp"] = draw.event.uniform((0.0, 0.9))
+        # A coat outdoors that has begun to fail has lost half of itself after about five years.
         return draw.spec(
-            self.name, [actor], camera=view, duration_s=0.05, end_state="steady", inputs=tuple(inputs.items()),
-            stage=draw.stage(("floor", "table", "sweep")),
+            self.name, [actor], camera=view, duration_s=10 * inputs["peeled_share"] * YEAR_S, physics_s=0.05,
+            end_state="steady", inputs=tuple(inputs.items()), stage=draw.stage(("floor", "table", "sweep")),
         )  # fmt: skip
 
     def ground(self, draw: Draw, kind: str, seed: int, *, upright: bool) -> tuple[Material, Material]:
@@ -96,13 +100,18 @@ class CoatingPeeling(Scene):
         return (palette.rust(seed=seed) if draw.chance(0.6) else palette.metal("#7d7f82", roughness=0.55)), steel
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        body, share = rollout.spec.actor, rollout.spec.input("peeled_share")
-        assert body.model is not None
-        peeled = Quantity(
-            name="peeled_share", start=0.0, end=share, unit="1", provenance="prescribed", words=WORDS
-        )  # fmt: skip
-        after = models.build(body.model.but(level=share, **{key: rollout.spec.input(key) for key in ("curl", "damp")}))
-        return rollout.reshaped(1, mesh_of(body), after).then(quantities=(peeled,))
+        body, whole, share = rollout.spec.actor, rollout.spec.actor.model, rollout.spec.input("peeled_share")
+        assert whole is not None
+        habit = {name: rollout.spec.input(name) for name in ("curl", "damp")}
+
+        def peeled(phase: float) -> float:
+            return between(0.0, share, phase)
+
+        def left(phase: float) -> Model:
+            return whole.but(level=peeled(phase), **habit)
+
+        found = quantity("peeled_share", peeled, unit="1", provenance="prescribed", words=WORDS)
+        return remodeled(rollout, body, left, mesh_of).then(quantities=(found,))
 
     phrases = Phrases(
         superficial=(

@@ -1,14 +1,19 @@
 """Mould grows on bread, cheese or fruit, from a few places on."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
+from simgen.core.substances import SUBSTANCES
 from simgen.procedural import models, palette
-from simgen.procedural.models.overgrown import MOLD_WORDS, covered_m2, dressing, host_area_m2
+from simgen.procedural.models.overgrown import MOLD_WORDS, covered_m2, dressing, host_area_m2, substance
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S, remodeled
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SIZE_M = {"bread": 0.115, "toast": 0.105, "cheese": 0.11, "orange": 0.076, "lemon": 0.06, "tomato": 0.075,
@@ -65,45 +70,54 @@ class MoldGrowth(Scene):
             at = (k - (count - 1) / 2) * reach * size * side
             bodies.append(
                 draw.model(
-                    made, k + 1, role="actor", label=LABELS.get(food, food), substance="fruit", at=at, on_m=thick,
+                    made, k + 1, role="actor", label=LABELS.get(food, food), substance=substance(food), at=at, on_m=thick,
                     yaw_rad=draw.angle(), materials=dressing(food, seed),
                 )
             )  # fmt: skip
         if board:
             wide = (count * reach + 0.6) * size
             color, dark = draw.choice((("#b98a57", "#86572c"), ("#8a5a35", "#54331a"), ("#d2ab78", "#a67a48")))
+            plate = (max(wide, 0.2), 0.19 + size * 0.3, thick)
             bodies.append(
                 Body(
-                    id=250, shape="box", label="chopping board", role="prop", static=True, mass_kg=1.0, friction=0.6,
-                    restitution=0.4, size_m=(max(wide, 0.2), 0.19 + size * 0.3, thick), material=palette.wood(color, dark, seed=seed),
+                    id=250, shape="box", label="chopping board", role="prop", static=True, substance="wood", friction=0.6,
+                    restitution=0.4, size_m=plate, mass_kg=float(np.prod(plate)) * SUBSTANCES["wood"].density_kgpm3,
+                    material=palette.wood(color, dark, seed=seed),
                     position_m=(0.0, 0.0, thick / 2),
                     quaternion=_turned(view.azimuth_rad + np.pi / 2),
                 )
             )  # fmt: skip
         else:
             bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        covered = draw.event.uniform(self.covered)
+        # A slice of bread that is kept moist at room temperature is half covered after about ten days.
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("level", draw.event.uniform(self.covered)), ("kind", float(grown))),
+            self.name, bodies, camera=view, end_state="steady", duration_s=20 * covered * DAY_S, physics_s=0.05,
+            inputs=(("level", covered), ("kind", float(grown))),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        first = rollout.spec.actor.model
+        first, end, kind = rollout.spec.actor.model, rollout.spec.input("level"), rollout.spec.input("kind")
         assert first is not None
-        end = {"level": rollout.spec.input("level"), "kind": rollout.spec.input("kind")}
+        area, begun = host_area_m2(first), first.number("level")
+
+        def moldy(made: Model, phase: float) -> Model:
+            level = between(begun, end, phase)
+            return made.but(level=level, kind=kind) if phase == 1 else made.but(level=level, kind=kind, until=end)
+
+        def moldy_m2(phase: float) -> float:
+            return covered_m2(first.but(level=between(begun, end, phase)))
+
         for body in rollout.spec.bodies:
             if body.role == "actor" and body.model is not None:
-                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(**end)))
-        after, word = first.but(**end), MOLD_WORDS[int(end["kind"])]
-        area = host_area_m2(first)
-        start = covered_m2(first)
+                rollout = remodeled(rollout, body, partial(moldy, body.model), mesh_of)
         return rollout.then(
             quantities=(
-                Quantity(name="moldy_share", start=start / area, end=covered_m2(after) / area, unit="1", provenance="derived"),
-                Quantity(name="moldy_area", start=start, end=covered_m2(after), unit="m2", provenance="derived"),
-                Quantity(
-                    name="mold_color", start=0.0, end=1.0, unit="", provenance="prescribed",
-                    words=((0.5, "clean"), (2.0, word)),
+                quantity("moldy_share", lambda phase: moldy_m2(phase) / area, unit="1", provenance="derived"),
+                quantity("moldy_area", moldy_m2, unit="m2", provenance="derived"),
+                quantity(
+                    "mold_color", lambda phase: float(phase > 0), unit="", provenance="prescribed",
+                    words=((0.5, "clean"), (2.0, MOLD_WORDS[int(kind)])),
                 ),
             )
         )  # fmt: skip

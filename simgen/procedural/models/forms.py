@@ -1,6 +1,7 @@
 """Surfaces that models are put together from: turned, swept, rounded, gridded."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,14 +103,10 @@ def moved(
     """The same surface scaled along the axes, then turned by a matrix [3, 3], then shifted."""
     from_own = np.eye(3) if rotation is None else np.asarray(rotation, dtype=float)
     points = (surface.vertices_m * np.asarray(scale, dtype=float)) @ from_own.T + np.asarray(by, dtype=float)
-    return MeshSurface(
-        vertices_m=points,
-        faces=surface.faces,
-        slot=surface.slot,
-        uv=surface.uv,
-        attributes=surface.attributes,
-        sharp_deg=surface.sharp_deg,
-    )
+    solid = surface.solid_m3
+    if solid is not None:
+        solid *= float(np.prod(np.broadcast_to(scale, 3)))
+    return replace(surface, vertices_m=points, solid_m3=solid)
 
 
 def mesh(*surfaces: MeshSurface, parts: Sequence[Floats] = ()) -> Mesh:

@@ -26,6 +26,7 @@ from simgen.procedural.models.growth import (
     about_y,
     about_z,
     blend,
+    film,
     joined,
     noise,
     ramp,
@@ -38,6 +39,7 @@ from simgen.procedural.models.growth import (
     spots,
 )
 
+HOLLOW = ("bell pepper", "pumpkin")
 Profile = tuple[tuple[float, float], ...]
 
 
@@ -158,6 +160,11 @@ SORTS: dict[str, Sort] = {
         lobes=(11, 0.05, 0.05), stem=(0.24, 0.05), spread=0.6, uneven=0.03, size_m=(0.14, 0.2),
     ),
 }  # fmt: skip
+
+
+def substance(variant: str) -> str:
+    """What a sort of fruit is made of, taken as one."""
+    return "hollow fruit" if variant in HOLLOW else "fruit"
 
 
 @model("fruit")
@@ -383,7 +390,7 @@ def _extras(sort: Sort, rng: np.random.Generator, size_m: float, shrivel: float,
             leaves.append(
                 MeshSurface(vertices_m=found_points, faces=sheet_faces(rows, across), attributes={"tint": green})
             )
-        found.append(joined(leaves, slot="calyx"))
+        found.append(film(joined(leaves, slot="calyx"), 0.0005, substance="plant"))
     return found
 
 

@@ -4,6 +4,7 @@ Glass is a closed shell that faces outwards. A liquid reaches a little way into 
 glass, the liquid's border and glass again, which bends it as the one border between glass and liquid would.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -209,7 +210,7 @@ def pane(*, rng: np.random.Generator, variant: str, width_m: float, height_m: fl
         sheet = box((thick_m, w, h), radius_m=0.0015, center_m=(0.0, 0.0, h / 2 + 0.004), slot="glass")
         for y in (-0.38 * w, 0.38 * w):
             parts.append(box((0.06, 0.03, 0.022), radius_m=0.004, center_m=(0.0, y, 0.011), slot="frame"))
-    return mesh(sheet, *parts)
+    return mesh(sheet, *(replace(part, substance="wood") for part in parts))
 
 
 @model("mirror")

@@ -4,15 +4,17 @@ Everything takes points and gives points; lengths in metres, angles in radians, 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simgen.core.geometry import vertex_areas
-from simgen.core.mesh import MeshSurface
+from simgen.core.mesh import Mesh, MeshSurface
 from simgen.core.vectors import Floats
 from simgen.procedural.builtin.noise import linear, rgb, space_noise
 from simgen.procedural.fields import ranks
+from simgen.procedural.models import volume_m3
 
 Ints = NDArray[np.int64]
 Stop = tuple[float, str]
@@ -139,13 +141,22 @@ def joined(surfaces: Sequence[MeshSurface], *, slot: str, sharp_deg: float = 180
     if len({f.shape[1] for f in faces}) > 1:
         faces = [f if f.shape[1] == 3 else np.concatenate([f[:, [0, 1, 2]], f[:, [0, 2, 3]]]) for f in faces]
     names = surfaces[0].attributes
+    closed = all(surface.solid_m3 is None for surface in surfaces)
     return MeshSurface(
         vertices_m=np.concatenate([s.vertices_m for s in surfaces]),
         faces=np.concatenate(faces),
         slot=slot,
         attributes={name: np.concatenate([s.attributes[name] for s in surfaces]) for name in names},
         sharp_deg=sharp_deg,
+        solid_m3=None if closed else sum(volume_m3(Mesh(surfaces=(surface,))) for surface in surfaces),
     )
+
+
+def film(surface: MeshSurface, thickness_m: float, *, substance: str = "") -> MeshSurface:
+    """An open sheet that weighs as a leaf of that thickness does."""
+    triangles = Mesh(surfaces=(surface,)).triangles
+    area_m2 = float(vertex_areas(surface.vertices_m, triangles).sum())
+    return replace(surface, solid_m3=area_m2 * thickness_m, substance=substance)
 
 
 def spread(points: Floats, triangles: Ints, count: int, rng: np.random.Generator) -> tuple[Ints, Floats]:
@@ -203,7 +214,7 @@ def blades(
     slot: str = "blades",
 ) -> MeshSurface:
     """Short pointed ribbons, three triangles each: hair, grass, moss. They lean by `bend` of their length any way and
-    are lighter at the tip by the factor `tip`."""
+    are lighter at the tip by the factor `tip`. They weigh nothing."""
     count = len(roots)
     ahead = ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
     stray = rng.standard_normal((count, 3))
@@ -223,4 +234,5 @@ def blades(
         slot=slot,
         attributes={"tint": np.clip(color[:, None] * light, 0.0, 1.0).reshape(-1, 3)},
         sharp_deg=180.0,
+        solid_m3=0.0,
     )

@@ -5,12 +5,14 @@
 
 `level` is the covered share of the surface that can be overgrown (slot `host`), exactly: a field that is a rank by area
 says for every point when its turn comes. What grows is geometry: a felt that stands up from the surface and thousands
-of hairs or blades in it. Where it has not grown the surface is the same at every level.
+of hairs or blades in it. Where it has not grown the surface is the same at every level. What is on its way to a higher
+level, `until`, has the hairs of that one as far as their turn has come.
 """
 
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simgen.core.assets import Material
 from simgen.core.geometry import vertex_areas, vertex_normals
@@ -19,7 +21,7 @@ from simgen.core.vectors import Floats
 from simgen.procedural import palette
 from simgen.procedural.builtin.profiles import evenly, polyline
 from simgen.procedural.fields import ranks
-from simgen.procedural.models import build, fruit, make, model
+from simgen.procedural.models import build, fruit, make, model, volume_m3
 from simgen.procedural.models.forms import mesh
 from simgen.procedural.models.growth import (
     Ints,
@@ -52,18 +54,32 @@ MOLD_WORDS = ("green", "blue-green", "grey", "white")
 
 def covered_m2(made: Model) -> float:
     """Area of the host that is overgrown: that of the bare host times the level, by what a rank is."""
-    host = next(s for s in build(made.but(level=0.0)).surfaces if s.slot in ("host", "skin"))
+    host = _bare(made)
     areas = vertex_areas(host.vertices_m, host.faces)
     return float(areas[host.attributes["turn"] < made.number("level")].sum())
 
 
 def host_area_m2(made: Model) -> float:
-    host = next(s for s in build(made.but(level=0.0)).surfaces if s.slot in ("host", "skin"))
+    host = _bare(made)
     return float(vertex_areas(host.vertices_m, host.faces).sum())
 
 
+def _bare(made: Model) -> MeshSurface:
+    """The surface of the thing with nothing on it."""
+    return next(s for s in build(made.but(level=0.0)).surfaces if s.slot in ("host", "skin"))
+
+
+def substance(variant: str) -> str:
+    """What a thing that gets overgrown is made of."""
+    table = {"toast": "bread", "bread": "bread", "cheese": "cheese", "brick": "brick", "clay pot": "terracotta",
+             "roof tile": "terracotta", "log": "wood", "stone": "stone", "boulder": "stone"}  # fmt: skip
+    return table.get(variant) or fruit.substance(variant)
+
+
 @model("moldy")
-def moldy(*, rng: np.random.Generator, variant: str, level: float, size_m: float, kind: float = 0.0) -> Mesh:
+def moldy(
+    *, rng: np.random.Generator, variant: str, level: float, size_m: float, kind: float = 0.0, until: float = 0.0
+) -> Mesh:
     """Food with mould on `level` of its surface; `kind` picks the colours of `MOLDS`."""
     seed = int(rng.integers(1000))
     extras: tuple[MeshSurface, ...] = ()
@@ -87,26 +103,29 @@ def moldy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
             vertices_m=points, faces=faces, slot="host", attributes={"tint": tint, "turn": turn}, sharp_deg=180.0
         )
         return mesh(host, *extras)
-    age = np.asarray(np.clip(1.0 - turn / level, 0.0, 1.0), dtype=np.float64)
-    felt = smoothstep(0.0, 0.12, age)
+    until = until or level
     lumps = 1.0 + 0.5 * noise(points, 0.05 * extent, seed=seed + 1, octaves=3)
-    height = 0.012 * extent * felt * lumps * (0.6 + 0.4 * smoothstep(0.0, 0.5, age))
+
+    def grown(share: float) -> tuple[Floats, Floats, Floats]:
+        """Age and density of the felt at that level, and where its surface is."""
+        age = np.asarray(np.clip(1.0 - turn / share, 0.0, 1.0), dtype=np.float64)
+        felt = smoothstep(0.0, 0.12, age)
+        height = 0.012 * extent * felt * lumps * (0.6 + 0.4 * smoothstep(0.0, 0.5, age))
+        return age, felt, points + normals * height[:, None]
+
+    age, felt, raised = grown(level)
     tones = MOLDS[int(kind) % len(MOLDS)]
     cloud = np.clip(age * 1.25 + 0.14 * noise(points, 0.1 * extent, seed=seed + 2, octaves=4) * felt, 0.0, 1.0)
     color = blend(tint, ramp(cloud, *tones) * 0.93, felt)
     # Around the colony the food is a little wet and dark.
     halo = smoothstep(level * 1.25 + 0.02, level, turn) * (1 - felt)
     color = color * (1.0 - 0.14 * halo)[:, None]
-    raised = points + normals * height[:, None]
-    host = MeshSurface(
-        vertices_m=raised, faces=faces, slot="host", attributes={"tint": np.clip(color, 0, 1), "turn": turn},
-        sharp_deg=180.0,
-    )  # fmt: skip
-    inside = faces[(turn[faces] < level).all(axis=1)]
+    host, felt_m3 = _host(points, raised, faces, color, turn, sharp_deg=180.0)
+    inside = faces[(turn[faces] < until).all(axis=1)]
     if not len(inside):
         return mesh(host, *extras)
     count = 15000
-    picked, weights = spread(raised, inside, count, rng)
+    picked, weights = spread(grown(until)[2] if until > level else raised, inside, count, rng)
     roots = at_places(raised, inside, picked, weights)
     ahead = at_places(normals, inside, picked, weights)
     old = at_places(age[:, None], inside, picked, weights)[:, 0]
@@ -116,11 +135,15 @@ def moldy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
     margin = smoothstep(0.35, 0.0, old)
     long = extent * rng.uniform(0.008, 0.02, count) * (0.75 + 0.8 * margin) * smoothstep(0.0, 0.05, old + 0.02)
     fuzz = blades(roots, ahead, long, 0.0032 * extent, hair, rng=rng, bend=0.55, tip=1.15, slot="fuzz", floor_m=0.0003)
-    return mesh(host, *extras, fuzz)
+    if until > level:
+        fuzz = _come(fuzz, at_places(turn[:, None], inside, picked, weights)[:, 0] < level)
+    return mesh(host, *extras, replace(fuzz, substance="mold", solid_m3=felt_m3))
 
 
 @model("mossy")
-def mossy(*, rng: np.random.Generator, variant: str, level: float, size_m: float, kind: float = 0.0) -> Mesh:
+def mossy(
+    *, rng: np.random.Generator, variant: str, level: float, size_m: float, kind: float = 0.0, until: float = 0.0
+) -> Mesh:
     """A thing of the garden with moss on `level` of its surface; `kind` 0 to 2 is the moss: cushions, turf, yellow."""
     seed = int(rng.integers(1000))
     points, faces, tint = {
@@ -139,10 +162,17 @@ def mossy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
             vertices_m=points, faces=faces, slot="host", attributes={"tint": tint, "turn": turn}, sharp_deg=60.0
         )
         return mesh(host)
-    age = np.asarray(np.clip(1.0 - turn / level, 0.0, 1.0), dtype=np.float64)
-    felt = smoothstep(0.0, 0.06, age)
+    until = until or level
     cushion = np.clip(0.75 + 0.8 * noise(points, 0.12 * extent, seed=seed + 1, octaves=2), 0.15, 1.6)
-    height = 0.026 * extent * felt * cushion * (0.35 + 0.65 * smoothstep(0.0, 0.4, age))
+
+    def grown(share: float) -> tuple[Floats, Floats, Floats]:
+        """Age and density of the felt at that level, and where its surface is."""
+        age = np.asarray(np.clip(1.0 - turn / share, 0.0, 1.0), dtype=np.float64)
+        felt = smoothstep(0.0, 0.06, age)
+        height = 0.026 * extent * felt * cushion * (0.35 + 0.65 * smoothstep(0.0, 0.4, age))
+        return age, felt, points + normals * height[:, None]
+
+    age, felt, raised = grown(level)
     tones: tuple[Stop, ...] = (
         ((0.0, "#33501c"), (0.5, "#557c22"), (1.0, "#8aa334")),
         ((0.0, "#2c4a1f"), (0.5, "#46702a"), (1.0, "#7a9a45")),
@@ -153,16 +183,12 @@ def mossy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
     film = smoothstep(level * 1.3 + 0.02, level, turn) * 0.5
     color = blend(tint, ramp([0.0], (0.0, "#6d7a3e"))[0], film * (1 - felt))
     color = blend(color, ramp(hue, *tones) * 0.5, felt)
-    raised = points + normals * height[:, None]
-    host = MeshSurface(
-        vertices_m=raised, faces=faces, slot="host", attributes={"tint": np.clip(color, 0, 1), "turn": turn},
-        sharp_deg=60.0,
-    )  # fmt: skip
-    inside = faces[(turn[faces] < level).all(axis=1)]
+    host, felt_m3 = _host(points, raised, faces, color, turn, sharp_deg=60.0)
+    inside = faces[(turn[faces] < until).all(axis=1)]
     if not len(inside):
         return mesh(host)
-    count = int(np.clip(26000 * level / 0.5, 1500, 30000))
-    picked, weights = spread(raised, inside, count, rng)
+    count = int(np.clip(26000 * until / 0.5, 1500, 30000))
+    picked, weights = spread(grown(until)[2] if until > level else raised, inside, count, rng)
     roots = at_places(raised, inside, picked, weights)
     ahead = at_places(normals, inside, picked, weights) + np.array([0.0, 0.0, 0.35])
     old = at_places(age[:, None], inside, picked, weights)[:, 0]
@@ -170,7 +196,28 @@ def mossy(*, rng: np.random.Generator, variant: str, level: float, size_m: float
     color = ramp(tone, *tones) * rng.uniform(0.8, 1.2, (count, 1))
     long = extent * rng.uniform(0.009, 0.021, count) * (0.45 + 0.55 * smoothstep(0.0, 0.3, old))
     turf = blades(roots, ahead, long, 0.0062 * extent, color, rng=rng, bend=0.5, tip=1.4, slot="turf", floor_m=0.0003)
-    return mesh(host, turf)
+    if until > level:
+        turf = _come(turf, at_places(turn[:, None], inside, picked, weights)[:, 0] < level)
+    return mesh(host, replace(turf, substance="moss", solid_m3=felt_m3))
+
+
+def _host(
+    points: Floats, raised: Floats, faces: Ints, color: Floats, turn: Floats, *, sharp_deg: float
+) -> tuple[MeshSurface, float]:
+    """The overgrown surface, which weighs as the bare one does, and the volume of the felt on it."""
+    attributes = {"tint": np.clip(color, 0, 1), "turn": turn}
+    host = MeshSurface(vertices_m=raised, faces=faces, slot="host", attributes=attributes, sharp_deg=sharp_deg)
+    bare_m3 = volume_m3(mesh(replace(host, vertices_m=points)))
+    return replace(host, solid_m3=bare_m3), volume_m3(mesh(host)) - bare_m3
+
+
+def _come(hairs: MeshSurface, come: NDArray[np.bool_]) -> MeshSurface:
+    """Those of the hairs whose turn has come [N]; each has five vertices and three faces."""
+    points, tint = hairs.vertices_m.reshape(-1, 5, 3)[come], hairs.attributes["tint"].reshape(-1, 5, 3)[come]
+    faces = np.asarray(hairs.faces).reshape(-1, 3, 3)[: len(points)]
+    return replace(
+        hairs, vertices_m=points.reshape(-1, 3), faces=faces.reshape(-1, 3), attributes={"tint": tint.reshape(-1, 3)}
+    )
 
 
 # Food

@@ -28,6 +28,7 @@ from simgen.procedural.models.growth import (
     about_z,
     blades,
     blend,
+    film,
     joined,
     noise,
     ramp,
@@ -188,6 +189,8 @@ POTS: tuple[tuple[tuple[float, float, float], ...], ...] = (
 )
 WALL_M, SAUCER_M = 0.005, 0.006
 """Of a pot: how thick its wall is, and how much higher it stands in a saucer."""
+LEAF_M, WATER = 0.0003, 0.8
+"""How thick leaves and petals are, and the share of that which a dead one has lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +295,9 @@ def _grown(
             )
             if spotted:
                 one = _with_lesions(one, triangles)
-        found.append(one)
+        if slot in ("leaf", "petal"):
+            one = film(one, LEAF_M * (1 - WATER * wilt))
+        found.append(replace(one, substance="plant"))
     living = np.concatenate([s.vertices_m for s in found]) if found else lift[None]
     green = [s.vertices_m for s in found if s.slot not in flower_slots]
     collision = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 1)]) * [radius_m, radius_m, height_m]
@@ -793,7 +798,7 @@ def _heart(
 
 
 def _placed(surface: MeshSurface, place: Callable[[Floats], Floats]) -> MeshSurface:
-    return MeshSurface(vertices_m=place(surface.vertices_m), faces=surface.faces, attributes=surface.attributes)
+    return replace(surface, vertices_m=place(surface.vertices_m))
 
 
 @model("leaf")
@@ -823,7 +828,8 @@ def leaf(*, rng: np.random.Generator, variant: str, size_m: float, wilt: float =
         tint = surface.attributes["tint"]
         patchy = 0.28 * noise(surface.vertices_m, 0.35 * size_m, seed=plan.base % 991, octaves=4) + 0.5 * across**2
         tint = np.clip(_dried(tint, wilt, patchy), 0.0, 1.0)
-        shaped.append(replace(surface, vertices_m=points, attributes={"tint": tint}))
+        surface = replace(surface, vertices_m=points, attributes={"tint": tint})
+        shaped.append(film(surface, LEAF_M * (1 - WATER * wilt)) if surface.slot == "leaf" else surface)
     low = min(float(s.vertices_m[:, 2].min()) for s in shaped) - 0.0004
     return mesh(*(moved(s, by=(0.0, 0.0, -low)) for s in shaped))
 
@@ -858,7 +864,7 @@ def pot_surface(kind: int, radius_m: float, height_m: float, saucer: float) -> M
 
 
 def soil_surfaces(radius_m: float, level_m: float, rng: np.random.Generator, crumb: float = 1.0) -> list[MeshSurface]:
-    """Earth with crumbs on it."""
+    """Earth with crumbs on it. A pot's own surface is closed below it, at 0.78 of the pot's height."""
     rows, around = 44, 120
     share = np.linspace(0.0, 1.0, rows)[:, None]
     turn = np.linspace(0.0, 2 * np.pi, around, endpoint=False)[None]
@@ -870,7 +876,8 @@ def soil_surfaces(radius_m: float, level_m: float, rng: np.random.Generator, cru
     corner = np.arange(rows * around).reshape(rows, around)
     beside = np.roll(corner, -1, axis=1)
     faces = np.stack([corner[:-1], corner[1:], beside[1:], beside[:-1]], axis=-1).reshape(-1, 4)
-    earth = MeshSurface(vertices_m=points, faces=faces, slot="soil", sharp_deg=180.0)
+    layer_m3 = float(np.pi * radius_m**2 * level_m * (1 - 0.78 / 0.9))
+    earth = MeshSurface(vertices_m=points, faces=faces, slot="soil", sharp_deg=180.0, solid_m3=layer_m3)
     lumps = []
     polar = np.linspace(0.0, np.pi, 7)[:, None]
     circle = np.linspace(0.0, 2 * np.pi, 9, endpoint=False)[None]
@@ -903,10 +910,7 @@ def _clear(surface: MeshSurface, wall_m: float, rim_m: float, soil_m: float, inn
     # Not all at one height, or leaf lies in leaf.
     ground += 0.0025 + 0.0015 * np.abs(np.sin(61.0 * points[:, 0] + 47.0 * points[:, 1]))
     points[:, 2] = np.maximum(points[:, 2], ground)
-    return MeshSurface(
-        vertices_m=points, faces=surface.faces, slot=surface.slot, attributes=surface.attributes,
-        sharp_deg=surface.sharp_deg,
-    )  # fmt: skip
+    return replace(surface, vertices_m=points)
 
 
 POT_COLORS = ("terracotta", "#e9e4da", "#2f3437", "#5f7f8c", "#c9b79a", "#7b8f6a", "#d8a25e", "#b84a3a", "concrete")

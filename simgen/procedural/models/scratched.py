@@ -1,5 +1,7 @@
 """Scratches: ribbons with the section of a groove, as fine as one likes whatever the mesh below them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from simgen.core.mesh import Mesh, MeshSurface
@@ -119,6 +121,7 @@ def _leaning(w: float, h: float, thick: float) -> Carrier:
     ]
     foot = 0.62 * h * np.sin(lean) + 0.012
     strut = box((0.25 * w, 0.018, 0.6 * h), center_m=(0, foot + 0.012, 0.3 * h), slot="strut")
+    strut = replace(strut, substance="wood")
     corner = np.array([-w / 2 + 0.003, -thick / 2, 0.003])
     front = plane(
         corner @ turn.T + [0, 0, up], np.array([w - 0.006, 0, 0]), np.array([0, 0, h - 0.006]) @ turn.T, step_m=STEP_M
@@ -196,6 +199,7 @@ def _bonnet(w: float, h: float) -> Carrier:
         vertices_m=outer, faces=np.concatenate([quads, quads[:, ::-1] + n, edge]), slot="base", sharp_deg=50.0
     )
     feet = [box((0.02, 0.09, 0.03), center_m=(x, 0.0, 0.015), slot="strut") for x in (-0.3 * w, 0.3 * w)]
+    feet = [replace(foot, substance="rubber") for foot in feet]
     low = float(outer[:, 2].min())
     return (MeshSurface(vertices_m=outer - [0, 0, low], faces=body.faces, slot="base", sharp_deg=50.0), *feet), (
         Patch(points=(points - [0, 0, low])[2:-2, 2:-2], normals=front.normals[2:-2, 2:-2]),
@@ -295,6 +299,7 @@ def _joined(slot: str, ribbons: list[MeshSurface]) -> MeshSurface:
         faces=np.concatenate([np.asarray(r.faces) + offset for r, offset in zip(ribbons, offsets, strict=False)]),
         slot=slot,
         sharp_deg=180.0,
+        solid_m3=0.0,
     )
 
 

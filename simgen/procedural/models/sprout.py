@@ -6,7 +6,7 @@
 the two seed leaves, which open until 1. The empty coat stays behind on the soil.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from simgen.procedural.models.forms import mesh, moved, sweep
 from simgen.procedural.models.growth import (
     about_z,
     blend,
+    film,
     joined,
     noise,
     ramp,
@@ -28,7 +29,7 @@ from simgen.procedural.models.growth import (
     smoothstep,
     upright_to,
 )
-from simgen.procedural.models.plant import WALL_M, pot_surface, soil_surfaces
+from simgen.procedural.models.plant import LEAF_M, WALL_M, pot_surface, soil_surfaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,9 @@ SEEDS: dict[str, Seed] = {
     ),
 }  # fmt: skip
 
+COAT_M = 0.0002
+"""How thick the coat of a seed is."""
+
 
 @model("sprout")
 def sprout(
@@ -84,6 +88,15 @@ def sprout(
 
 def height_m(made: Model) -> float:
     """Of the highest point of the sprouts over the soil."""
+    return _sown_as(made)[1]
+
+
+def num_sprouts(made: Model) -> int:
+    """How many seeds have a stem that has come out."""
+    return _sown_as(made)[2]
+
+
+def _sown_as(made: Model) -> tuple[Mesh, float, int]:
     n = {"count": 1.0, "hue": 0.0, "pot": 0.0, "pot_radius_m": 0.035, "pot_height_m": 0.05} | dict(made.numbers)
     rng = np.random.default_rng(made.seed)
     return _sown(
@@ -95,7 +108,7 @@ def height_m(made: Model) -> float:
         int(n["pot"]),
         n["pot_radius_m"],
         n["pot_height_m"],
-    )[1]
+    )
 
 
 def _sown(
@@ -107,26 +120,29 @@ def _sown(
     pot: int,
     radius_m: float,
     deep_m: float,
-) -> tuple[Mesh, float]:
+) -> tuple[Mesh, float, int]:
     kind, base = SEEDS[variant], int(rng.integers(2**31))
     soil_m, inner_m = 0.9 * deep_m, radius_m * 0.93 - WALL_M
     seeds: list[MeshSurface] = []
     stems: list[MeshSurface] = []
     leaves: list[MeshSurface] = []
+    sprouted = 0
     for k in range(count):
+        before = len(stems)
         own = np.random.default_rng([base, k])
         angle = 2 * np.pi * (k + own.uniform(-0.12, 0.12)) / max(count, 1)
         away = 0.0 if count == 1 else inner_m * 0.5
         at = np.array([away * np.cos(angle), away * np.sin(angle), 0.0])
         _one(kind, own, growth * own.uniform(0.94, 1.0), hue, at, seeds, stems, leaves)
+        sprouted += len(stems) > before
     lift = np.array([0.0, 0.0, soil_m + 0.0008])
     parts = [(seeds, "seed"), (stems, "stem"), (leaves, "leaf")]
-    grown = [moved(joined(group, slot=slot), by=lift) for group, slot in parts if group]
+    grown = [replace(moved(joined(group, slot=slot), by=lift), substance="plant") for group, slot in parts if group]
     crumbs = soil_surfaces(inner_m, soil_m, np.random.default_rng([base, 99]), crumb=0.55)
     ground = [pot_surface(pot, radius_m, deep_m, 0.0), *crumbs]
     collision = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 1)]) * [radius_m, radius_m, deep_m]
     top = max(float(s.vertices_m[:, 2].max()) for s in grown) - soil_m
-    return mesh(*ground, *grown, parts=(collision,)), top
+    return mesh(*ground, *grown, parts=(collision,)), top, sprouted
 
 
 def _one(
@@ -210,12 +226,12 @@ def _coat(
         shell[:, 1] += side * (0.4 + 0.9 * split) * kind.size_m[1]
         # Empty and dry, a little wrinkled; the inside is pale.
         shell[:, 2] += 0.0008 + 0.3 * kind.size_m[2] - shell[:, 2].min() * 0.8
-        seeds.append(
-            MeshSurface(
-                vertices_m=shell @ rotation.T + at, faces=corners.reshape(half.shape),
-                attributes={"tint": tint[used] * 0.85},
-            )
-        )  # fmt: skip
+        empty = MeshSurface(
+            vertices_m=shell @ rotation.T + at,
+            faces=corners.reshape(half.shape),
+            attributes={"tint": tint[used] * 0.85},
+        )
+        seeds.append(film(empty, COAT_M))
 
 
 def _seed_leaf(kind: Seed, size: float, opened: float, basis: Floats, at: Floats, draw: float) -> list[MeshSurface]:
@@ -236,10 +252,12 @@ def _seed_leaf(kind: Seed, size: float, opened: float, basis: Floats, at: Floats
     tint = ramp(np.full(len(top), opened), (0.0, young), (1.0, old))
     tint = blend(tint, [0.55, 0.62, 0.25], 0.35 * np.exp(-((aside / 0.1) ** 2)) * (1 - along))
     faces = sheet_faces(rows, across)
-    return [
+    sides = (
         MeshSurface(vertices_m=side @ basis.T + at, faces=order, attributes={"tint": np.clip(tint * light, 0, 1)})
         for side, order, light in ((top, faces, 1.0), (below, faces[:, ::-1], 1.08))
-    ]
+    )
+    # Each side stands for half of what lies between them.
+    return [film(side, float(thick.mean()) / 2) for side in sides]
 
 
 def _true_leaf(size: float, opened: float, basis: Floats, at: Floats, draw: float) -> MeshSurface:
@@ -253,4 +271,5 @@ def _true_leaf(size: float, opened: float, basis: Floats, at: Floats, draw: floa
         -((((along - 0.3 * np.abs(aside)) * 6 + 0.5) % 1.0 - 0.5) ** 2) / 0.02))  # fmt: skip
     points[:, 2] += 0.03 * size * (0.5 - vein) * (1 - aside**2)
     tint = blend(ramp(np.full(len(points), 0.5), (0.0, "#86b346"), (1.0, "#68a03a")), [0.45, 0.58, 0.2], 0.5 * vein)
-    return MeshSurface(vertices_m=points @ basis.T + at, faces=sheet_faces(rows, across), attributes={"tint": tint})
+    blade = MeshSurface(vertices_m=points @ basis.T + at, faces=sheet_faces(rows, across), attributes={"tint": tint})
+    return film(blade, LEAF_M)

@@ -4,7 +4,7 @@ A carrier is a thing that stands on z = 0, of closed surfaces, and the patches o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -248,7 +248,7 @@ def coated(
         order = ranks[start : start + count].reshape(patch.points.shape[:2])
         start += count
         sheets += _sheet(patch, order, level, 0.001 * thick_mm, curl, flake_m, shift)
-    return mesh(*bodies, *sheets)
+    return mesh(*bodies, *(replace(sheet, substance="dry paint") for sheet in sheets))
 
 
 def _loose(rng: np.random.Generator, points: Floats, flake_m: float, damp: float, shift: float) -> Floats:
