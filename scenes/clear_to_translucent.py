@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.core.assets import Material
+from simgen.core.blend import between
 from simgen.core.geometry import direction, vec3
 from simgen.core.mesh import Model
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec, ViewRequest
+from simgen.core.substances import SUBSTANCES
 from simgen.procedural import models, palette
 from simgen.procedural.models.glassware import inner_radius_m
 from simgen.scene.cameras import framed
@@ -16,6 +18,8 @@ from simgen.scene.draw import Draw
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 TINTS = (("#f7fbfa", "", 5), ("#bfe0ea", "blue ", 1), ("#c9e6cf", "green ", 1), ("#f3dcc0", "amber ", 1))
+FROST_S, POLISH_S = 120.0, 1800.0
+"""Sandblasting a pane takes minutes, polishing it clear again half an hour."""
 MARBLES = ("#c8322b", "#e0b020", "#1f6f8b", "#2f7d4f", "#d9662b", "#7a4a93", "#f0efe8")
 
 
@@ -53,20 +57,23 @@ class ClearToTranslucent(Scene):
         # The sun behind frosted glass outshines everything else.
         soft = tuple(light for light in draw.lights(view) if light.name != "sun")
         return draw.spec(
-            self.name, bodies, lights=soft, stage=stage, camera=view, duration_s=0.05, end_state="steady",
-            inputs=(("roughness_end", max(end, 0.0)),),
+            self.name, bodies, lights=soft, stage=stage, camera=view, duration_s=FROST_S if frosts else POLISH_S,
+            physics_s=0.05, end_state="steady", inputs=(("roughness_end", max(end, 0.0)),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         actor = rollout.spec.actor
-        before = dict(actor.materials)["glass"]
-        after = palette.but(before, roughness=rollout.spec.input("roughness_end"))
+        before, end = dict(actor.materials)["glass"], rollout.spec.input("roughness_end")
+
+        def rough(phase: float) -> float:
+            return between(before.roughness, end, phase)
+
+        def glass(phase: float) -> Material:
+            return palette.but(before, roughness=rough(phase)) if phase > 0 else before
+
         words = ((0.01, "clear"), (0.22, "slightly frosted"), (1.0, "frosted"))
-        rough = Quantity(name="surface_roughness", start=before.roughness, end=after.roughness, unit="1",
-                         provenance="prescribed", words=words)  # fmt: skip
-        return framed(rollout.resurfaced(actor.id, after, before=before, slot="glass"), mesh_of).then(
-            quantities=(rough,)
-        )
+        found = quantity("surface_roughness", rough, unit="1", provenance="prescribed", words=words)
+        return framed(rollout.resurfaced(actor.id, glass, slot="glass")).then(quantities=(found,))
 
     phrases = Phrases(
         superficial=(
@@ -158,10 +165,11 @@ def _balls(draw: Draw, made: Model) -> list[Body]:
     if lift > 0.3 * size:
         places.append((0.0, 0.0, floor + size + lift))
     start = draw.integer((0, len(MARBLES) - 1))
+    weight = float(4 / 3 * np.pi * size**3) * SUBSTANCES["plastic"].density_kgpm3
     return [
         Body(
             id=2 + k, shape="ball", size_m=(2 * size,) * 3, label="ball", role="prop", static=True, position_m=place,
-            mass_kg=0.008, friction=0.4, restitution=0.5,
+            substance="plastic", mass_kg=weight, friction=0.4, restitution=0.5,
             material=palette.plastic(MARBLES[(start + k) % len(MARBLES)], roughness=0.15),
         )
         for k, place in enumerate(places)

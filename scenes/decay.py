@@ -1,19 +1,25 @@
 """Fruit rots, a leaf withers: spots, sunken places, wrinkles, brown."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from simgen.core.assets import Layer
+from simgen.core.assets import Layer, Material
+from simgen.core.blend import between
 from simgen.core.mesh import Mesh, Model
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.procedural import models, palette
 from simgen.procedural.models import fruit, plant
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S, remodeled
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 LEAF_SHARE = 0.2
+DAYS = {"strawberry": 7, "banana": 14, "tomato": 20, "orange": 40, "apple": 50, "pumpkin": 80}
+"""Until a sort of fruit that lies at room temperature is rotten and dry; other sorts and leaves take `OTHER_DAYS`."""
+OTHER_DAYS = 25
 LEAVES = ("rubber plant", "sunflower", "basil", "peace lily", "primrose")
 
 
@@ -60,8 +66,8 @@ class Decay(Scene):
             )
             turn = line + draw.uniform((-0.2, 0.2)) if sort == "banana" else draw.angle()
             body = draw.model(
-                made, k + 1, role="actor", label="leaf" if is_leaf else sort, substance="plant" if is_leaf else "fruit",
-                yaw_rad=turn, materials=table,
+                made, k + 1, role="actor", label="leaf" if is_leaf else sort,
+                substance="plant" if is_leaf else fruit.substance(sort), yaw_rad=turn, materials=table,
             )  # fmt: skip
             radius = (
                 0.11 * size
@@ -78,9 +84,11 @@ class Decay(Scene):
             "rot": draw.event.uniform(self.rot),
             "brown": draw.event.uniform((0.25, 0.6)),
         }
+        days = inputs["shrivel"] * (OTHER_DAYS if is_leaf else DAYS.get(sort, OTHER_DAYS))
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
-        )
+            self.name, bodies, camera=view, end_state="steady", duration_s=days * DAY_S, physics_s=0.05,
+            inputs=tuple(inputs.items()),
+        )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec, first = rollout.spec, rollout.spec.actor.model
@@ -88,23 +96,35 @@ class Decay(Scene):
         shrivel, rot, brown = (spec.input(name) for name in ("shrivel", "rot", "brown"))
         is_leaf = first.name == "leaf"
 
-        def decayed(made: Model) -> Model:
-            return made.but(wilt=shrivel) if is_leaf else made.but(shrivel=shrivel, rot=rot, brown=brown)
+        def decayed(made: Model, phase: float) -> Model:
+            numbers = {"wilt": shrivel} if is_leaf else {"shrivel": shrivel, "rot": rot, "brown": brown}
+            return made.but(**{name: between(0.0, end, phase) for name, end in numbers.items()})
+
+        def spoilt(skin: Material, phase: float) -> Material:
+            if phase == 0:
+                return skin
+            rough = between(skin.roughness, min(0.7, skin.roughness + 0.2), phase)
+            layers = _rot(between(0.0, rot, phase))
+            return palette.but(skin, layers=layers, coat=between(skin.coat, 0.0, phase), roughness=rough)
+
+        def volume_m3(phase: float) -> float:
+            return 0.0 if is_leaf else _skin_m3(models.build(decayed(first, phase) if phase > 0 else first))
 
         for body in spec.bodies:
             if body.role != "actor" or body.model is None:
                 continue
-            rollout = rollout.reshaped(body.id, mesh_of(body), models.build(decayed(body.model)))
+            rollout = remodeled(rollout, body, partial(decayed, body.model), mesh_of)
             if not is_leaf:
-                skin = dict(body.materials)["skin"]
-                after = palette.but(skin, layers=_rot(rot), coat=0.0, roughness=min(0.7, skin.roughness + 0.2))
-                rollout = rollout.resurfaced(body.id, after, before=skin, slot="skin")
-        found = [Quantity(name="decay", start=0.0, end=shrivel, unit="", provenance="prescribed")]
-        kind = Quantity(name="leaf_state", start=is_leaf, end=is_leaf, unit="", provenance="derived")
-        share = Quantity(name="rotten_share", start=0.0, end=0.0 if is_leaf else rot, unit="1", provenance="prescribed")
-        volumes = [0.0 if is_leaf else _skin_m3(models.build(m)) for m in (first, decayed(first))]
-        volume = Quantity(name="volume", start=volumes[0], end=volumes[1], unit="m3", provenance="derived")
-        return rollout.then(quantities=(*found, kind, share, volume))
+                rollout = rollout.resurfaced(body.id, partial(spoilt, dict(body.materials)["skin"]), slot="skin")
+        rotten = 0.0 if is_leaf else rot
+        return rollout.then(
+            quantities=(
+                quantity("decay", lambda phase: between(0.0, shrivel, phase), unit="", provenance="prescribed"),
+                quantity("leaf_state", lambda _: float(is_leaf), unit="", provenance="derived"),
+                quantity("rotten_share", lambda phase: between(0.0, rotten, phase), unit="1", provenance="prescribed"),
+                quantity("volume", volume_m3, unit="m3", provenance="derived"),
+            )
+        )
 
     phrases = Phrases(
         superficial=(

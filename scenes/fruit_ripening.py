@@ -1,19 +1,26 @@
 """Fruit ripens: it turns from green to the colour of its sort, and a banana gets its brown spots."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from simgen.core.assets import Layer
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.assets import Layer, Material
+from simgen.core.blend import between
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.procedural import models, palette
-from simgen.procedural.models.fruit import SORTS, dressing
+from simgen.procedural.models.fruit import SORTS, dressing, substance
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SPOTTED = {"banana": (0.1, 0.4), "mango": (0.03, 0.1), "pear": (0.02, 0.07)}
 """Share of the skin that brown spots cover on over-ripe fruit of a sort."""
+DAYS = {"banana": 7, "avocado": 6, "mango": 8, "pear": 9, "tomato": 12, "strawberry": 9}
+"""From green to ripe at room temperature, of a strawberry on its plant; other sorts take `OTHER_DAYS`."""
+OTHER_DAYS = 30
 
 
 @register("fruit_ripening")
@@ -60,7 +67,7 @@ class FruitRipening(Scene):
                     k + 1,
                     role="actor",
                     label=sort,
-                    substance="fruit",
+                    substance=substance(sort),
                     yaw_rad=turn,
                     materials=dressing(sort, seed),
                 )
@@ -76,9 +83,12 @@ class FruitRipening(Scene):
             bodies.append(replace(body, position_m=(float(at[0]), float(at[1]), body.position_m[2])))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         inputs = {"ripeness": ripe, "spotted_share": draw.event.uniform(SPOTTED[sort]) if spotted else 0.0}
+        # Spots come within half the time that ripening takes.
+        days = DAYS.get(sort, OTHER_DAYS) * (ripe - start + 0.5 * spotted)
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
-        )
+            self.name, bodies, camera=view, end_state="steady", duration_s=days * DAY_S, physics_s=0.05,
+            inputs=tuple(inputs.items()),
+        )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec = rollout.spec
@@ -89,19 +99,29 @@ class FruitRipening(Scene):
         half = "dark green" if ripe_word == "dark brown" else f"half {ripe_word}"
         words = ((0.35, unripe_word), (0.82, half), (2.0, ripe_word))
         spot = palette.but(palette.skin("#4b2c12", "#2c170a", spots=0.6, scale_m=0.003), roughness=0.55)
+
+        def ripened(body: Body, phase: float) -> Mesh:
+            if phase == 0 or body.model is None:
+                return mesh_of(body)
+            return models.build(body.model.but(ripeness=between(start, ripe, phase)))
+
+        def spotted(skin: Material, phase: float) -> Material:
+            if phase == 0:
+                return skin
+            level = between(0.0, share, phase)
+            layer = Layer(top=spot, field="spots", level=level, softness=0.02, rough=0.008, rough_m=0.0015)
+            return palette.but(skin, layers=(layer,))
+
         for body in spec.bodies:
-            if body.role != "actor" or body.model is None:
+            if body.role != "actor":
                 continue
-            after = models.build(body.model.but(ripeness=ripe))
-            rollout = rollout.reshaped(body.id, mesh_of(body), after)
+            rollout = rollout.reshaped(body.id, partial(ripened, body))
             if share:
-                skin = dict(body.materials)["skin"]
-                layer = Layer(top=spot, field="spots", level=share, softness=0.02, rough=0.008, rough_m=0.0015)
-                rollout = rollout.resurfaced(body.id, palette.but(skin, layers=(layer,)), before=skin, slot="skin")
-        ripeness = Quantity(
-            name="ripeness", start=start, end=ripe, unit="", provenance="prescribed", words=words
-        )  # fmt: skip
-        spots = Quantity(name="spotted_share", start=0.0, end=share, unit="1", provenance="prescribed")
+                rollout = rollout.resurfaced(body.id, partial(spotted, dict(body.materials)["skin"]), slot="skin")
+        ripeness = quantity(
+            "ripeness", lambda phase: between(start, ripe, phase), unit="", provenance="prescribed", words=words
+        )
+        spots = quantity("spotted_share", lambda phase: between(0.0, share, phase), unit="1", provenance="prescribed")
         return rollout.then(quantities=(ripeness, spots))
 
     phrases = Phrases(

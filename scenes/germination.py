@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
 from simgen.procedural import models, palette
 from simgen.procedural.models.plant import POT_COLORS, dressing
-from simgen.procedural.models.sprout import SEEDS, height_m
+from simgen.procedural.models.sprout import SEEDS, height_m, num_sprouts
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S, remodeled
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 LEAVES = ((0.62, "folded"), (0.82, "opening"), (2.0, "open"))
@@ -44,36 +47,41 @@ class Germination(Scene):
         table = dict(dressing("basil", draw.choice(("terracotta", *POT_COLORS)), seed))
         table["seed"] = palette.but(table["stem"], roughness=0.4)
         pot = draw.model(
-            made, 1, role="actor", label="small pot", substance="plant", yaw_rad=draw.angle(), materials=tuple(table.items()),
+            made, 1, role="actor", label="small pot", substance="filled pot", yaw_rad=draw.angle(), materials=tuple(table.items()),
         )  # fmt: skip
         bodies = [pot, *draw.bystanders([pot], draw.integer(self.num_bystanders), view=view)]
+        grown = draw.event.uniform(self.end)
+        # Seed leaves are open about ten days after sowing.
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("growth", draw.event.uniform(self.end)),),
+            self.name, bodies, camera=view, end_state="steady", duration_s=10 * grown * DAY_S, physics_s=0.05,
+            inputs=(("growth", grown),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        body = rollout.spec.actor
-        assert body.model is not None
-        after = body.model.but(growth=rollout.spec.input("growth"))
-        growth = Quantity(
-            name="growth", start=0.0, end=after.number("growth"), unit="", provenance="prescribed", words=LEAVES
-        )
-        height = Quantity(
-            name="sprout_height", start=height_m(body.model), end=height_m(after), unit="m", provenance="derived"
-        )
-        kind, count = SEEDS[body.model.variant].label, body.model.number("count")
+        body, sown, end = rollout.spec.actor, rollout.spec.actor.model, rollout.spec.input("growth")
+        assert sown is not None
+
+        def grown(phase: float) -> Model:
+            return sown.but(growth=between(0.0, end, phase))
+
+        kind, count = SEEDS[sown.variant].label, sown.number("count")
         seed = kind if kind.endswith("seed") else f"{kind} seed"
-        seeds = Quantity(
-            name="num_seeds", start=count, end=count, unit="", provenance="derived",
-            words=((1.5, seed), (99.0, f"{seed}s")),
+        return remodeled(rollout, body, grown, mesh_of).then(
+            quantities=(
+                quantity(
+                    "growth", lambda phase: between(0.0, end, phase), unit="", provenance="prescribed", words=LEAVES
+                ),
+                quantity("sprout_height", lambda phase: height_m(grown(phase)), unit="m", provenance="derived"),
+                quantity(
+                    "num_seeds", lambda _: count, unit="", provenance="derived",
+                    words=((1.5, seed), (99.0, f"{seed}s")),
+                ),
+                quantity(
+                    "sprouts", lambda phase: num_sprouts(grown(phase)), unit="", provenance="prescribed",
+                    words=((0.5, "no sprout"), (1.5, "a green sprout"), (99.0, "green sprouts")),
+                ),
+            )
         )  # fmt: skip
-        sprouts = Quantity(
-            name="sprouts", start=0.0, end=count, unit="", provenance="prescribed",
-            words=((0.5, "no sprout"), (1.5, "a green sprout"), (99.0, "green sprouts")),
-        )  # fmt: skip
-        changed = rollout.reshaped(body.id, mesh_of(body), models.build(after))
-        return changed.then(quantities=(growth, height, seeds, sprouts))
 
     phrases = Phrases(
         superficial=(

@@ -1,12 +1,15 @@
 """Buds of a mature plant open into flowers."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
-from simgen.procedural import models
 from simgen.procedural.models.plant import measure
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S, remodeled
 from simgen.scene.plants import SPECIES, in_a_row, potted
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
@@ -38,28 +41,34 @@ class MatureToFlower(Scene):
         ]
         bodies = in_a_row(draw, plants, view, (0.04, 0.08))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        grown = draw.event.uniform(self.end)
+        # A bud that shows colour is in full bloom after about ten days.
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("growth", draw.event.uniform(self.end)),),
+            self.name, bodies, camera=view, end_state="steady", duration_s=50 * (grown - growth) * DAY_S, physics_s=0.05,
+            inputs=(("growth", grown),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         end = rollout.spec.input("growth")
         actors = [(body, body.model) for body in rollout.spec.bodies if body.role == "actor" and body.model is not None]
-        for body, made in actors:
-            rollout = rollout.reshaped(body.id, mesh_of(body), models.build(made.but(growth=end)))
         first = actors[0][1]
+        start = first.number("growth")
+
+        def grown(made: Model, phase: float) -> Model:
+            return made.but(growth=between(start, end, phase))
+
+        for body, made in actors:
+            rollout = remodeled(rollout, body, partial(grown, made), mesh_of)
         flowering = SPECIES[first.variant].flowering
         assert flowering is not None
         hues = {int(made.number("hue")) % len(flowering.colors) for _, made in actors}
         color = "colourful" if len(hues) > 1 else flowering.names[hues.pop()]
-        before, after = measure(first), measure(first.but(growth=end))
         return rollout.then(
             quantities=(
-                Quantity(name="growth", start=first.number("growth"), end=end, unit="", provenance="prescribed"),
-                Quantity(name="bloom", start=before.bloom, end=after.bloom, unit="1", provenance="prescribed"),
-                Quantity(
-                    name="flower_color", start=0.0, end=1.0, unit="", provenance="prescribed",
+                quantity("growth", lambda phase: between(start, end, phase), unit="", provenance="prescribed"),
+                quantity("bloom", lambda phase: measure(grown(first, phase)).bloom, unit="1", provenance="prescribed"),
+                quantity(
+                    "flower_color", lambda phase: float(phase > 0), unit="", provenance="prescribed",
                     words=((0.5, "green"), (2.0, color)),
                 ),
             )

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
 from simgen.procedural import models
-from simgen.procedural.models.overgrown import GROUNDS, covered_m2, dressing, host_area_m2
+from simgen.procedural.models.overgrown import GROUNDS, covered_m2, dressing, host_area_m2, substance
 from simgen.scene.draw import Draw
+from simgen.scene.growth import YEAR_S, remodeled
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 SIZE_M = {"stone": (0.12, 0.18), "boulder": (0.25, 0.4), "brick": (0.2, 0.24), "clay pot": (0.13, 0.2),
@@ -49,25 +52,32 @@ class MossGrowth(Scene):
         )
         turn = view.azimuth_rad + draw.uniform((0.5, 2.6))
         thing = draw.model(
-            made, 1, role="actor", label=ground, substance="stone", yaw_rad=turn, materials=dressing(ground, seed)
-        )
+            made, 1, role="actor", label=ground, substance=substance(ground), yaw_rad=turn,
+            materials=dressing(ground, seed),
+        )  # fmt: skip
         bodies = [thing, *draw.bystanders([thing], draw.integer(self.num_bystanders), view=view)]
+        covered = draw.event.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot", "log") else 1.0)
+        # What lies in a damp garden is half under moss after about four years.
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(
-                ("level", draw.event.uniform(self.covered) * (0.7 if ground in ("roof tile", "clay pot", "log") else 1.0)),
-                ("kind", float(grown)),
-            ),
+            self.name, bodies, camera=view, end_state="steady", duration_s=8 * (covered - level) * YEAR_S,
+            physics_s=0.05, inputs=(("level", covered), ("kind", float(grown))),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        body = rollout.spec.actor
-        assert body.model is not None
-        after = body.model.but(level=rollout.spec.input("level"), kind=rollout.spec.input("kind"))
-        area, small, large = host_area_m2(body.model), covered_m2(body.model), covered_m2(after)
-        share = Quantity(name="mossy_share", start=small / area, end=large / area, unit="1", provenance="derived")
-        cover = Quantity(name="mossy_area", start=small, end=large, unit="m2", provenance="derived")
-        return rollout.reshaped(body.id, mesh_of(body), models.build(after)).then(quantities=(share, cover))
+        body, first, end = rollout.spec.actor, rollout.spec.actor.model, rollout.spec.input("level")
+        assert first is not None
+        area, begun, kind = host_area_m2(first), first.number("level"), rollout.spec.input("kind")
+
+        def mossy(phase: float) -> Model:
+            level = between(begun, end, phase)
+            return first.but(level=level, kind=kind) if phase == 1 else first.but(level=level, kind=kind, until=end)
+
+        def mossy_m2(phase: float) -> float:
+            return covered_m2(first.but(level=between(begun, end, phase)))
+
+        share = quantity("mossy_share", lambda phase: mossy_m2(phase) / area, unit="1", provenance="derived")
+        cover = quantity("mossy_area", mossy_m2, unit="m2", provenance="derived")
+        return remodeled(rollout, body, mossy, mesh_of).then(quantities=(share, cover))
 
     phrases = Phrases(
         superficial=(

@@ -1,13 +1,16 @@
 """Spots or mildew spread over the leaves of a plant, or go away again after treatment."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from simgen.core.assets import Layer, Material
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
 from simgen.procedural import palette
 from simgen.procedural.models.plant import measure
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S
 from simgen.scene.plants import in_a_row, potted
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
@@ -58,24 +61,31 @@ class PlantDisease(Scene):
         bodies = in_a_row(draw, plants, view, (0.05, 0.09))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
         inputs = {"disease": float(caught), "start": start, "end": end}
+        # Half of the leaves' area falls ill, or is replaced by healthy leaves, in about five weeks.
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05, inputs=tuple(inputs.items())
-        )
+            self.name, bodies, camera=view, end_state="steady", duration_s=70 * abs(end - start) * DAY_S, physics_s=0.05,
+            inputs=tuple(inputs.items()),
+        )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         spec, first = rollout.spec, rollout.spec.actor.model
         assert first is not None
         start, end, disease = spec.input("start"), spec.input("end"), int(spec.input("disease"))
+
+        def ill(phase: float) -> float:
+            return between(start, end, phase)
+
+        def at(leaf: Material, phase: float) -> Material:
+            return _sick(palette.but(leaf, layers=()), disease, ill(phase)) if phase > 0 else leaf
+
         for body in spec.bodies:
             if body.role == "actor":
-                before = dict(body.materials)["leaf"]
-                after = _sick(palette.but(before, layers=()), disease, end)
-                rollout = rollout.resurfaced(body.id, after, before=before, slot="leaf")
+                rollout = rollout.resurfaced(body.id, partial(at, dict(body.materials)["leaf"]), slot="leaf")
         area = measure(first).leaf_area_m2
-        share = Quantity(name="lesion_share", start=start, end=end, unit="1", provenance="prescribed")
-        cover = Quantity(name="lesion_area", start=start * area, end=end * area, unit="m2", provenance="derived")
-        name = Quantity(
-            name="disease", start=disease, end=disease, unit="", provenance="prescribed",
+        share = quantity("lesion_share", ill, unit="1", provenance="prescribed")
+        cover = quantity("lesion_area", lambda phase: ill(phase) * area, unit="m2", provenance="derived")
+        name = quantity(
+            "disease", lambda _: disease, unit="", provenance="prescribed",
             words=tuple((k + 0.5, word) for k, word in enumerate(DISEASES)),
         )  # fmt: skip
         return rollout.then(quantities=(share, cover, name))

@@ -1,12 +1,15 @@
 """A living plant withers and dies: the stem bends, the leaves hang, shrivel and turn brown."""
 
 from dataclasses import dataclass
+from functools import cache, partial
 
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
-from simgen.procedural import models
-from simgen.procedural.models.plant import measure
+from simgen.procedural.models.plant import Measures, measure
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S, remodeled
 from simgen.scene.plants import in_a_row, potted
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
@@ -39,25 +42,32 @@ class PlantWilts(Scene):
         ]
         bodies = in_a_row(draw, plants, view, (0.08, 0.12))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        wilt = draw.event.uniform(self.wilt)
+        # In a warm room a potted plant hangs its leaves after some days and is dead after about three weeks.
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("wilt", draw.event.uniform(self.wilt)),),
+            self.name, bodies, camera=view, end_state="steady", duration_s=21 * wilt * DAY_S, physics_s=0.05,
+            inputs=(("wilt", wilt),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         wilt, first = rollout.spec.input("wilt"), rollout.spec.actor.model
         assert first is not None
+
+        def dried(made: Model, phase: float) -> Model:
+            return made.but(wilt=between(0.0, wilt, phase))
+
+        @cache
+        def measured(phase: float) -> Measures:
+            return measure(dried(first, phase) if phase > 0 else first)
+
         for body in rollout.spec.bodies:
             if body.role == "actor" and body.model is not None:
-                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(wilt=wilt)))
-        fresh, dead = measure(first), measure(first.but(wilt=wilt))
+                rollout = remodeled(rollout, body, partial(dried, body.model), mesh_of)
         return rollout.then(
             quantities=(
-                Quantity(name="wilt", start=0.0, end=wilt, unit="1", provenance="prescribed"),
-                Quantity(name="height", start=fresh.height_m, end=dead.height_m, unit="m", provenance="derived"),
-                Quantity(
-                    name="leaf_area", start=fresh.leaf_area_m2, end=dead.leaf_area_m2, unit="m2", provenance="derived"
-                ),
+                quantity("wilt", lambda phase: between(0.0, wilt, phase), unit="1", provenance="prescribed"),
+                quantity("height", lambda phase: measured(phase).height_m, unit="m", provenance="derived"),
+                quantity("leaf_area", lambda phase: measured(phase).leaf_area_m2, unit="m2", provenance="derived"),
             )
         )
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.core.assets import Material, Pattern
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Mesh
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
 from simgen.procedural import models, palette
 from simgen.procedural.models.scratched import groove_m2
@@ -28,10 +30,16 @@ THINGS = {
     "tin lid": ("lid", (0.14, 0.2), (0.014, 0.014), 0.7, (36.0, 58.0)),
     "acrylic sheet": ("sheet", (0.2, 0.28), (0.18, 0.26), 0.9, (10.0, 24.0)),
 }
+SUBSTANCE = {
+    "wooden block": "wood", "lacquered box": "wood", "phone": "glass", "acrylic sheet": "plastic",
+    "brass plate": "brass", "aluminium sheet": "aluminium",
+}  # fmt: skip
+STROKE_S = 0.4
+"""How long a hand takes for a stroke to and fro."""
 WORDS = ((110.0, "some"), (200.0, "many"), (999.0, "very many"))
 
 
-def between(smooth: Material, groove: Material) -> Material:
+def grazed(smooth: Material, groove: Material) -> Material:
     """What a shallow scratch looks like."""
     r, g, b = (0.5 * a + 0.5 * c for a, c in zip(smooth.base_color, groove.base_color, strict=True))
     return replace(groove, base_color=(r, g, b), roughness=0.5 * (smooth.roughness + groove.roughness))
@@ -65,11 +73,11 @@ class Scratching(Scene):
         hand |= {"hand": 1.0 + draw.event.seed()}
         actor = draw.model(
             whole, 1, role="actor", label=f"{word} {name}".strip(), yaw_rad=turn, material=body,
-            substance={"wooden block": "wood", "phone": "glass", "acrylic sheet": "plastic"}.get(name, "metal"),
-            materials=(("groove", groove), ("graze", between(dict(slots).get("screen", body), groove)), *slots),
+            substance=SUBSTANCE.get(name, "metal"),
+            materials=(("groove", groove), ("graze", grazed(dict(slots).get("screen", body), groove)), *slots),
         )  # fmt: skip
         return draw.spec(
-            self.name, [actor], camera=view, duration_s=0.05, end_state="steady",
+            self.name, [actor], camera=view, duration_s=STROKE_S * hand["strokes"], physics_s=0.05, end_state="steady",
             inputs=tuple(hand.items()), stage=draw.stage(("table", "floor", "sweep")),
         )  # fmt: skip
 
@@ -113,17 +121,20 @@ class Scratching(Scene):
         return word, paint, under if word != "white" else palette.plastic("#8a6a45", roughness=0.8), ()
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
-        body, strokes = rollout.spec.actor, rollout.spec.input("strokes")
-        assert body.model is not None
+        body, whole, strokes = rollout.spec.actor, rollout.spec.actor.model, rollout.spec.input("strokes")
+        assert whole is not None
         hand = {name: rollout.spec.input(name) for name in ("bundle", "hand")}
-        before, after = mesh_of(body), models.build(body.model.but(strokes=strokes, **hand))
-        count = Quantity(
-            name="scratches", start=0.0, end=strokes, unit="bodies", provenance="prescribed", words=WORDS
-        )  # fmt: skip
-        area = Quantity(
-            name="scratched_area", start=groove_m2(before), end=groove_m2(after), unit="m2", provenance="derived"
-        )  # fmt: skip
-        return rollout.reshaped(1, before, after).then(quantities=(count, area))
+
+        def made(phase: float) -> float:
+            """Strokes are whole: the first ones are there when the last ones are to come."""
+            return float(round(between(0.0, strokes, phase)))
+
+        def scratched(phase: float) -> Mesh:
+            return models.build(whole.but(strokes=made(phase), **hand)) if phase > 0 else mesh_of(body)
+
+        count = quantity("scratches", made, unit="bodies", provenance="prescribed", words=WORDS)
+        area = quantity("scratched_area", lambda phase: groove_m2(scratched(phase)), unit="m2", provenance="derived")
+        return rollout.reshaped(1, scratched).then(quantities=(count, area))
 
     phrases = Phrases(
         superficial=(

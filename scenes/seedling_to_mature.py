@@ -1,14 +1,21 @@
 """A seedling grows into a mature plant, in its pot."""
 
 from dataclasses import dataclass
+from functools import cache, partial
 
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.blend import between
+from simgen.core.mesh import Model
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import SceneSpec
-from simgen.procedural import models
-from simgen.procedural.models.plant import measure
+from simgen.procedural.models.plant import Measures, measure
 from simgen.scene.draw import Draw
+from simgen.scene.growth import DAY_S, remodeled
 from simgen.scene.plants import in_a_row, potted
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
+
+DAYS, EVERGREEN_DAYS = 130.0, 900.0
+"""From seed to bloom: herbs and summer flowers take months, house plants years."""
+EVERGREENS = ("rubber plant", "pilea", "peace lily")
 
 
 @register("seedling_to_mature")
@@ -40,24 +47,33 @@ class SeedlingToMature(Scene):
         plants = [potted(draw, k + 1, variant, growth=growth) for k in range(count)]
         bodies = in_a_row(draw, plants, view, (0.05, 0.08))
         bodies += draw.bystanders(bodies, draw.integer(self.num_bystanders), view=view)
+        grown = draw.event.uniform(self.end)
+        days = (grown - growth) * (EVERGREEN_DAYS if variant in EVERGREENS else DAYS)
         return draw.spec(
-            self.name, bodies, camera=view, end_state="steady", duration_s=0.05,
-            inputs=(("growth", draw.event.uniform(self.end)),),
+            self.name, bodies, camera=view, end_state="steady", duration_s=days * DAY_S, physics_s=0.05,
+            inputs=(("growth", grown),),
         )  # fmt: skip
 
     def develop(self, rollout: Rollout, mesh_of: MeshOf) -> Rollout:
         first = rollout.spec.actor.model
         assert first is not None
-        end = rollout.spec.input("growth")
+        start, end = first.number("growth"), rollout.spec.input("growth")
+
+        def grown(made: Model, phase: float) -> Model:
+            return made.but(growth=between(start, end, phase))
+
+        @cache
+        def measured(phase: float) -> Measures:
+            return measure(grown(first, phase))
+
         for body in rollout.spec.bodies:
             if body.role == "actor" and body.model is not None:
-                rollout = rollout.reshaped(body.id, mesh_of(body), models.build(body.model.but(growth=end)))
-        small, large = measure(first), measure(first.but(growth=end))
+                rollout = remodeled(rollout, body, partial(grown, body.model), mesh_of)
         return rollout.then(
             quantities=(
-                Quantity(name="growth", start=first.number("growth"), end=end, unit="", provenance="prescribed"),
-                Quantity(name="height", start=small.height_m, end=large.height_m, unit="m", provenance="derived"),
-                Quantity(name="leaves", start=small.num_leaves, end=large.num_leaves, unit="", provenance="derived"),
+                quantity("growth", lambda phase: between(start, end, phase), unit="", provenance="prescribed"),
+                quantity("height", lambda phase: measured(phase).height_m, unit="m", provenance="derived"),
+                quantity("leaves", lambda phase: measured(phase).num_leaves, unit="", provenance="derived"),
             )
         )
 

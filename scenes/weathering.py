@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.core.assets import Layer, Material, Pattern
+from simgen.core.blend import between
 from simgen.core.mesh import Field
-from simgen.core.rollout import Quantity, Rollout
+from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.procedural import models, palette
 from simgen.scene.draw import Draw, NothingFits
+from simgen.scene.growth import YEAR_S
 from simgen.scene.registry import MeshOf, Phrases, Range, Scene, register
 
 IRON = {
@@ -24,6 +26,8 @@ BRONZE = {
 }  # fmt: skip
 STONE = {"urn": ("garden urn of stone", (0.4, 0.55)), "cat": ("stone cat", (0.3, 0.42))}
 WOOD = {"bench": ("garden bench", (0.9, 1.3)), "crate": ("crate", (0.34, 0.46)), "fence": ("fence", (0.8, 1.2))}
+YEARS = {1.0: 3.0, 2.0: 20.0, 3.0: 15.0, 4.0: 4.0}
+"""Until a thing outdoors is covered all over: steel rusts and wood turns grey in a few years, a patina takes decades."""
 DEPOSITS = ((1.5, "rust"), (2.5, "green patina"), (3.5, "dark grime and lichen"), (4.5, "a silvery grey"))
 
 
@@ -51,7 +55,8 @@ class Weathering(Scene):
         actor, deposit = self.actor(draw, kind, view.azimuth_rad)
         bodies = [actor, *draw.bystanders([actor], draw.integer(self.num_bystanders), view=view)]
         return draw.spec(
-            self.name, [replace(body, static=True) for body in bodies], camera=view, duration_s=0.05, end_state="steady",
+            self.name, [replace(body, static=True) for body in bodies], camera=view,
+            duration_s=YEARS[deposit] * share * YEAR_S, physics_s=0.05, end_state="steady",
             inputs=(("covered_share", share), ("deposit", deposit), ("seed", float(draw.seed() % 997))),
             stage=draw.stage(("floor",) if kind in ("wood", "stone") else ("table", "floor", "sweep")),
         )  # fmt: skip
@@ -98,7 +103,7 @@ class Weathering(Scene):
             )  # fmt: skip
             look = Material(template="wood", base_color=palette.colour(light), roughness=0.55, patterns=(grain,))
         made = models.make("ironware", variant=variant, seed=seed, size_m=size)
-        substance = {"stone": "stone", "wood": "wood"}.get(kind, "metal")
+        substance = {"stone": "stone", "wood": "wood", "bronze": word}.get(kind, "metal")
         body = draw.model(
             made, 1, role="actor", label=(name.format(word) if "{}" in name else f"{word} {name}").strip(), substance=substance,
             yaw_rad=turn, material=look, fields=(self.field(draw, seed, size, upward=kind in ("wood", "stone")),),
@@ -170,17 +175,29 @@ class Weathering(Scene):
         body, spec = rollout.spec.actor, rollout.spec
         share, deposit = spec.input("covered_share"), spec.input("deposit")
         before = body.material or Material(template="own")
-        on_it = self.layers(deposit, share, int(spec.input("seed")), max(body.size_m) * body.scale)
-        if body.model is not None and body.model.variant == "fence":
-            upright = tuple(replace(p, stretch=(1.0, 1.0, 16.0)) for p in on_it[0].top.patterns)
-            on_it = (replace(on_it[0], top=replace(on_it[0].top, patterns=upright)),)
-        covered = Quantity(name="covered_share", start=0.0, end=share, unit="1", provenance="prescribed")
+
+        def covered(phase: float) -> float:
+            return between(0.0, share, phase)
+
+        def aged(phase: float) -> Material:
+            if phase == 0:
+                return before
+            on_it = self.layers(deposit, covered(phase), int(spec.input("seed")), max(body.size_m) * body.scale)
+            if body.model is not None and body.model.variant == "fence":
+                upright = tuple(replace(p, stretch=(1.0, 1.0, 16.0)) for p in on_it[0].top.patterns)
+                on_it = (replace(on_it[0], top=replace(on_it[0].top, patterns=upright)),)
+            return replace(before, layers=(*before.layers, *on_it))
+
+        found = quantity("covered_share", covered, unit="1", provenance="prescribed")
         # Which deposit it is, as a number: one rust, two patina, three grime, four grey wood.
-        what = Quantity(
-            name="deposit", start=0.0, end=deposit, unit="class", provenance="prescribed", words=DEPOSITS
-        )  # fmt: skip
-        aged = rollout.resurfaced(1, replace(before, layers=(*before.layers, *on_it)), before=before)
-        return aged.then(quantities=(covered, what))
+        what = quantity(
+            "deposit",
+            lambda phase: deposit if phase > 0 else 0.0,
+            unit="class",
+            provenance="prescribed",
+            words=DEPOSITS,
+        )
+        return rollout.resurfaced(1, aged).then(quantities=(found, what))
 
     phrases = Phrases(
         superficial=(

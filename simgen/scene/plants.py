@@ -41,7 +41,7 @@ def potted(
     yaw = draw.angle() if facing_rad is None else facing_rad + draw.uniform((-0.7, 0.7))
     color = draw.choice(("terracotta", "terracotta", *POT_COLORS))
     return draw.model(
-        made, body_id, role=role, label=SPECIES[variant].label, substance="plant", yaw_rad=yaw,
+        made, body_id, role=role, label=SPECIES[variant].label, substance="filled pot", yaw_rad=yaw,
         materials=dressing(variant, color, seed),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import pytest
 
 from simgen.core.geometry import vertex_areas
 from simgen.core.mesh import Mesh
+from simgen.core.substances import SUBSTANCES
 from simgen.procedural import models
 from simgen.procedural.models import fruit, overgrown, plant, sprout
 from simgen.procedural.models.growth import ramp, rings_faces, rings_flat, sheet, spread
@@ -86,6 +87,49 @@ def test_moss_leaves_the_bare_part_of_its_ground_where_it_was(variant: str) -> N
     free = before.attributes["turn"] > 0.4
     assert np.array_equal(before.vertices_m[free], after.vertices_m[free])
     assert models.volume_m3(bare) > 0
+
+
+@pytest.mark.parametrize("name, variant, slot", [("moldy", "bread", "fuzz"), ("mossy", "log", "turf")])
+def test_a_hair_that_has_come_stays_where_it_is(name: str, variant: str, slot: str) -> None:
+    made = models.make(name, variant=variant, seed=3, level=0.4, size_m=0.1)
+    roots = []
+    for level in (0.15, 0.3, 0.4):
+        on_its_way = made if level == 0.4 else made.but(level=level, until=0.4)
+        hairs = next(s for s in models.build(on_its_way).surfaces if s.slot == slot)
+        first, second = hairs.vertices_m.reshape(-1, 5, 3)[:, :2].swapaxes(0, 1)
+        roots.append({tuple(np.round(place, 6)) for place in (first - second)})
+    # The felt rises below them, but they stand side by side as they did.
+    assert 0 < len(roots[0]) < len(roots[1]) < len(roots[2])
+    assert len(roots[0] & roots[1]) > 0.9 * len(roots[0]) and len(roots[1] & roots[2]) > 0.9 * len(roots[1])
+
+
+def test_what_grows_on_a_thing_weighs_little_and_the_thing_what_it_did() -> None:
+    made = models.make("mossy", variant="stone", seed=3, level=0.4, size_m=0.15)
+    bare, grown = (models.build(made.but(level=level)) for level in (0.0, 0.4))
+    felt = next(s for s in grown.surfaces if s.slot == "turf")
+    assert felt.solid_m3 is not None and felt.solid_m3 > 0
+    gained = models.mass_kg(grown, "stone") - models.mass_kg(bare, "stone")
+    assert gained == pytest.approx(felt.solid_m3 * SUBSTANCES["moss"].density_kgpm3)
+
+
+def test_a_plant_gains_mass_as_it_grows_and_loses_it_as_it_dies() -> None:
+    made = models.make("plant", variant="tomato", seed=4, growth=0.2)
+    seedling, grown, dead = (
+        models.mass_kg(models.build(one), "filled pot")
+        for one in (made, made.but(growth=0.75), made.but(growth=0.75, wilt=1.0))
+    )
+    assert seedling < dead < grown
+    # A pot of 0.8 litres.
+    assert 0.5 < seedling < grown < 1.5 and grown - seedling < 0.1
+
+
+def test_a_leaf_weighs_its_area_times_its_thickness() -> None:
+    made = models.build(models.make("leaf", variant="basil", seed=4, size_m=0.1))
+    blade, stalk = (next(s for s in made.surfaces if s.slot == slot) for slot in ("leaf", "stem"))
+    area = vertex_areas(blade.vertices_m, Mesh(surfaces=(blade,)).triangles).sum()
+    assert models.volume_m3(made) == pytest.approx(
+        area * plant.LEAF_M + models.volume_m3(Mesh(surfaces=(stalk,))), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("variant", fruit.SORTS)

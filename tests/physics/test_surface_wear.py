@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from simgen.core.geometry import vertex_areas
 from simgen.core.mesh import Field, Mesh, MeshSurface
+from simgen.core.substances import SUBSTANCES
 from simgen.procedural import models
 from simgen.procedural.fields import covered_m2
 from simgen.procedural.models import ironware
@@ -76,6 +77,25 @@ def scratched(strokes: float) -> Mesh:
 def test_more_strokes_scratch_more_and_none_scratch_nothing() -> None:
     areas = [groove_m2(scratched(count)) for count in (0, 40, 80)]
     assert areas[0] == 0.0 < areas[1] < areas[2] < 0.2 * 0.15
+
+
+def test_a_scratch_that_is_made_stays_and_the_next_ones_come_after_it() -> None:
+    few, many = (
+        {tuple(p) for s in scratched(count).surfaces if s.slot in ("groove", "graze") for p in s.vertices_m}
+        for count in (20, 60)
+    )
+    assert few < many
+
+
+def test_paint_weighs_as_paint_and_the_board_as_what_it_is_of() -> None:
+    whole, left = painted(0.0), painted(0.5)
+    coat_m3 = area_m2(whole.surfaces, "coat") * 0.0005
+    bare = Mesh(surfaces=tuple(s for s in whole.surfaces if s.slot == "base"))
+    board_kg = models.volume_m3(bare) * SUBSTANCES["wood"].density_kgpm3
+    assert models.mass_kg(bare, "wood") == board_kg
+    paint_kg = coat_m3 * SUBSTANCES["dry paint"].density_kgpm3
+    assert models.mass_kg(whole, "wood") - board_kg == pytest.approx(paint_kg, rel=0.02)
+    assert models.mass_kg(left, "wood") - board_kg == pytest.approx(paint_kg / 2, rel=0.1)
 
 
 def test_scratches_lie_on_the_plate_and_inside_its_edges() -> None:
