@@ -17,17 +17,16 @@ from hypothesis import strategies as st
 
 from simgen.core.errors import OutputError
 from simgen.core.geometry import project
-from simgen.core.mesh import Mesh, MeshSurface
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Sample
 from simgen.core.spec import Camera, SceneSpec, ViewRequest
+from simgen.core.tracks import Matter
 from simgen.dataset.card import write_card
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.table import read_rows
 from simgen.record import fields, schema
 from simgen.record.check import check_record
 from simgen.record.codec import MEMBERS, decode, decode_record, encode
-from simgen.record.sources import closed_volume_m3
 from simgen.record.spec_json import spec_from_json, spec_to_json
 
 SampleFactory = Callable[..., Sample]
@@ -485,20 +484,14 @@ def test_the_matter_of_a_body_is_told_at_both_ends(make_sample: SampleFactory) -
     assert (box["start"]["mass_kg"], box["start"]["substance"]) == (0.3, "wood")
 
 
-def cube(*, open_top: bool = False, seam: bool = False, slots: int = 1) -> Mesh:
-    corners = np.array([[x, y, z] for x in (0.0, 0.1) for y in (0.0, 0.1) for z in (0.0, 0.1)])
-    quads = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
-    faces = np.array(quads[:5] if open_top else quads)
-    if seam:
-        corners, faces = corners[faces.ravel()], np.arange(faces.size).reshape(-1, 4)
-    parts = np.array_split(faces, slots)
-    return Mesh(surfaces=tuple(MeshSurface(vertices_m=corners, faces=part) for part in parts))
-
-
-def test_what_is_closed_has_a_volume_and_what_is_open_has_none() -> None:
-    assert closed_volume_m3(cube()) == pytest.approx(1e-3)
-    # Vertices that are there twice, as at a seam, and one skin in two slots, are still closed.
-    assert closed_volume_m3(cube(seam=True, slots=2)) == pytest.approx(1e-3)
-    assert closed_volume_m3(cube(open_top=True)) == 0.0
-    both = Mesh(surfaces=(*cube().surfaces, *cube(open_top=True).surfaces))
-    assert closed_volume_m3(both) == pytest.approx(1e-3)
+def test_what_loses_mass_or_becomes_another_substance_says_so_at_the_end(
+    make_spec: Any, make_rollout: Any, make_sample: SampleFactory
+) -> None:
+    rollout = make_rollout(make_spec()).weighed(
+        1, lambda phase: Matter(mass_kg=0.3 - 0.1 * phase, substance="water" if phase > 0.5 else "ceramic")
+    )
+    record = make_sample(rollout=rollout).record
+    start, end = record["bodies"][0]["start"], record["bodies"][0]["end"]
+    assert (start["mass_kg"], start["substance"]) == (0.3, "ceramic")
+    assert (end["mass_kg"], end["substance"]) == (pytest.approx(0.2), "water")
+    assert "matter" in record["tracks"]
