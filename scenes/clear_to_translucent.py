@@ -119,14 +119,17 @@ def _pane(draw: Draw, view: ViewRequest, glass: Material, tint: str) -> list[Bod
     toward = direction(view.azimuth_rad)
     variant = draw.choice(("framed", "framed", "feet"))
     width, height = draw.uniform((0.24, 0.34)), draw.uniform((0.20, 0.28))
-    frame = draw.choice((palette.ceramic("#6b4426", roughness=0.4), palette.plastic("#26282b"), palette.metal("#c4c2bd"),
-                         palette.ceramic("#ece9e2")))  # fmt: skip
+    frame, stuff = draw.choice(
+        ((palette.ceramic("#6b4426", roughness=0.4), "wood"), (palette.plastic("#26282b"), "plastic"),
+         (palette.metal("#c4c2bd"), "aluminium"), (palette.ceramic("#ece9e2"), "wood"))
+    )  # fmt: skip
     things = draw.still_life(draw.integer((2, 4)), view=view, first_id=2, role="affected", size_m=(0.06, 0.2))
     front = max(float(np.dot(t.position_m[:2], toward[:2])) + float(np.hypot(*t.size_m[:2])) / 2 for t in things)
     sheet = draw.model(
         models.make("pane", variant=variant, width_m=width, height_m=height, thick_m=0.005), 1, role="actor",
         label=f"{tint}glass pane", substance="glass", at=(front + draw.uniform((0.035, 0.07))) * toward[:2],
         yaw_rad=view.azimuth_rad + draw.uniform((-0.3, 0.3)), materials=(("glass", glass), ("frame", frame)),
+        substances=(("frame", stuff),),
     )  # fmt: skip
     return [sheet, *things]
 

@@ -20,7 +20,9 @@ def remodeled(rollout: Rollout, body: Body, model_at: Callable[[float], Model], 
         return models.build(model_at(phase)) if phase > 0 else mesh_of(body)
 
     def matter(phase: float) -> Matter:
-        mass_kg = models.mass_kg(shape(phase), body.substance) if phase > 0 else body.mass_kg
-        return Matter(mass_kg=mass_kg, substance=body.substance)
+        if phase == 0:
+            return Matter(mass_kg=body.mass_kg, substance=body.substance)
+        made = models.made_of(shape(phase), body.substances)
+        return Matter(mass_kg=models.mass_kg(made, body.substance), substance=body.substance)
 
     return rollout.reshaped(body.id, shape).weighed(body.id, matter)
