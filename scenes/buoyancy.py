@@ -7,6 +7,7 @@ import numpy as np
 from simgen.core.assets import Material
 from simgen.core.blend import between, blend
 from simgen.core.geometry import direction, quat, quat_from_matrix, quat_multiply, quat_rotate, slerp, vec3
+from simgen.core.mesh import Mesh
 from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec
 from simgen.core.substances import SUBSTANCES
@@ -162,7 +163,14 @@ class Buoyancy(Scene):
         )  # fmt: skip
         filled = water.model
         done = rollout.posed(body.id, moved)
-        done = done.reshaped(water.id, lambda phase: models.build(filled.but(level_m=high(phase))))
+
+        def around(phase: float) -> Mesh:
+            """The water; what of the thing is in it is inside its surface, and no water."""
+            surface, *rest = models.build(filled.but(level_m=high(phase))).surfaces
+            return Mesh(surfaces=(replace(surface, solid_m3=models.volume_m3(before) if wet(phase) else None), *rest))
+
+        before = models.build(filled)
+        done = done.reshaped(water.id, around)
         others = [other.id for other in spec.bodies if other.role == "bystander"]
         return framed(done, also=others).then(quantities=quantities)
 

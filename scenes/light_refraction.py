@@ -7,9 +7,10 @@ import numpy as np
 from simgen.core.assets import Material
 from simgen.core.blend import between
 from simgen.core.geometry import direction, quat, quat_from_axis_angle, quat_multiply, vec3
-from simgen.core.mesh import Model
+from simgen.core.mesh import Mesh, Model
 from simgen.core.rollout import Rollout, quantity
 from simgen.core.spec import Body, SceneSpec, ViewRequest
+from simgen.core.tracks import Matter
 from simgen.procedural import models, palette
 from simgen.procedural.models.glassware import content_m3, leaning
 from simgen.scene.cameras import framed
@@ -26,6 +27,10 @@ LIQUIDS = (
     ("yellow water", "#f3dc86", 1), ("orange water", "#f5b56a", 1),
 )  # fmt: skip
 """Name, colour, and how often against the others."""
+
+
+WET = (("liquid", "water"),)
+"""What the slots of the glass hold; juices and milk weigh as water does, within a few percent."""
 
 
 @register("light_refraction")
@@ -69,7 +74,7 @@ class LightRefraction(Scene):
         liquids = [float(k) for k, row in enumerate(LIQUIDS) for _ in range(row[2])]
         liquid = (draw.event if fill else draw).choice(liquids)
         glass = draw.model(
-            made.but(level_m=start), 1, role="actor", label="glass", substance="glass", yaw_rad=draw.angle(),
+            made.but(level_m=start), 1, role="actor", label="glass", substance="glass", yaw_rad=draw.angle(), substances=WET,
             materials=(("glass", palette.glass()), ("liquid", palette.liquid() if fill else _liquid(liquid))),
         )  # fmt: skip
         away = -direction(view.azimuth_rad)
@@ -116,7 +121,14 @@ class LightRefraction(Scene):
         if first == 0.0:
             clear = dict(actor.materials)["liquid"]
             rollout = rollout.resurfaced(actor.id, lambda phase: _liquid(kind) if phase else clear, slot="liquid")
-        rollout = rollout.reshaped(actor.id, lambda phase: models.build(made.but(level_m=level(phase))))
+
+        def filled(phase: float) -> Mesh:
+            return models.build(made.but(level_m=level(phase)))
+
+        def matter(phase: float) -> Matter:
+            return Matter(mass_kg=models.mass_kg(models.made_of(filled(phase), WET), "glass"), substance="glass")
+
+        rollout = rollout.reshaped(actor.id, filled).weighed(actor.id, matter)
         return framed(rollout, also=(2,)).then(quantities=quantities)
 
     phrases = Phrases(

@@ -10,7 +10,7 @@ import numpy as np
 from simgen.core.geometry import direction, quat, quat_from_axis_angle, vec3
 from simgen.core.mesh import Mesh
 from simgen.core.rollout import Contact, Quantity, Rollout, quantity
-from simgen.core.spec import Body, Push, SceneSpec
+from simgen.core.spec import Push, SceneSpec
 from simgen.procedural import palette
 from simgen.procedural.models import build, make, volume_m3
 from simgen.procedural.models.forms import moved
@@ -54,16 +54,14 @@ class Ricochet(Scene):
         radius, normal = max(asset.size_m) / 2, -direction(facing)
         height, depth = draw.uniform((1.1, 2.0)) * radius, draw.uniform((0.5, 1.2)) * radius
         surface = draw.choice([s for s in draw.catalog.surfaces if s.substance in ("wood", "stone", "concrete")])
-        wall = Body(
-            id=WALL_ID,
-            shape="box",
-            label="low wall",
+        wall = draw.box(
+            (depth, draw.uniform((11.0, 14.0)) * radius, height),
+            WALL_ID,
             role="bystander",
-            static=True,
-            size_m=(depth, draw.uniform((11.0, 14.0)) * radius, height),
+            label="low wall",
+            substance=surface.substance,
             position_m=vec3(-normal * (radius + depth / 2) + [0.0, 0.0, height / 2]),
             quaternion=quat(quat_from_axis_angle((0, 0, 1), float(np.arctan2(normal[1], normal[0])))),
-            mass_kg=5.0,
             friction=surface.friction,
             restitution=surface.restitution,
             material=surface.material,

@@ -8,6 +8,7 @@ import numpy as np
 from simgen.core.assets import ObjectAsset
 from simgen.core.geometry import Shape, direction
 from simgen.core.spec import Body, Remove, SceneSpec
+from simgen.core.substances import SUBSTANCES
 from simgen.scene.draw import GAP_M, Draw, ref, tilted
 from simgen.scene.registry import Phrases, Range, Scene, register
 
@@ -67,7 +68,8 @@ class StackCollapse(Scene):
             role="affected",
             position_m=(0.0, 0.0, pillar.size_m[2] + 2 * GAP_M + size[2] / 2),
             quaternion=tilted((0, 0, 1), heading),
-            mass_kg=650.0 * float(np.prod(size)),
+            mass_kg=SUBSTANCES["oak"].density_kgpm3 * float(np.prod(size)),
+            substance="oak",
             friction=surface.friction,
             restitution=0.3,
             material=surface.material,

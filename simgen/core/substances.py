@@ -80,6 +80,8 @@ SUBSTANCES: dict[str, Substance] = {
     "brick": Substance(density_kgpm3=1900.0, scanned_density_kgpm3=1900.0, friction=0.7, restitution=0.5),
     "terracotta": Substance(density_kgpm3=1950.0, scanned_density_kgpm3=1950.0, friction=0.6, restitution=0.5),
     "plaster": Substance(density_kgpm3=1200.0, scanned_density_kgpm3=1200.0, friction=0.6, restitution=0.4),
+    # Red oak at 12 % moisture 630 - 700 (Wood Handbook, FPL).
+    "oak": Substance(density_kgpm3=650.0, scanned_density_kgpm3=600.0, friction=0.65, restitution=0.65),
     # Metals that are not steel (CRC Handbook); to the touch they are metal.
     "bronze": Substance(density_kgpm3=8800.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),
     "copper": Substance(density_kgpm3=8900.0, scanned_density_kgpm3=3300.0, friction=0.55, restitution=0.75),

@@ -107,8 +107,9 @@ class BodySource:
     def substance(self) -> str:
         if self.asset is not None:
             return self.asset.substance
-        surface = self.body.surface
-        return self.record.catalog.surface(surface).substance if surface else self.body.substance
+        if self.body.substance or not self.body.surface:
+            return self.body.substance
+        return self.record.catalog.surface(self.body.surface).substance
 
     @property
     def manifest_mass_kg(self) -> float:

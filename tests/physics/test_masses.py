@@ -50,7 +50,7 @@ def weighed_kg(rollout: Rollout, body: Body, instant: Instant) -> float:
     matter = rollout.matter(body.id, instant)
     if body.asset:
         return CATALOG.object(body.asset).mass_kg * body.scale**3
-    substance = CATALOG.surface(body.surface).substance if body.surface else body.substance
+    substance = body.substance or (CATALOG.surface(body.surface).substance if body.surface else "")
     substance = substance if matter is None else matter.substance
     assert substance in SUBSTANCES, f"{body.label}: what is {substance or 'nothing'} has no density"
     density = SUBSTANCES[substance].density_kgpm3
