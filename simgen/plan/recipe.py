@@ -5,6 +5,7 @@
       drop: {weight: 2, height_m: [0.2, 0.6]}   # weight, and the scene's own parameters
       topple: {}
       "domain:optical": {weight: 3}             # shared by all its scenes; so are law:… and type:… (an id or a name)
+      "all:scenes": {weight: 1}                 # shared by every scene that is known
     render: {width: 512, height: 512, quality: standard, passes: [depth]}
     assets: {objects: [GSO.json], environments: [], builtin: true, exclude: ["GSO:Broken_Mug"]}
 
@@ -371,9 +372,11 @@ def _each_scene(value: Mapping[str, Any]) -> list[tuple[str, float, dict[str, An
 
 
 def in_group(kind: str, wanted: str, *, where: str = "") -> list[str]:
-    """The scenes of a domain, a sub-domain, a law or a transition type (its id or its name), in order of name."""
+    """The scenes of a domain, a sub-domain, a law or a transition type (its id or its name), or all, in order of
+    name."""
     known = registry.scenes()
     of: dict[str, Callable[[type[registry.Scene]], tuple[str, ...]]] = {
+        "all": lambda cls: ("scenes",),
         "domain": lambda cls: (cls.domain,),
         "sub_domain": lambda cls: (cls.sub_domain,),
         "law": lambda cls: (cls.law,),
