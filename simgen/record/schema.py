@@ -102,7 +102,7 @@ def _state(name: str, when: str) -> Group:
             RecordField(
                 name="volume_m3",
                 kind="float",
-                meaning=f"volume that its shape encloses at the {when}; 0 for an open one, as a leaf",
+                meaning=f"volume of what it consists of at the {when}",
                 unit="m³",
                 compute=lambda state: state.matter.volume_m3,
                 since=1,
