@@ -19,8 +19,9 @@ from simgen.core.rollout import Contact, Rollout, Truth
 from simgen.core.sample import Gate, Instructions, Reject, Sample
 from simgen.core.spec import Body, Camera, Environment, Event, Light, Push, Release, Remove, SceneSpec, Stage
 from simgen.core.tracks import PoseTrack, VisibilityTrack
+from simgen.dataset.entry import Entry, sample_entry
 from simgen.dataset.layout import update_checksums
-from simgen.dataset.shards import Entry, sample_entry, write_shard
+from simgen.dataset.shards import write_shard
 from simgen.plan.plan import RESOLVED, Plan, SampleId, make_plan
 from simgen.plan.recipe import Recipe, Render, SceneChoice
 from simgen.record.build import make_record

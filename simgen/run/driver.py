@@ -21,8 +21,8 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from simgen.core.assets import Split
 from simgen.core.errors import EnvironmentProblem, inline
+from simgen.dataset.entry import Failure
 from simgen.dataset.lock import progress_folder
-from simgen.dataset.shards import Failure
 from simgen.plan.plan import Plan, ShardPlan
 from simgen.run.folder import read_run_id
 from simgen.run.limits import Limits

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from simgen.core.errors import OutputError
+from simgen.dataset.entry import Failure
 from simgen.dataset.layout import SPLITS, committed, part_path
-from simgen.dataset.shards import Failure
 from simgen.dataset.stats import read_stats
 from simgen.plan.plan import SampleId
 from simgen.storage.files import list_names, read_json, remove, write_file

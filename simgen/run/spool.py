@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from simgen.core.errors import OutputError
-from simgen.dataset.shards import Entry
+from simgen.dataset.entry import Entry
 
 MEMORY_BYTES = 16 << 20
 """Beyond this the encoded samples go to a file: with depth and normals those of a shard take a gigabyte."""

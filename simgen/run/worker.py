@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from simgen.core.errors import EnvironmentProblem, OutputError, SimgenError, disk_trouble
+from simgen.dataset.entry import Entry, sample_entry
 from simgen.dataset.lock import progress_folder
-from simgen.dataset.shards import Clocks, Entry, sample_entry, write_shard
+from simgen.dataset.shards import Clocks, write_shard
 from simgen.make.maker import Maker, Outcome
 from simgen.plan.plan import Plan, SampleId, ShardPlan
 from simgen.plan.recipe import Recipe

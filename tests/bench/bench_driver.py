@@ -29,9 +29,10 @@ import ray
 from rich.console import Console
 
 from simgen.core.sample import Sample
+from simgen.dataset.entry import Entry, sample_entry
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.progress import Progress
-from simgen.dataset.shards import Entry, sample_entry, write_shard
+from simgen.dataset.shards import write_shard
 from simgen.dataset.stats import read_stats
 from simgen.dataset.status import read_status
 from simgen.dataset.verify import verify

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from simgen.dataset.entry import sample_entry
 from simgen.dataset.layout import SPLITS, committed
 from simgen.dataset.lock import progress_folder
-from simgen.dataset.shards import dataset_digest, sample_entry, write_shard
+from simgen.dataset.shards import dataset_digest, write_shard
 from simgen.dataset.stats import read_stats
 from simgen.dataset.verify import verify
 from simgen.plan.plan import Plan, make_plan

@@ -19,9 +19,10 @@ import pytest
 from simgen.core.errors import OutputError
 from simgen.core.sample import Reject, Sample
 from simgen.dataset import lock
+from simgen.dataset.entry import Entry, sample_entry
 from simgen.dataset.layout import SHARD_FILES, committed, part_path
 from simgen.dataset.lock import remove_leftovers
-from simgen.dataset.shards import Entry, dataset_digest, sample_entry, write_shard
+from simgen.dataset.shards import dataset_digest, write_shard
 from simgen.dataset.table import columns, read_rows
 from simgen.plan.plan import SampleId, ShardPlan
 from simgen.record.codec import MEMBERS, encode
@@ -255,7 +256,8 @@ def python(code: str, *arguments: object, **options: Any) -> "subprocess.Popen[s
         from simgen.storage.files import AtomicFile
         from simgen.core.errors import OutputError
         from simgen.plan.plan import SampleId, ShardPlan
-        from simgen.dataset.shards import sample_entry, write_shard
+        from simgen.dataset.entry import sample_entry
+        from simgen.dataset.shards import write_shard
 
         ids = [SampleId(index=i, key=f"nudge-{{i:06d}}", scene="nudge", split="train") for i in range(2)]
         shard = ShardPlan(split="train", number=0, samples=tuple(ids))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from simgen.dataset.shards import Entry, sample_entry
+from simgen.dataset.entry import Entry, sample_entry
 from simgen.plan.plan import SampleId
 from simgen.run.spool import Spool
 
@@ -38,7 +38,7 @@ def test_a_temporary_folder_without_room_is_one_sentence(tmp_path: Path) -> None
     code = """
         import resource, signal
         from simgen.core.errors import OutputError
-        from simgen.dataset.shards import Entry
+        from simgen.dataset.entry import Entry
         from simgen.plan.plan import SampleId
         from simgen.run.spool import Spool
 

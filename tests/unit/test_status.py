@@ -16,11 +16,12 @@ from simgen.core.assets import Credit
 from simgen.core.errors import OutputError, UsageError
 from simgen.core.sample import Sample
 from simgen.dataset.card import _licences, attribution_csv, read_contents, words, write_card
+from simgen.dataset.entry import Entry, sample_entry
 from simgen.dataset.layout import SPLITS, committed, content_sha256, part_path, stats_text
 from simgen.dataset.licences import hub_license, overall_license
 from simgen.dataset.reader import open_dataset
 from simgen.dataset.report.write import write_report
-from simgen.dataset.shards import Entry, sample_entry, write_shard
+from simgen.dataset.shards import write_shard
 from simgen.dataset.stats import read_stats
 from simgen.dataset.status import read_status
 from simgen.dataset.verify import Problem, verify
