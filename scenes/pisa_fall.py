@@ -50,7 +50,9 @@ class PisaFall(Scene):
     """PISA looks from two metres: it asks 2.5 % of the picture for the fall's whole rectangle, not for the object."""
 
     def sample(self, draw: Draw) -> SceneSpec:
-        camera = _level((-2.0, 0.0, draw.uniform(self.camera_height_m)))
+        # In a wide picture as far away as it takes to see a fall from top to bottom.
+        back_m = 0.5 + 1.5 / min(draw.aspect, 1.0)
+        camera = _level((-back_m, 0.0, draw.uniform(self.camera_height_m)))
         bodies: list[Body] = []
         fallers: list[Body] = []
         shapes: list[Shape] = []

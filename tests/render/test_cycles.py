@@ -27,8 +27,8 @@ from simgen.core.vectors import IDENTITY
 pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
 
-from simgen.engine import cycles as module  # noqa: E402
-from simgen.engine import stages  # noqa: E402
+from simgen.engine import pass_reader  # noqa: E402
+from simgen.engine import renderer as module  # noqa: E402
 from simgen.engine.blender import bpy  # noqa: E402
 from simgen.engine.kubric_import import kb  # noqa: E402
 from simgen.engine.renderer import Renderer  # noqa: E402
@@ -440,7 +440,7 @@ def test_light_from_below_a_floor_is_not_sampled_and_not_missed(
 
     renderer = Renderer(OneMap(path), width=48, height=48, quality="preview")  # type: ignore[arg-type]
     floor, many, table = shots("floor", 4), shots("floor", 256), shots("table", 256)
-    monkeypatch.setattr(stages, "_above", lambda light: light)
+    monkeypatch.setattr(environments, "_above", lambda light: light)
     floor_all, many_all, table_all = shots("floor", 4), shots("floor", 256), shots("table", 256)
     assert (table == table_all).all()
     assert many.mean() == pytest.approx(many_all.mean(), rel=0.01)
@@ -464,7 +464,7 @@ def test_lamps_in_the_environment_map_give_the_same_picture(
     def shot(inside: bool) -> Any:
         monkeypatch.setattr(Renderer, "_noise", lambda self, spec, lights, suns: float(bool(suns) is not inside))
         show(renderer, rollout)
-        renderer._place(rollout, 0)
+        renderer._place(rollout, rollout.start)
         assert renderer._suns == (LAMPS if inside else ())
         return renderer._passes(24, 24, module.Sampling(400, "NONE"))["Combined"][..., :3]
 
@@ -478,7 +478,7 @@ def test_a_world_is_lit_the_way_that_has_less_noise(hall: OneMap, monkeypatch: p
     rollout = rollout_of(spec_of([body(1, (0.0, 0.0, 0.06))], lights=LAMPS, environment=Environment(asset="a:map")))
     show(renderer, rollout)
     noise = {suns: renderer._noise(rollout.spec, LAMPS, suns) for suns in (LAMPS, ())}
-    renderer._place(rollout, 0)
+    renderer._place(rollout, rollout.start)
     assert renderer._suns == min(noise, key=lambda suns: noise[suns])
     show(renderer, rollout)
     relit = rollout.relit(LAMPS[0].name, lambda phase: replace(LAMPS[0], power=1.0) if phase else LAMPS[0])
@@ -498,7 +498,7 @@ def test_walls_add_the_same_to_a_polished_floor_however_many_lamps_there_are(hal
             spec_of([], stage=Stage(kind="floor"), lights=dark, environment=Environment(asset="a:map"), camera=camera)
         )
         show(renderer, rollout, camera)
-        renderer._place(rollout, 0)
+        renderer._place(rollout, rollout.start)
         for thing in bpy.context.scene.objects:
             if thing.name.startswith("floor"):
                 shader = thing.data.materials[0].node_tree.nodes["Principled BSDF"]
@@ -553,9 +553,9 @@ def test_passes_by_way_of_files_are_those_from_memory(renderer: Renderer, monkey
     in_memory = renderer.render(rollout, CAMERA, rollout.start)
     monkeypatch.setattr(module, "render_in_memory", dict)
     by_files = Renderer(renderer.catalog, width=SIZE, height=SIZE, quality="preview")
-    assert by_files._shoot is module.render_to_files
+    assert by_files._capture is pass_reader.render_to_files
     show(by_files, rollout)
-    assert _digest(by_files.render(rollout, CAMERA, 0)) == _digest(in_memory)
+    assert _digest(by_files.render(rollout, CAMERA, rollout.start)) == _digest(in_memory)
 
 
 def test_a_renderer_whose_passes_cannot_be_read_does_not_start(

@@ -42,6 +42,9 @@ def train(
     train_qwen or train_klein. The same command again goes on where it was stopped. On several GPUs write
     `torchrun --nproc-per-node 8 -m simgen.cli train …`.
     """
+    # Before torch is loaded, which the settings of the methods bring along.
+    if not data and not settings:
+        raise UsageError("--data is missing: name the folder of a data set, as in --data out/demo")
     from simgen.train.config import load_config
 
     config = load_config(recipe, overrides=overrides, given={"base": base, "steps": steps, "seed": seed})
@@ -49,8 +52,6 @@ def train(
         for name, value, meaning in config.explained():
             click.echo(f"{name:<24} {value:<26} {meaning}")
         return 0
-    if not data:
-        raise UsageError("--data is missing: name the folder of a data set, as in --data out/demo")
     if dry_run:
         from simgen.train.estimate import estimate
 
