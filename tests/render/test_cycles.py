@@ -27,6 +27,7 @@ from simgen.core.vectors import IDENTITY
 pytest.importorskip("simgen.engine.blender")
 pytestmark = pytest.mark.render
 
+from simgen.engine import environment as environments  # noqa: E402
 from simgen.engine import pass_reader  # noqa: E402
 from simgen.engine import renderer as module  # noqa: E402
 from simgen.engine.blender import bpy  # noqa: E402
@@ -595,9 +596,9 @@ def _say() -> None:
     digest = _digest(renderer.render(rollout, CAMERA, rollout.start))
     busy = Renderer(renderer.catalog, width=SIZE, height=SIZE, quality="high")
     show(busy, rollout)
-    busy.render(rollout, CAMERA, 0)
+    busy.render(rollout, CAMERA, rollout.start)
     before = _thread_seconds()
-    busy.render(rollout, CAMERA, 0)
+    busy.render(rollout, CAMERA, rollout.start)
     spent = [seconds - before.get(thread, 0.0) for thread, seconds in _thread_seconds().items()]
     sys.stdout.write(json.dumps({"digest": digest, "thread_seconds": spent}))
 
