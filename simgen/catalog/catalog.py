@@ -139,13 +139,6 @@ class Catalog:
         """The URDF that is simulated."""
         return self._file(ref, self._kwargs(ref, "object")["simulation_filename"])
 
-    def collision_path(self, ref: str) -> Path:
-        """The OBJ of convex parts that the URDF names; an AssetError where it names a sphere."""
-        urdf = read_urdf(self.urdf_path(ref))
-        if urdf.collision is None:
-            raise AssetError(f"{ref}: its collision shape is a sphere, not a mesh")
-        return urdf.collision
-
     def environment_path(self, ref: str) -> Path:
         self.environment(ref)
         place = self._places[ref]

@@ -87,10 +87,3 @@ def hue_rgb(hue_deg: float, saturation: float = 1.0) -> Vec3:
     rgb = 1 - saturation + saturation * np.array(pure)
     r, g, b = (float(value) for value in rgb / (rgb @ LUMINANCE))
     return (r, g, b)
-
-
-def unit_luminance(rgb: ArrayLike) -> Vec3:
-    """The same colour with luminance 1."""
-    values = np.asarray(rgb, dtype=float)
-    r, g, b = (float(value) for value in values / max(float(values @ LUMINANCE), 1e-9))
-    return (r, g, b)

@@ -5,6 +5,7 @@
 To add a family, a method, a gate or a command is to add a file to its package; nothing lists them.
 """
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -15,9 +16,15 @@ T = TypeVar("T")
 
 
 def load_modules(package: str) -> tuple[ModuleType, ...]:
-    """Import every module of a package, its sub-packages included, in the order of their names."""
+    """Import every module and sub-package that lies in a package, in the order of their names."""
     names = sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))
     return tuple(importlib.import_module(f"{package}.{name}") for name in names)
+
+
+@functools.cache
+def load_once(package: str) -> None:
+    """The same for modules that register themselves as they are imported: the folder is looked at once a process."""
+    load_modules(package)
 
 
 def subclasses_in(package: str, base: type[T]) -> tuple[type[T], ...]:

@@ -156,12 +156,16 @@ class Rollout:
     @property
     def bodies(self) -> tuple[Body, ...]:
         """The bodies with the roles that the outcome gives them."""
-        roles = dict(self.roles)
-        return tuple(replace(b, role=roles[b.id]) if b.id in roles else b for b in self.spec.bodies)
+        return tuple(map(self._cast, self.spec.bodies))
 
     def body(self, body_id: int) -> Body:
         """A body with the role that the outcome gives it."""
-        return next(body for body in self.bodies if body.id == body_id)
+        return self._cast(self.spec.body(body_id))
+
+    def _cast(self, body: Body) -> Body:
+        """A body of the spec in the role that the outcome gives it."""
+        role = dict(self.roles).get(body.id)
+        return body if role is None else replace(body, role=role)
 
     @property
     def actor(self) -> Body:

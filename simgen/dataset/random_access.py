@@ -34,7 +34,7 @@ class RandomAccessReader:
     def __init__(
         self, places: tuple[str, ...], split: Split, cache: Path, needed: tuple[str, ...], purpose: str = "training"
     ) -> None:
-        self._arguments = (places, split, cache, needed, purpose)
+        self._arguments: tuple[Any, ...] = (places, split, cache, needed, purpose)
         self.needed, self._purpose = needed, purpose
         self._tars: list[Path] = []
         self._descriptors: list[int] = []

@@ -44,7 +44,7 @@ SUN_GRID = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentMap:
-    """An environment map in two forms, both of mean radiance 1 over the sphere; [H, W, 3], row 0 at the top."""
+    """An environment map in three forms, each of mean radiance 1 over the sphere; [H, W, 3], row 0 at the top."""
 
     light: NDArray[np.float32]
     """Small: what lights the scene and is seen in reflections."""

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from simgen.catalog.catalog import Catalog, open_catalog
 from simgen.core.rollout import Rollout
 from simgen.core.sample import Reject, Sample
 from simgen.core.spec import SceneSpec
 from simgen.make.clock import Clock
 from simgen.make.family import make_family
 from simgen.make.phases import draw_event, simulate_event
+from simgen.make.planning import catalog_of, local_pins
 from simgen.plan.plan import SampleId
 from simgen.plan.recipe import Recipe, load_scenes
 from simgen.scene import registry
@@ -49,10 +49,7 @@ class Maker:
         self.recipe = recipe
         self.seed = seed
         self.scenes = {c.name: registry.build(c.name, c.parameters, where=recipe.name) for c in recipe.scenes}
-        chosen = recipe.assets
-        self.catalog: Catalog = open_catalog(
-            objects=chosen.objects, environments=chosen.environments, builtin=chosen.builtin, exclude=chosen.exclude
-        )
+        self.catalog = catalog_of(recipe)
         self._renderer: Renderer | None = None
         self._family: tuple[int, tuple[Outcome, ...]] = (-1, ())
 
@@ -90,13 +87,8 @@ class Maker:
         return self._renderer
 
     def pins(self) -> dict[str, str]:
-        """What decides the bytes beside the recipe and the code: the assets, and the card where one renders."""
-        device = self.recipe.render.device
-        if device == "cpu":
-            return {"assets": self.catalog.fingerprint()}
-        from simgen.engine import devices
-
-        return {"assets": self.catalog.fingerprint(), "card": devices.name(devices.choose(device))}
+        """What decides the bytes here beside the recipe and the code; see `local_pins`."""
+        return local_pins(self.recipe, self.catalog)
 
     def _made(self, sample_id: SampleId, notice: Callable[[Sequence[str]], None]) -> tuple[Outcome, ...]:
         """Every member of a sample's family."""

@@ -18,7 +18,7 @@ _ENGINES = ("bpy", "pybullet", "manifold3d", "warp-lang")
 
 
 def pins(recipe: Recipe) -> dict[str, str]:
-    """Name → version or hash of each of them. The assets are not among them: see `Maker.pins`."""
+    """Name → version or hash of each of them. Assets and card are not among them: see `simgen.make.planning`."""
     found = {name: importlib.metadata.version(name) for name in _ENGINES if _installed(name)}
     own = [path for package in DECIDES_BYTES for path in sorted((resources.PACKAGE / package).rglob("*.py"))]
     found["simgen"] = f"{__version__}+{_hash(*own)}"

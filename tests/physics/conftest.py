@@ -53,6 +53,12 @@ def rollouts_of() -> Callable[..., Iterator[Rollout]]:
 
 
 @pytest.fixture(scope="session")
+def rollout_of() -> Callable[[str], Rollout]:
+    """`rollout_of("drop")`: the first attempt at a scene for which something fits, made once."""
+    return lambda name: next(attempts(name, number=20))
+
+
+@pytest.fixture(scope="session")
 def draw_spec() -> Callable[..., SceneSpec]:
     """`draw_spec("drop", index, split="train")`: the spec of one attempt, of which `rollouts_of` made rollouts."""
     return drawn

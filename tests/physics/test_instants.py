@@ -4,39 +4,21 @@ Costs about a second a scene.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from simgen.catalog.catalog import open_catalog
 from simgen.core.mesh import Mesh
 from simgen.core.rollout import Rollout
 from simgen.core.tracks import MeshTrack, PoseTrack
-from simgen.engine.physics import simulate
 from simgen.plan.recipe import load_scenes
-from simgen.scene.draw import Draw, NothingFits
-from simgen.scene.registry import build, scenes
+from simgen.scene.registry import scenes
 
 load_scenes()
 NAMES = list(scenes())
-CATALOG = open_catalog()
 PHASES = (0.0, 1 / 3, 2 / 3, 1.0)
-
-
-@cache
-def rollout_of(name: str) -> Rollout:
-    """The first attempt of a scene for which something fits."""
-    for index in range(20):
-        draw = Draw(rng=np.random.default_rng([7, index, 0]), catalog=CATALOG, split="train")
-        try:
-            spec = build(name).sample(draw)
-        except NothingFits:
-            continue
-        return build(name).develop(simulate(spec, CATALOG), CATALOG.mesh)
-    raise AssertionError(f"{name}: nothing fits in twenty attempts")
 
 
 def numbers(state: Any) -> Iterator[float]:
@@ -58,7 +40,7 @@ def numbers(state: Any) -> Iterator[float]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_state_between_start_and_end_is_finite(name: str) -> None:
+def test_every_state_between_start_and_end_is_finite(name: str, rollout_of: Callable[[str], Rollout]) -> None:
     rollout = rollout_of(name)
     for phase in PHASES:
         instant = rollout.instant(phase)
@@ -69,7 +51,7 @@ def test_every_state_between_start_and_end_is_finite(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_ends_of_a_law_are_the_start_and_the_end_frame(name: str) -> None:
+def test_the_ends_of_a_law_are_the_start_and_the_end_frame(name: str, rollout_of: Callable[[str], Rollout]) -> None:
     rollout = rollout_of(name)
     for phase, instant in ((0.0, rollout.start), (1.0, rollout.end)):
         assert rollout.instant(phase) == instant
@@ -84,7 +66,7 @@ def test_the_ends_of_a_law_are_the_start_and_the_end_frame(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_changes_is_on_its_way_in_between(name: str) -> None:
+def test_what_changes_is_on_its_way_in_between(name: str, rollout_of: Callable[[str], Rollout]) -> None:
     rollout = rollout_of(name)
     changing = [track for track in rollout.tracks if track.differs(rollout.start, rollout.end)]
     if not changing:
@@ -96,7 +78,9 @@ def test_what_changes_is_on_its_way_in_between(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_prescribed_quantities_lie_between_their_ends_and_conserved_ones_are_kept(name: str) -> None:
+def test_prescribed_quantities_lie_between_their_ends_and_conserved_ones_are_kept(
+    name: str, rollout_of: Callable[[str], Rollout]
+) -> None:
     rollout = rollout_of(name)
     for quantity in rollout.quantities:
         low, high = sorted((quantity.start, quantity.end))
@@ -111,6 +95,6 @@ def test_prescribed_quantities_lie_between_their_ends_and_conserved_ones_are_kep
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_event_takes_as_long_as_it_takes(name: str) -> None:
+def test_the_event_takes_as_long_as_it_takes(name: str, rollout_of: Callable[[str], Rollout]) -> None:
     """A frame of 0.05 s was once what stood for the minutes in which ice melts."""
     assert rollout_of(name).duration_s > 0.1

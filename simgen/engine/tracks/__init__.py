@@ -12,7 +12,7 @@ from typing import Any
 from simgen.core.assets import Material
 from simgen.core.errors import UnknownName
 from simgen.core.mesh import Mesh
-from simgen.core.registry import load_modules
+from simgen.core.registry import load_once
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Environment, Light
 from simgen.core.tracks import Instant, Track
@@ -52,7 +52,7 @@ def shows(kind: type[Track]) -> Callable[[Show], Show]:
 
 def at(rollout: Rollout, instant: Instant, things: Mapping[int, Any]) -> Shown:
     """What a rollout shows at an instant. A kind of track that nothing here shows is an error, never ignored."""
-    load_modules(__name__)
+    load_once(__name__)
     shown = Shown(things=things, environment=rollout.spec.environment)
     shown.lights |= {light.name: light for light in rollout.spec.lights}
     for track in rollout.tracks:

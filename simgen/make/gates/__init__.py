@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-from simgen.core.registry import load_modules
+from simgen.core.registry import load_once
 from simgen.core.sample import Gate, Reject
 
 Stage = Literal["physics", "outline", "view", "picture", "family"]
@@ -52,7 +52,7 @@ def gate(stage: Stage, *, rank: int) -> Callable[[J], J]:
 
 def asked_at(stage: Stage) -> tuple[Entry, ...]:
     """Everything that is asked at a stage, in its order."""
-    load_modules(__name__)
+    load_once(__name__)
     return tuple(sorted(_entries[stage], key=lambda entry: (entry.rank, entry.name)))
 
 

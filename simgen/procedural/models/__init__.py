@@ -10,8 +10,6 @@ name and the numbers only, and a transition is often nothing but another number.
 """
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from simgen.core.errors import UnknownName, UsageError
 from simgen.core.mesh import Mesh, Model
+from simgen.core.registry import load_once
 from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats
 
@@ -46,7 +45,7 @@ def make(name: str, *, variant: str = "", seed: int = 0, **numbers: float) -> Mo
 @functools.lru_cache(maxsize=64)
 def build(model: Model) -> Mesh:
     """The mesh of a model. Its arrays are shared: not to be written to."""
-    _load_all()
+    load_once(__name__)
     if model.name not in _makers:
         raise UnknownName("model", model.name, _makers)
     rng = np.random.default_rng(model.seed)
@@ -58,7 +57,7 @@ def build(model: Model) -> Mesh:
 
 def names() -> tuple[str, ...]:
     """Every model that is known."""
-    _load_all()
+    load_once(__name__)
     return tuple(sorted(_makers))
 
 
@@ -116,9 +115,3 @@ def bounds_m(mesh: Mesh) -> tuple[Floats, Floats]:
     """Lowest and highest corner of the box around a mesh, in its own axes."""
     points = mesh.vertices_m
     return points.min(axis=0), points.max(axis=0)
-
-
-@functools.cache
-def _load_all() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")

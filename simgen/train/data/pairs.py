@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from simgen.core.assets import Split
 from simgen.core.errors import UnknownName, UsageError
@@ -18,13 +17,7 @@ class PairDataset(RandomAccessReader):
     def __init__(self, places: tuple[str, ...], split: Split, cache: Path, pictures: tuple[str, ...]) -> None:
         super().__init__(places, split, cache, needed_members(pictures))
         self._pictures = pictures
-        self._reopen = (places, split, cache, pictures)
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} pairs of {', '.join(self._reopen[0])}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (PairDataset, self._reopen)
+        self._arguments = (places, split, cache, pictures)
 
     def source(self, number: int) -> Source:
         """A sample, decoded; arrays and segmentations are not even read."""
