@@ -23,7 +23,9 @@ def pins(recipe: Recipe) -> dict[str, str]:
     own = [path for package in DECIDES_BYTES for path in sorted((resources.PACKAGE / package).rglob("*.py"))]
     found["simgen"] = f"{__version__}+{_hash(*own)}"
     for choice in recipe.scenes:
-        found[f"scene {choice.name}"] = _hash(Path(inspect.getfile(registry.scenes()[choice.name])))
+        found[f"scene {choice.name}"] = _hash(
+            Path(inspect.getfile(registry.scene_class(choice.name, where=recipe.name)))
+        )
     return found
 
 

@@ -173,11 +173,16 @@ def scenes() -> Mapping[str, type[Scene]]:
     return dict(sorted(_registry.items()))
 
 
-def build(name: str, parameters: Mapping[str, Any] | None = None, *, where: str = "") -> Scene:
-    """A scene with its parameters checked against the types of its fields."""
+def scene_class(name: str, *, where: str = "") -> type[Scene]:
+    """The scene of that name; an UnknownName where none of that name has been loaded."""
     if name not in _registry:
         raise UnknownName("scene", name, _registry, where=where)
-    cls = _registry[name]
+    return _registry[name]
+
+
+def build(name: str, parameters: Mapping[str, Any] | None = None, *, where: str = "") -> Scene:
+    """A scene with its parameters checked against the types of its fields."""
+    cls = scene_class(name, where=where)
     place = f"{where + ': ' if where else ''}scene {shown(name)}"
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)

@@ -227,6 +227,24 @@ def test_a_card_that_is_not_there_is_missed_before_anything_begins(simgen) -> No
     assert "no device 'cudda'; did you mean 'cuda'?" in complaint(simgen("generate", "smoke", "--device", "cudda"), 2)
 
 
+def test_a_folder_with_a_scene_that_is_gone_is_not_continued(simgen, make_dataset) -> None:
+    assert "no scene 'nudge'" in complaint(simgen("retry", make_dataset(Path("out"), n=4)), 2)
+
+
+def test_a_plan_that_a_card_began_is_not_continued_without_one() -> None:
+    pytest.importorskip("bpy")
+    from simgen.core.errors import EnvironmentProblem
+    from simgen.engine.devices import cards
+    from simgen.make.planning import pinned_plan
+    from simgen.plan.recipe import load_recipe, load_scenes
+
+    if cards("optix"):
+        pytest.skip("there is a card")
+    load_scenes()
+    with pytest.raises(EnvironmentProblem, match="no card for OPTIX on this machine"):
+        pinned_plan(load_recipe("smoke", overrides=["render.device=optix"]), n=4, seed=0, shard_size=None)
+
+
 def test_auto_says_in_the_resolved_recipe_what_it_took(simgen) -> None:
     pytest.importorskip("bpy")
     from simgen.engine.devices import cards
