@@ -28,11 +28,12 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4
 
 install: $(VENV)/.installed
 
+# Compiled here once, a minute: where Python may not write bytecode, each process that imports torch would take 8 s more.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "simgen needs Python 3.11; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet -r pyproject.toml \
+	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet --compile-bytecode -r pyproject.toml \
 	  --extra generate --extra train --extra dev --constraint constraints.txt $(TORCH)
 	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps -e .
 	touch $@

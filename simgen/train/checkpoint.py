@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import safetensors.torch
-from diffusers.training_utils import _collate_lora_metadata
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -138,7 +137,8 @@ def write_weights(folder: Path, adapter: Adapter, base: Base) -> Path:
             type(base.pipeline).save_lora_weights(
                 draft,
                 transformer_lora_layers=adapter.state(),
-                **_collate_lora_metadata({"transformer": base.pipeline.transformer}),
+                # Rank and alpha, without which the file means nothing: the name is diffusers'.
+                transformer_lora_adapter_metadata=base.pipeline.transformer.peft_config["default"].to_dict(),
             )
             data = (Path(draft) / WEIGHTS).read_bytes()
     except (OSError, SafetensorError) as error:

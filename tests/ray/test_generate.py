@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.render, pytest.mark.timeout(540)]
 
 KILLS = int(os.environ.get("SIMGEN_KILLS", "2"))
 """How many times the run is killed; odd ones hit a worker, even ones the driver."""
-SMALL = ["smoke", "--n", "10", "--set", "render.width=64", "--set", "render.height=64", "--shard-size", "2"]
+SMALL = ["smoke", "--n", "6", "--set", "render.width=64", "--set", "render.height=64", "--shard-size", "2"]
 
 SLOW = ["drop", "--n", "2", "--set", "render.width=1024", "--set", "render.height=1024", "--set", "render.quality=high"]
 STOP_S = float(os.environ.get("SIMGEN_STOP_S", "10"))
@@ -99,7 +99,7 @@ def workers_of(driver: int) -> list[psutil.Process]:
 def test_a_data_set_is_sound_and_each_of_its_samples_can_be_made_again(undisturbed: Path) -> None:
     assert [str(finding) for finding in verify(undisturbed)] == []
     data = open_dataset(undisturbed)
-    assert len(data) == 10
+    assert len(data) == 6
     ended = simgen("reproduce", undisturbed, data.keys[-1])
     assert (ended.returncode, ended.stdout) == (0, f"{data.keys[-1]}: the same, byte for byte\n")
 

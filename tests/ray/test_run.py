@@ -180,7 +180,7 @@ def test_machines_that_go_away_are_not_what_they_were_at(plan, tmp_path, monkeyp
 
 def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, plan, clean, tmp_path) -> None:
     accidents = {3: die, 8: hang, 12: fail, 17: eat}
-    limits = Limits(sample_s=12.0, max_deaths=2, memory_bytes=1200 << 20)
+    limits = Limits(sample_s=8.0, max_deaths=2, memory_bytes=1200 << 20)
     summary = generate(tmp_path / "b", plan, accidents, limits=limits)
     found = {q.index: q for q in summary.quarantined}
     failures = {index: q.failure for index, q in found.items()}
