@@ -1,10 +1,11 @@
 """What bodies look like: the geometry and the materials of each, as they are at an instant."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simgen.catalog.catalog import Catalog
 from simgen.core.assets import Material, ObjectAsset
@@ -148,15 +149,11 @@ def blender_mesh(mesh: Mesh) -> Any:
     """
     built = bpy.data.meshes.new("model")
     names = slots_of(mesh)
-    offset, faces, slots, sharp = 0, [], [], []
-    for surface in mesh.surfaces:
-        rows = np.asarray(surface.faces) + offset
-        faces += rows.tolist()
-        slots += [names.index(surface.slot)] * len(rows)
-        sharp += [surface.sharp_deg] * len(rows)
-        offset += len(surface.vertices_m)
-    built.from_pydata(mesh.vertices_m.tolist(), [], faces)
-    built.polygons.foreach_set("material_index", np.array(slots, np.int32))
+    offsets = np.cumsum([0, *(len(surface.vertices_m) for surface in mesh.surfaces)])
+    faces = [np.asarray(surface.faces) + offset for surface, offset in zip(mesh.surfaces, offsets, strict=False)]
+    _add_faces(built, mesh.vertices_m, faces)
+    slots = [np.full(len(s.faces), names.index(s.slot), np.int32) for s in mesh.surfaces]
+    built.polygons.foreach_set("material_index", np.concatenate(slots))
     built.update()
     for name in dict.fromkeys(name for surface in mesh.surfaces for name in surface.attributes):
         given = next(s.attributes[name] for s in mesh.surfaces if name in s.attributes)
@@ -177,11 +174,25 @@ def blender_mesh(mesh: Mesh) -> Any:
         work.free()
     built.shade_smooth()
     # One angle for a mesh: the sharpest that a surface asks for.
-    if min(sharp) < 180.0:
-        built.set_sharp_from_angle(angle=float(np.radians(min(sharp))))
+    sharpest = min(surface.sharp_deg for surface in mesh.surfaces if len(surface.faces))
+    if sharpest < 180.0:
+        built.set_sharp_from_angle(angle=float(np.radians(sharpest)))
     for _ in names:
         built.materials.append(None)
     return built
+
+
+def _add_faces(built: Any, vertices_m: Floats, faces: Sequence[NDArray[np.int64]]) -> None:
+    """What Blender's `from_pydata` does with lists of lists, with arrays: `faces` are [N, corners], of one surface
+    each."""
+    sides = np.concatenate([np.full(len(rows), rows.shape[1], np.int32) for rows in faces])
+    built.vertices.add(len(vertices_m))
+    built.loops.add(int(sides.sum()))
+    built.polygons.add(len(sides))
+    built.vertices.foreach_set("co", vertices_m.astype(np.float32).ravel())
+    built.polygons.foreach_set("loop_start", (np.cumsum(sides) - sides).astype(np.int32))
+    built.polygons.foreach_set("vertices", np.concatenate([rows.ravel() for rows in faces]).astype(np.int32))
+    built.update(calc_edges=True)
 
 
 def _add_attribute(built: Any, name: str, values: Floats) -> None:

@@ -4,6 +4,7 @@ A vessel has a profile of its hollow, and its contents fill that profile up to t
 what is in it is always known in cubic metres. Round things are turned; the wells of a tray are rounded squares.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,7 @@ def _fine(curve: Floats, num: int = 160) -> Floats:
     return np.asarray(np.column_stack([np.interp(at, along, curve[:, k]) for k in range(2)]), dtype=float)
 
 
+@functools.cache
 def _unit_area(exponent: float) -> float:
     """Area of the unit shape, as it is drawn: of the polygon."""
     unit = _ring(exponent)
