@@ -72,6 +72,10 @@ class EnvironmentProblem(SimgenError):
     """A program or library that the command needs is missing or does not answer."""
 
 
+class RenderError(SimgenError):
+    """Blender gave another picture than it was asked for: the fault of one sample, which ends no run."""
+
+
 class ConflictError(SimgenError):
     """The folder holds a data set made from another recipe."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simgen.catalog.catalog import Catalog
-from simgen.core.errors import EnvironmentProblem, UnknownName
+from simgen.core.errors import EnvironmentProblem, RenderError, UnknownName
 from simgen.core.geometry import look_at, quat, quat_from_matrix
 from simgen.core.masks import goes_on, grown
 from simgen.core.rollout import Rollout
@@ -307,13 +307,14 @@ class Renderer:
         scene.render.resolution_x, scene.render.resolution_y = width, height
         left, top, right, bottom = box or (0, 0, width, height)
         scene.render.use_border = box is not None
-        scene.render.border_min_x, scene.render.border_max_x = left / width, right / width
-        scene.render.border_min_y, scene.render.border_max_y = 1 - bottom / height, 1 - top / height
+        # Cycles cuts fractions, in 32-bit floats, off to whole pixels: the middle of a pixel is that pixel at any size.
+        scene.render.border_min_x, scene.render.border_max_x = ((x + 0.5) / width for x in (left, right))
+        scene.render.border_min_y, scene.render.border_max_y = ((height - y + 0.5) / height for y in (bottom, top))
         taken = self._capture()
         for name in PASSES:
             if name not in taken or taken[name].shape[:2] != (bottom - top, right - left):
                 got = taken[name].shape if name in taken else "nothing"
-                raise EnvironmentProblem(
+                raise RenderError(
                     f"Cycles was asked for {bottom - top} x {right - left} pixels of {name} and gave {got}"
                 )
         return taken
@@ -363,7 +364,7 @@ class Renderer:
         scene.collection.objects.link(scene.camera)
         try:
             taken = self._passes(64, 64, Sampling(2))
-        except EnvironmentProblem as error:
+        except RenderError as error:
             return str(error)
         inside = (slice(12, 20), slice(12, 20))
         # The denoiser takes liberties with so small a picture.
