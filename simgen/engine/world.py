@@ -8,7 +8,7 @@ import traitlets
 
 from simgen.catalog.catalog import Catalog
 from simgen.core.errors import UsageError
-from simgen.core.geometry import box_corners, fibonacci_sphere
+from simgen.core.geometry import argmax_of_columns, box_corners, fibonacci_sphere
 from simgen.core.mesh import Mesh
 from simgen.core.spec import STAGE_ID, Body, Camera, Light, SceneSpec
 from simgen.core.vectors import Floats
@@ -109,7 +109,7 @@ def convex_parts(mesh: Mesh) -> tuple[Floats, ...]:
     # A hull of all vertices of a fine mesh would be slow, and its flat faces are what matters.
     points = mesh.vertices_m
     directions = np.concatenate([fibonacci_sphere(250), box_corners((1.0, 1.0, 1.0)), np.eye(3), -np.eye(3)])
-    return (points[np.unique((points @ directions.T).argmax(axis=0))],)
+    return (points[np.unique(argmax_of_columns(points @ directions.T))],)
 
 
 def _light(light: Light) -> Any:

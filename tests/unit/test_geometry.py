@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from simgen.core.geometry import (
     Shape,
+    argmax_of_columns,
     box_corners,
     camera_matrix,
     convex_hull_2d,
@@ -105,3 +106,10 @@ def test_tipping_a_box_lifts_its_middle_to_its_half_diagonal() -> None:
     rise, tilt = Shape.box((0.1, 0.2, 0.3)).tipping(0.0)
     assert rise == pytest.approx(np.hypot(0.05, 0.15) - 0.15, abs=1e-4)
     assert np.degrees(tilt) == pytest.approx(np.degrees(np.arctan2(0.05, 0.15)), abs=1.0)
+
+
+def test_the_argmax_of_columns_is_that_of_numpy_with_ties_too() -> None:
+    rng = np.random.default_rng(0)
+    for rows in (1, 255, 1023, 1024, 1025, 3000):
+        values = rng.integers(0, 40, (rows, 7)).astype(float)
+        assert (argmax_of_columns(values) == np.argmax(values, axis=0)).all()
