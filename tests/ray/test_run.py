@@ -14,7 +14,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from simgen.core.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, SimgenError
+from simgen.core.errors import AssetError, ConflictError, EnvironmentProblem, OutputError, RenderError, SimgenError
 from simgen.core.sample import Reject
 from simgen.dataset import shards
 from simgen.dataset.lock import PROGRESS_FOLDER
@@ -76,6 +76,10 @@ def dawdle() -> None:
 
 def fail() -> None:
     raise ValueError(f"no such thing at {object()}")
+
+
+def render_wrongly() -> None:
+    raise RenderError("Cycles was asked for 4 x 4 pixels of Depth and gave nothing")
 
 
 def eat() -> None:
@@ -179,16 +183,17 @@ def test_machines_that_go_away_are_not_what_they_were_at(plan, tmp_path, monkeyp
 
 
 def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, plan, clean, tmp_path) -> None:
-    accidents = {3: die, 8: hang, 12: fail, 17: eat}
+    accidents = {3: die, 8: hang, 12: fail, 14: render_wrongly, 17: eat}
     limits = Limits(sample_s=8.0, max_deaths=2, memory_bytes=1200 << 20)
     summary = generate(tmp_path / "b", plan, accidents, limits=limits)
     found = {q.index: q for q in summary.quarantined}
     failures = {index: q.failure for index, q in found.items()}
-    assert failures == {3: "crash", DULL: "rejected", 8: "timeout", 12: "error", 17: "oom"}
+    assert failures == {3: "crash", DULL: "rejected", 8: "timeout", 12: "error", 14: "error", 17: "oom"}
     holes = {hole.key: hole for hole in summary.status.holes}
     assert {k: h.failure for k, h in holes.items()} == {q.key: q.failure for q in found.values()}
     assert "object at 0x" not in holes[found[12].key].reason
     assert "object at 0x" in found[12].detail
+    assert found[14].detail == "Cycles was asked for 4 x 4 pixels of Depth and gave nothing"
 
     logs = {index: (tmp_path / "b" / q.log).read_text() for index, q in found.items()}
     assert "Fatal Python error: Aborted" in logs[3]
@@ -201,7 +206,7 @@ def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, p
     faults = [str(finding) for finding in verify(tmp_path / "b") if "ATTRIBUTION" not in str(finding)]
     assert faults == []
     made, undisturbed = open_dataset(tmp_path / "b"), open_dataset(clean)
-    assert set(undisturbed.keys) - set(made.keys) == {found[i].key for i in (3, 8, 12, 17)}
+    assert set(undisturbed.keys) - set(made.keys) == {found[i].key for i in (3, 8, 12, 14, 17)}
     different = [key for key in made.keys if made.members(key) != undisturbed.members(key)]
     assert different == []
 
