@@ -1,9 +1,12 @@
 """Every scene is made, and outside the mask nothing changes; another process makes one scene for each kind of change to
 the same bytes, and in the long version all of them in the opposite order."""
 
+import itertools
 import json
+import random
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,13 @@ from simgen.plan.plan import SampleId
 from simgen.record.codec import encode
 from simgen.plan.recipe import load_recipe
 
-names = json.load(sys.stdin)
-for name in names:
+renderer = None
+for name, width, height in json.load(sys.stdin):
     began = time.perf_counter()
-    recipe = load_recipe(name, overrides=["render.width=64", "render.height=64", "render.quality=fast"])
+    recipe = load_recipe(name, overrides=[f"render.width={width}", f"render.height={height}", "render.quality=fast"])
     maker = Maker(recipe, seed=5)
-    renderer = globals().get("renderer")
     if renderer is not None:
+        renderer.width, renderer.height = width, height
         maker._renderer = renderer
     outcome = maker.make(SampleId(index=1, key=f"{name.replace('_', '-')}-000001", scene=name, split="train"))
     renderer = maker._renderer
@@ -46,6 +49,7 @@ for name in names:
             "changed_outside": int(outside.sum()),
             "levels": sorted({int(v) for v in np.unique(sample.mask)}),
             "tracks": sample.record["tracks"],
+            "shapes": [member.shape for member in (sample.start, sample.end, sample.mask)],
         }
     print("MADE", json.dumps({"name": name, **told, "took_s": time.perf_counter() - began}), flush=True)
 """
@@ -67,13 +71,16 @@ def by_name(samples: list[dict[str, Any]]) -> dict[str, Any]:
     return {made["name"]: made for made in samples}
 
 
-def start(names: list[str], log: Path) -> tuple[subprocess.Popen[str], Path]:
+def start(
+    names: list[str], log: Path, *, sizes: Iterable[tuple[int, int]] = itertools.repeat((64, 64))
+) -> tuple[subprocess.Popen[str], Path]:
+    """A process that makes these scenes in this order, each at its (width, height)."""
     with log.open("w") as out:
         run = subprocess.Popen(
             [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, text=True
         )
     assert run.stdin is not None
-    run.stdin.write(json.dumps(names))
+    run.stdin.write(json.dumps([(name, *size) for name, size in zip(names, sizes, strict=False)]))
     run.stdin.close()
     return run, log
 
@@ -125,3 +132,21 @@ def test_a_scene_is_made_to_the_same_bytes_in_another_process(
 def test_a_scene_is_made_to_the_same_bytes_time_after_time(tmp_path: Path) -> None:
     """Here a lamp that had been hidden came back at one of two places in Cycles' list, by chance, once in two times."""
     assert len({made["digest"] for made in told(start(["buoyancy"] * 6, tmp_path / "log"))}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_pairs_of_any_size_are_made(tmp_path: Path) -> None:
+    """Sixty sizes from 64 to 2048, one scene after the other; a quarter of an hour. Some sizes once ended the run."""
+    rng = random.Random(17)
+    sizes = [(round(64 * 32 ** rng.random()), round(64 * 32 ** rng.random())) for _ in range(58)]
+    sizes += [(2048, 2048), (2048, 64)]
+    names = rng.sample(NAMES, len(NAMES)) * 2
+    made = told(start(names[: len(sizes)], tmp_path / "log", sizes=sizes))
+    assert len(made) == len(sizes)
+    for one, (width, height) in zip(made, sizes, strict=True):
+        # A picture too narrow for what happens in it may be refused by a gate, twelve times over.
+        if "shapes" in one:
+            assert one["shapes"] == [[height, width, 3], [height, width, 3], [height, width]]
+            assert one["changed_outside"] == 0
+    assert sum("shapes" in one for one in made) >= 40
