@@ -133,10 +133,8 @@ def _packages() -> CheckResult:
 
 def _cores() -> CheckResult:
     here, workers = cores(), default_workers()
-    less = "" if workers == here else ", since memory is enough for no more"
-    detail = (
-        f"{here} that simgen may use; {workers} {'worker' if workers == 1 else 'workers'} unless told otherwise{less}"
-    )
+    as_many = "as many" if workers == here else f"{workers}, since memory is enough for no more,"
+    detail = f"{here}: {as_many} workers unless told otherwise"
     return CheckResult(name="cores", ok=True, detail=detail)
 
 

@@ -34,7 +34,7 @@ try:
     from ray.job_config import JobConfig
 except ImportError as error:
     raise EnvironmentProblem(
-        f"Ray {ray.__version__} is too old: simgen needs 2.52 or later, the first that keeps other users out by a token; "
+        f"Ray {ray.__version__} is too old: simgen needs 2.52 or later, which keeps other users out by a token; "
         "install it with: pip install --upgrade 'ray>=2.52'"
     ) from error
 
@@ -193,8 +193,8 @@ def _check_loopback() -> None:
             socket.create_connection(server.getsockname(), timeout=5).close()
     except OSError as error:
         raise EnvironmentProblem(
-            f"the loopback interface of this machine does not answer at {_LOOPBACK} ({error.strerror or error}), and the "
-            "parts of Ray talk to each other over it; switch it on, as with `ip link set lo up`"
+            f"the loopback interface of this machine does not answer at {_LOOPBACK} ({error.strerror or error}), and "
+            "the parts of Ray talk to each other over it; switch it on, as with `ip link set lo up`"
         ) from error
 
 
@@ -231,8 +231,8 @@ def _check_socket_path(node: Path) -> None:
     longest = node / f"session_2000-01-01_00-00-00_000000_{os.getpid()}" / "sockets" / "plasma_store"
     if len(os.fsencode(longest)) > _LONGEST_SOCKET:
         raise EnvironmentProblem(
-            f"{node.parent.parent}: has too long a path for the sockets of Ray, which have {_LONGEST_SOCKET} bytes at the "
-            "most; name a shorter one in TMPDIR, or let /tmp be written"
+            f"{node.parent.parent}: has too long a path for the sockets of Ray, which have {_LONGEST_SOCKET} bytes at "
+            "the most; name a shorter one in TMPDIR, or let /tmp be written"
         )
 
 
