@@ -13,7 +13,7 @@ from simgen.dataset.progress import byte_size
 
 WORKER_BYTES = 1 << 30
 """What a worker takes at the most while it makes pictures of the default size; see `worker_bytes`."""
-_BYTES_PER_PIXEL = 520
+_BYTES_PER_PIXEL = 700
 """What a worker takes beyond that for each further pixel of a picture."""
 _DEFAULT_PIXELS = 512 * 512
 RUN_BYTES = 400 << 20

@@ -29,13 +29,16 @@ import ray
 from simgen.core.errors import EnvironmentProblem
 
 try:
+    # Before, not every server asked for a token, and not every one could be kept to one address.
+    if tuple(map(int, ray.__version__.split(".")[:2])) < (2, 54):
+        raise ImportError(ray.__version__)
     from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import AuthenticationError, RpcError
     from ray.job_config import JobConfig
 except ImportError as error:
     raise EnvironmentProblem(
-        f"Ray {ray.__version__} is too old: simgen needs 2.52 or later, which keeps other users out by a token; "
-        "install it with: pip install --upgrade 'ray>=2.52'"
+        f"Ray {ray.__version__} is too old: before 2.54 it lets other users in; get a newer one with: "
+        "pip install --upgrade 'ray>=2.54'"
     ) from error
 
 from simgen.plan.recipe import Recipe
