@@ -1,6 +1,6 @@
 """`python -m simgen.cli`, as torchrun starts it."""
 
-from simgen.cli.app import main
+from simgen.cli import main
 
 if __name__ == "__main__":
     main()

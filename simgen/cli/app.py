@@ -1,5 +1,6 @@
 """The `simgen` program: it finds its commands, runs one, and ends with an exit code."""
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -15,7 +16,12 @@ from simgen.cli import commands
 from simgen.cli.errors import explain, traceback_folder
 from simgen.core.errors import UnknownName
 
-INTERRUPTED, TERMINATED = 130, 143
+INTERRUPTED = 130
+STOPPED = {
+    signal.SIGHUP: (129, "stopped when its terminal was closed"),
+    signal.SIGTERM: (143, "terminated"),
+}
+"""What other signals than Ctrl-C end the program in order, each with its exit code and in words."""
 SECTIONS = ("Make data", "See what can be made", "Look at a data set", "Use a data set")
 """The headings of `simgen --help` in their order. A command may name another one, which then comes after these."""
 
@@ -67,21 +73,30 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Never:
     """Run a command and exit; whatever goes wrong is one sentence on stderr and an exit code that says what."""
-    signal.signal(signal.SIGTERM, _interrupt)
     traceback_folder.set(None)
+    _received.clear()
+    # What whoever started the program ignores, as `nohup` does, stays ignored.
+    before = {n: handler for n in STOPPED if (handler := signal.getsignal(n)) not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, _interrupt)
     try:
         code = cli.main(args=arguments, prog_name="simgen", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
-        code = TERMINATED if signal.SIGTERM in _received else INTERRUPTED
-        goes_on = "; the same command goes on from here" if traceback_folder.get() is not None else ""
-        _print_error(f"{'terminated' if code == TERMINATED else 'interrupted'}{goes_on}")
+        code = _print_stopped()
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
-        sentence, code = explain(error)
-        _print_error(sentence)
+        if _received and isinstance(error, OSError):
+            # The terminal that is gone takes no last line of the display.
+            code = _print_stopped()
+        else:
+            sentence, code = explain(error)
+            _print_error(sentence)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     sys.exit(code or 0)
 
 
@@ -93,9 +108,20 @@ def _interrupt(number: int, frame: object) -> Never:
     # Not SystemExit: Ray, waiting below, would make an exit code of its own of it.
     _received.append(number)
     # A second signal must not stop the cleaning up after the first.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for other in STOPPED:
+        signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
+def _print_stopped() -> int:
+    """Say which signal ended the program; returns the exit code."""
+    code, how = STOPPED[signal.Signals(_received[0])] if _received else (INTERRUPTED, "interrupted")
+    goes_on = "; the same command goes on from here" if traceback_folder.get() is not None else ""
+    _print_error(f"{how}{goes_on}")
+    return code
+
+
 def _print_error(sentence: str) -> None:
-    click.echo(f"simgen: error: {sentence}", err=True)
+    # The terminal may be gone.
+    with contextlib.suppress(OSError):
+        click.echo(f"simgen: error: {sentence}", err=True)

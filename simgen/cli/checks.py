@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simgen.core.errors import UnknownName
-from simgen.run.machine import cores
+from simgen.dataset.progress import byte_size
+from simgen.run.machine import (
+    WORKER_BYTES,
+    available_bytes,
+    cores,
+    default_workers,
+    fitting_workers,
+    shared_memory_is_writable,
+)
+from simgen.storage import resources
 from simgen.storage.cache import default_cache
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
@@ -88,9 +97,15 @@ print(f"torch {torch.__version__} and diffusers {diffusers.__version__} edit a p
 
 def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> CheckResult:
     """Run a few lines in a process of their own; the last line they print is the detail of the result."""
+    own = [str(resources.PACKAGE.parent)]
     try:
         run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+            # Nothing from the folder that the user is in: a file there may have the name of a library.
+            [sys.executable, "-P", "-c", f"import sys; sys.path += {own!r}\n{code}"],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return CheckResult(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)
@@ -117,29 +132,21 @@ def _packages() -> CheckResult:
 
 
 def _cores() -> CheckResult:
-    return CheckResult(name="cores", ok=True, detail=f"{cores()}: as many workers unless told otherwise")
+    here, workers = cores(), default_workers()
+    as_many = "as many" if workers == here else f"{workers}, since memory is enough for no more,"
+    detail = f"{here}: {as_many} workers unless told otherwise"
+    return CheckResult(name="cores", ok=True, detail=detail)
 
 
 def _memory() -> CheckResult:
-    """One worker takes up to a gigabyte."""
-    free = available_bytes()
+    """Enough for one worker at least, with what Ray takes."""
+    free, each = available_bytes(), byte_size(WORKER_BYTES)
     if free is None:
-        return CheckResult(name="memory", ok=True, detail="unknown on this system; a worker takes up to 1 GB")
-    detail = f"{free / 1e9:.1f} GB free, enough for {int(free // 1e9)} workers"
-    return CheckResult(name="memory", ok=free > 1.5e9, detail=detail, remedy="close other programs, or use --workers 1")
-
-
-def available_bytes() -> int | None:
-    """Memory that is still free, limited by the container where there is one; None where that is unknown."""
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.exists():
-        return None
-    lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
-    free = int(lines["MemAvailable"].split()[0]) * 1024
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdigit():
-        free = min(free, int(text) - int(used.read_text()))
-    return free
+        return CheckResult(name="memory", ok=True, detail=f"unknown on this system; a worker takes up to {each}")
+    fit = fitting_workers(free)
+    detail = f"{byte_size(free)} free, enough for {fit} workers of up to {each}; pictures above 512 x 512 take more"
+    remedy = "close other programs, or give the container more; fewer --workers than one there cannot be"
+    return CheckResult(name="memory", ok=fit > 0, detail=detail, remedy=remedy)
 
 
 def _shared_memory() -> CheckResult:
@@ -147,13 +154,15 @@ def _shared_memory() -> CheckResult:
     if not folder.is_dir():
         return CheckResult(name="shm", ok=True, detail="no /dev/shm here; Ray does without")
     free = shutil.disk_usage(folder).free
-    detail = f"{free / 1e6:.0f} MB free in /dev/shm, 100 MB wanted"
-    return CheckResult(name="shm", ok=free > 100e6, detail=detail, remedy="in Docker: --shm-size 256m")
+    if not shared_memory_is_writable():
+        return CheckResult(name="shm", ok=True, detail="/dev/shm cannot be written; Ray takes a file in place of it")
+    detail = f"{byte_size(free)} free in /dev/shm, 105 MB wanted"
+    return CheckResult(name="shm", ok=free > 100 << 20, detail=detail, remedy="in Docker: --shm-size 256m")
 
 
 def _disk() -> CheckResult:
     free = shutil.disk_usage(Path.cwd()).free
-    detail = f"{free / 1e9:.0f} GB free here, 10 000 samples of 512 x 512 take about 7 GB"
+    detail = f"{byte_size(free)} free here, 10 000 samples of 512 x 512 take about 7 GB"
     return CheckResult(name="disk", ok=free > 1e9, detail=detail, remedy="make room, or give --out on another disk")
 
 

@@ -45,7 +45,9 @@ def _keep_traceback(error: Exception) -> Path:
         if isinstance(folder, Path):
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_text("".join(traceback.format_exception(error)))
+                # A new file: under its name others may have laid a link into a folder that all write to.
+                with (folder / name).open("x") as file:
+                    file.write("".join(traceback.format_exception(error)))
                 return folder / name
     traceback.print_exception(error)
     return Path("the lines above")

@@ -41,7 +41,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that runs a plan."""
     return _with_options(
         command,
-        click.option("--workers", type=int, callback=_at_least_1, help="Processes.  [default: one for each core]"),
+        click.option("--workers", type=int, callback=_at_least_1, help="Processes.  [default: by cores and memory]"),
         click.option("--address", metavar="ADDR", help="Ray cluster to join.  [default: this machine alone]"),
         click.option(
             "--sample-timeout",

@@ -37,12 +37,31 @@ def run_plan(
         done = finished(plan, folder)
         if done:
             click.echo(f"{folder}: {done} of {plan.n} samples are there, going on", err=True)
+        if address is None and done < plan.n:
+            _weigh_memory(plan, workers)
         limits = Limits(sample_s=sample_timeout or cost.sample_limit_s(plan))
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
             summary = run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
         write_card(folder, command=f"simgen generate {RESOLVED} --out DIR")
     _print_summary(folder, summary)
     return QUARANTINED if summary.quarantined else 0
+
+
+def _weigh_memory(plan: "Plan", workers: int | None) -> None:
+    """Say so where memory is enough for fewer workers than there are cores, or than were asked for."""
+    from simgen.dataset.progress import byte_size
+    from simgen.run.machine import available_bytes, cores, fitting_workers, worker_bytes
+
+    each_bytes, free = worker_bytes(plan.recipe.render.width, plan.recipe.render.height), available_bytes()
+    wanted = workers or cores()
+    if free is None or (fit := fitting_workers(free, each_bytes)) >= wanted:
+        return
+    has = f"{byte_size(free)} of memory are free, and a worker takes up to {byte_size(each_bytes)}"
+    if workers is None and fit > 0:
+        click.echo(f"{has}: going on with {fit} of {wanted} workers", err=True)
+    else:
+        asked = f"{wanted} workers" if workers else "even one worker"
+        click.echo(f"warning: {has}: {asked} may be killed for want of memory", err=True)
 
 
 def _print_summary(folder: "AnyPath", summary: "Summary") -> None:

@@ -144,3 +144,13 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 90 else f"{minutes} min"
+
+
+def byte_size(size: float) -> str:
+    """`940 bytes`, `1.1 MB`, `26 GB`: a size in the unit that shows it, with two digits or three."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        # What would be rounded to 1000 is 1 of the next unit.
+        if size >= 0.9995 * factor:
+            value = size / factor
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{size:.0f} bytes"

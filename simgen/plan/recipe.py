@@ -221,14 +221,15 @@ def load_scenes(folders: Sequence[str] = ()) -> None:
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Ctrl-C and SIGTERM once the block is over: an exception amid manifold3d's import, which makes enums of Python's
-    in C++, aborts the process."""
+    """Let Ctrl-C, SIGTERM and SIGHUP wait until the block is over: an exception amid manifold3d's import, which makes
+    enums of Python's in C++, aborts the process."""
     if threading.current_thread() is not threading.main_thread():  # only there do they raise
         yield
         return
     came: list[int] = []
     # One that was not set by Python is None and cannot be put back.
-    handlers = {n: handler for n in (signal.SIGINT, signal.SIGTERM) if (handler := signal.getsignal(n)) is not None}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {n: handler for n in numbers if (handler := signal.getsignal(n)) not in (None, signal.SIG_IGN)}
     for number in handlers:
         signal.signal(number, lambda number, frame: came.append(number))
     try:

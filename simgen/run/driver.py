@@ -17,7 +17,13 @@ from simgen.run.ray_session import Session
 # isort: split
 # After what makes its settings.
 import ray
-from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RaySystemError, RuntimeEnvSetupError
+from ray.exceptions import (
+    ActorUnavailableError,
+    OutOfMemoryError,
+    RayActorError,
+    RaySystemError,
+    RuntimeEnvSetupError,
+)
 
 from simgen.core.assets import Split
 from simgen.core.errors import EnvironmentProblem, inline
@@ -26,6 +32,7 @@ from simgen.dataset.lock import progress_folder
 from simgen.plan.plan import Plan, ShardPlan
 from simgen.run.folder import read_run_id
 from simgen.run.limits import Limits
+from simgen.run.machine import memory_advice, worker_bytes
 from simgen.run.notes import WorkerNotes, tail
 from simgen.run.quarantine import Quarantined, make_mark, read_quarantine, set_aside
 from simgen.run.worker import Job, MakerFactory, Refused, Worker
@@ -72,6 +79,8 @@ class Driver:
         """Of workers over each sample, in thirds: see `LOST_MACHINES_PER_DEATH`."""
         self._failed_starts = 0
         """Deaths over no sample since a shard was last made, in thirds as well."""
+        self._oom_kills = session.oom_kills() if session.oom_kills is not None else 0
+        """Of those by the kernel, as many as have been found among the deaths, or were before."""
         self._job = Job(
             folder=folder.absolute(),  # a worker's current folder is that of the Ray that started it
             plan=plan,
@@ -176,7 +185,7 @@ class Driver:
         """Count the death against what the worker was at, quarantine that after too many, and plan the shard again."""
         ray.kill(worker.actor)
         log = tail(progress_folder(self.folder) / f"{worker.name}.log")
-        failure = _classify(error, log)
+        failure, detail = self._explain_death(error, log)
         worker_notes = WorkerNotes(self.folder, worker.name)
         key = worker_notes.unfinished_sample()
         sample = next((s for s in shard.samples if s.key == key), None)
@@ -187,8 +196,8 @@ class Driver:
             if self._failed_starts >= LOST_MACHINES_PER_DEATH * self.limits.max_deaths:
                 last = log.strip().splitlines()[-1:] or [str(error).splitlines()[0]]
                 raise EnvironmentProblem(
-                    f"workers die before their first sample or between two, the last with {failure}: {last[0]}; "
-                    f"run `simgen doctor` to see what is wrong with this machine"
+                    f"workers die before their first sample or between two, the last with {failure}: "
+                    f"{detail or last[0]}; run `simgen doctor` to see what is wrong with this machine"
                 )
         else:
             self._deaths[sample.key] += thirds
@@ -197,10 +206,31 @@ class Driver:
                 reason = f"{_REASONS[failure]}, the last of {most} times"
                 # A family is made at once: whoever asks for another member dies of the same.
                 for member in (s for s in shard.samples if s.family == sample.family):
-                    mark = make_mark(self.folder, member, failure, reason, assets=worker_notes.latest_assets())
-                    set_aside(self.folder, mark, log or str(error))
+                    mark = make_mark(self.folder, member, failure, reason, detail, worker_notes.latest_assets())
+                    set_aside(self.folder, mark, log or detail or str(error))
                     self.holes[member.key] = mark
         self.waiting.appendleft((shard.split, shard.number))
+
+    def _explain_death(self, error: Exception, log: str) -> tuple[Failure, str]:
+        """Why a worker died, from what it left behind, and where that is not in its log what to do about it."""
+        if "Timeout (" in log:
+            return "timeout", ""
+        each = worker_bytes(self.plan.recipe.render.width, self.plan.recipe.render.height)
+        advice = memory_advice(self.session.num_workers, each)
+        if self.session.oom_kills is None:
+            # Nothing is known here of the machine that it was on.
+            advice = "give that machine more memory, or fewer --workers"
+        if isinstance(error, OutOfMemoryError) or "NODE_OUT_OF_MEMORY" in str(error):
+            return "oom", f"Ray killed its worker because memory ran out: {advice}"
+        if "MemoryError" in log or "bad_alloc" in log:
+            return "oom", f"its worker got no more memory: {advice}"
+        # What crashes by itself says so in its log, and what its own code raises in the error.
+        if "unexpectedly exits" not in str(error) or "Fatal Python error" in log or _machine_may_be_lost(error):
+            return "crash", ""
+        if self.session.oom_kills is not None and self.session.oom_kills() > self._oom_kills:
+            self._oom_kills += 1
+            return "oom", f"the system killed its worker because memory ran out: {advice}"
+        return "crash", f"its worker was killed by something else, as the system does where memory runs out: {advice}"
 
 
 _REASONS: dict[Failure, str] = {
@@ -213,15 +243,6 @@ _REASONS: dict[Failure, str] = {
 def _machine_may_be_lost(error: Exception) -> bool:
     """Whether it may be the worker's machine that is gone, and not the worker alone."""
     return isinstance(error, ActorUnavailableError) or "node has died" in str(error)
-
-
-def _classify(error: Exception, log: str) -> Failure:
-    """Why a worker died, from what it left behind."""
-    if "Timeout (" in log:
-        return "timeout"
-    if isinstance(error, OutOfMemoryError) or "MemoryError" in log or "bad_alloc" in log:
-        return "oom"
-    return "crash"
 
 
 def _last_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ from simgen.core.assets import Split
 from simgen.core.errors import OutputError, SimgenError
 from simgen.dataset.layout import SPLITS, committed, update_checksums
 from simgen.dataset.lock import PROGRESS_FOLDER, lock_dataset, progress_folder, remove_leftovers
+from simgen.dataset.progress import byte_size
 from simgen.plan.plan import RESOLVED, Plan, check_same
 from simgen.run.quarantine import QUARANTINE
 from simgen.storage.files import TEMPORARY_NAME, list_names, write_file
@@ -59,7 +60,7 @@ def _check_disk(folder: Path, needed_bytes: Callable[[], int]) -> None:
         free, needed = shutil.disk_usage(there).free, needed_bytes()
         if free < needed:
             raise OutputError(
-                f"{folder}: needs about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
+                f"{folder}: needs about {byte_size(needed)} and the disk has {byte_size(free)} free; "
                 f"make room or choose another --out"
             )
     except OSError as error:

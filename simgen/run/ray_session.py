@@ -3,11 +3,12 @@
 import contextlib
 import logging
 import os
-import shutil
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,14 +25,27 @@ os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
 
 import ray
-from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
-from ray.exceptions import AuthenticationError, RpcError
-from ray.job_config import JobConfig
 
 from simgen.core.errors import EnvironmentProblem
+
+try:
+    # Before, not every server asked for a token, and not every one could be kept to one address.
+    if tuple(map(int, ray.__version__.split(".")[:2])) < (2, 54):
+        raise ImportError(ray.__version__)
+    from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
+    from ray.exceptions import AuthenticationError, RpcError
+    from ray.job_config import JobConfig
+except ImportError as error:
+    raise EnvironmentProblem(
+        f"Ray {ray.__version__} is too old: before 2.54 it lets other users in; get a newer one with: "
+        "pip install --upgrade 'ray>=2.54'"
+    ) from error
+
 from simgen.plan.recipe import Recipe
 from simgen.run import shipping
-from simgen.run.machine import cores
+from simgen.run.machine import default_workers, oom_kills, shared_memory_is_writable, worker_bytes
+from simgen.storage import resources
+from simgen.storage.temporary import private_folder, remove_abandoned
 
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
@@ -40,26 +54,40 @@ ONE_THREAD = {
 }
 
 
+_PREFIX = "simgen-ray-"
+"""Of the names of temporary folders."""
+_NODE = "node"
+"""The folder of Ray in one of these, which Ray itself opens to everybody."""
+_OBJECT_STORE_BYTES = 100 << 20
+"""Nothing of size travels through it."""
+_LONGEST_SOCKET = 107
+"""Bytes of the path of a socket."""
+
+
 @contextlib.contextmanager
 def local_ray(num_cpus: int) -> Iterator[None]:
-    """Ray on this machine alone: small, quiet, and gone afterwards."""
-    place = _temporary_folder()
-    try:
-        with _connected(
-            address="local",
-            num_cpus=num_cpus,
-            num_gpus=0,
-            include_dashboard=False,
-            # Nothing of size travels through it.
-            object_store_memory=100 << 20,
-            _temp_dir=str(place),
-        ):
-            # It looks at all logs for a driver that would print them: a hundredth of a core, and 80 MB.
-            ray._private.worker._global_node.kill_log_monitor(check_alive=False)
-            yield
-    finally:
-        _end_processes(place)
-        shutil.rmtree(place, ignore_errors=True)
+    """Ray on this machine alone: small, quiet, heard by nobody else, and gone afterwards."""
+    _check_loopback()
+    with private_folder(_PREFIX, clear_temporary()) as place, _own_token(), _on_loopback():
+        node = place / _NODE
+        node.mkdir()
+        _check_socket_path(node)
+        try:
+            with _connected(
+                address="local",
+                num_cpus=num_cpus,
+                num_gpus=0,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _plasma_directory=None if shared_memory_is_writable() else str(node),
+                _temp_dir=str(node),
+                _node_ip_address=_LOOPBACK,
+            ):
+                # It looks at all logs for a driver that would print them: a hundredth of a core, and 80 MB.
+                ray._private.worker._global_node.kill_log_monitor(check_alive=False)
+                yield
+        finally:
+            _end_processes(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +98,29 @@ class Session:
     shipped_paths: Mapping[str, str] = field(default_factory=dict)
     """What was sent to the nodes, see `shipping.ShippedPackage`."""
     is_alive: Callable[[], bool] = lambda: True
+    oom_kills: Callable[[], int] | None = None
+    """How many processes the kernel has killed because memory ran out, where all workers are on this machine."""
 
 
 @contextlib.contextmanager
 def open_session(address: str | None, workers: int | None, recipe: Recipe) -> Iterator[Session]:
-    """Ray, started on this machine or joined where it runs; `workers` where not as many as there are cores."""
+    """Ray, started on this machine or joined where it runs; `workers` where not as many as cores and memory allow."""
     if address is None:
-        workers = workers or cores()
+        workers = workers or default_workers(worker_bytes(recipe.render.width, recipe.render.height))
         with local_ray(workers):
-            yield Session(num_workers=workers, is_alive=_local_ray_is_alive)
+            yield Session(num_workers=workers, is_alive=_local_ray_is_alive, oom_kills=oom_kills)
         return
     address = _resolve_address(address)
-    # Under a name by which the next run finds what a kill leaves.
-    with tempfile.TemporaryDirectory(prefix=f"simgen-ray-{os.getpid()}-", dir=clear_temporary()) as place:
-        shipped = shipping.build_package(recipe, Path(place))
+    with private_folder(_PREFIX, clear_temporary()) as place:
+        shipped = shipping.build_package(recipe, place)
         with _with_token_for(address), _connected(address=address, modules=[str(shipped.package)]):
             cores_there = max(int(ray.cluster_resources().get("CPU", 1)), 1)
             yield Session(num_workers=workers or cores_there, shipped_paths=shipped.paths)
 
 
-class _ShippedCode(JobConfig):  # type: ignore[misc]
-    """Ray puts the folders that the driver's own code and shell are in before all others on the workers' path; where
-    a node has them too, a checkout there would be imported in place of what is shipped. Not where it believes that a
+class _OwnCode(JobConfig):  # type: ignore[misc]
+    """Ray puts the folders that the driver's own code and shell are in before all others on the workers' path, where a
+    `numpy.py` or another checkout of simgen would be imported in place of what is meant. Not where it believes that a
     job brings a folder of its own."""
 
     def _runtime_env_has_working_dir(self) -> bool:
@@ -107,14 +136,14 @@ def _local_ray_is_alive() -> bool:
 @contextlib.contextmanager
 def _connected(address: str, modules: Sequence[str] = (), **options: Any) -> Iterator[None]:
     # Ray puts handlers of its own in their place.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     # Already while it starts, which takes seconds: told to end by then, it would take its time, and exit with a 1.
     utils = ray._private.utils
     theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
     environment = {"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})}
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
-    if modules and not address.startswith("ray://"):
-        options["job_config"] = _ShippedCode()
+    if not address.startswith("ray://"):
+        options["job_config"] = _OwnCode(_py_driver_sys_path=[] if modules else _path_of_simgen())
     where = "on this machine" if address == "local" else f"at {address}"
     with _message_if_killed(where):
         try:
@@ -148,6 +177,66 @@ def _message_if_killed(where: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 witness.communicate(b"well\n")
+
+
+def _path_of_simgen() -> list[str]:
+    """The folder that simgen lies in, where a worker would not find it by itself."""
+    parent = resources.PACKAGE.parent
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    return [] if parent in installed else [str(parent)]
+
+
+_LOOPBACK = "127.0.0.1"
+
+
+def _check_loopback() -> None:
+    """Ray would try for minutes where its own parts cannot reach each other."""
+    try:
+        with socket.create_server((_LOOPBACK, 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=5).close()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the loopback interface of this machine does not answer at {_LOOPBACK} ({error.strerror or error}), and "
+            "the parts of Ray talk to each other over it; switch it on, as with `ip link set lo up`"
+        ) from error
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let the servers of a Ray that is started in the block listen on the loopback interface alone. Ray takes any other
+    address in its place where it believes that other machines may join."""
+    constants = ray._private.ray_constants
+    before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def _own_token() -> Iterator[None]:
+    """A token that this run alone knows; that in a home folder, others may be able to read."""
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    _set_token_mode("token")
+    try:
+        yield
+    finally:
+        os.environ.pop("RAY_AUTH_TOKEN")
+        if before["RAY_AUTH_TOKEN"] is not None:
+            os.environ["RAY_AUTH_TOKEN"] = before["RAY_AUTH_TOKEN"]
+        _set_token_mode(before["RAY_AUTH_MODE"])
+
+
+def _check_socket_path(node: Path) -> None:
+    """Refuse a folder whose name is too long for the sockets that Ray makes in it."""
+    longest = node / f"session_2000-01-01_00-00-00_000000_{os.getpid()}" / "sockets" / "plasma_store"
+    if len(os.fsencode(longest)) > _LONGEST_SOCKET:
+        raise EnvironmentProblem(
+            f"{node.parent.parent}: has too long a path for the sockets of Ray, which have {_LONGEST_SOCKET} bytes at "
+            "the most; name a shorter one in TMPDIR, or let /tmp be written"
+        )
 
 
 @contextlib.contextmanager
@@ -249,22 +338,11 @@ def _resolve_address(address: str) -> str:
     return address
 
 
-def _temporary_folder() -> Path:
-    """A folder for Ray's sockets, whose paths may not be longer than about 100 characters."""
-    return Path(tempfile.mkdtemp(prefix=f"simgen-ray-{os.getpid()}-", dir=clear_temporary()))
-
-
 def clear_temporary() -> Path:
-    """Where such folders lie, without those of runs that were killed."""
+    """Where the folders of runs lie, without those of runs that were killed."""
+    # For sockets, whose paths may not be long.
     parent = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
-    for left in parent.glob("simgen-ray-*-*"):
-        try:
-            os.kill(int(left.name.split("-")[2]), 0)
-        except ProcessLookupError:
-            _end_processes(left)
-            shutil.rmtree(left, ignore_errors=True)
-        except (PermissionError, ValueError):
-            continue
+    remove_abandoned(_PREFIX, parent, end=_end_processes)
     return parent
 
 

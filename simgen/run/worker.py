@@ -25,6 +25,7 @@ from simgen.plan.plan import Plan, SampleId, ShardPlan
 from simgen.plan.recipe import Recipe
 from simgen.run import shipping
 from simgen.run.limits import Limits
+from simgen.run.machine import lower_limit
 from simgen.run.notes import WorkerNotes, tail
 from simgen.run.quarantine import QUARANTINE, Quarantined, make_mark, set_aside
 from simgen.run.spool import Spool
@@ -90,7 +91,7 @@ class Worker:
         self._watched_s: float | None = None
         self._known_marks: set[str] = set()
         if sys.platform == "linux":
-            resource.setrlimit(resource.RLIMIT_DATA, (job.limits.memory_bytes, resource.RLIM_INFINITY))
+            lower_limit(resource.RLIMIT_DATA, job.limits.memory_bytes)
         self._log: IO[bytes] | None = None
 
     def make_shard(self, shard: ShardPlan, holes: Mapping[str, Quarantined]) -> Done | Refused:

@@ -16,10 +16,13 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from simgen.core.errors import AssetError
@@ -32,9 +35,37 @@ _STALE_S = 24 * 3600.0
 
 
 def default_cache() -> Path:
-    """$SIMGEN_CACHE, or ~/.cache/simgen."""
+    """$SIMGEN_CACHE, or ~/.cache/simgen, or where that cannot be written a temporary folder."""
     named = os.environ.get("SIMGEN_CACHE")
-    return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "simgen"
+    return Path(named).expanduser().absolute() if named else _home_cache()
+
+
+@lru_cache
+def _home_cache() -> Path:
+    try:
+        folder = Path.home() / ".cache" / "simgen"
+        folder.mkdir(parents=True, exist_ok=True)
+        # What is there already may be all that is needed.
+        if os.access(folder, os.W_OK) or any(folder.iterdir()):
+            return folder
+        trouble = f"{folder} cannot be written"
+    except RuntimeError:
+        trouble = "this user has no home folder"
+    except OSError as error:
+        trouble = f"{error.filename} cannot be written ({error.strerror})"
+    substitute = Path(tempfile.gettempdir()) / f"simgen-cache-{os.getuid()}"
+    try:
+        substitute.mkdir(mode=0o700, exist_ok=True)
+        status = substitute.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+            raise AssetError(f"{substitute}: is not this user's alone; name a folder for the cache in SIMGEN_CACHE")
+    except OSError as error:
+        raise AssetError(
+            f"{trouble}, and {substitute} neither ({error.strerror}); name a folder for the cache in SIMGEN_CACHE"
+        ) from error
+    said = f"simgen: {trouble}: the cache is {substitute}; name a folder that lasts in SIMGEN_CACHE"
+    print(said, file=sys.stderr)
+    return substitute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

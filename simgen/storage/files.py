@@ -7,21 +7,22 @@ import json
 import os
 import re
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from simgen.core.errors import OutputError
 from simgen.storage.paths import AnyPath, RemotePath
+from simgen.storage.temporary import private_folder, remove_abandoned
 from simgen.storage.uploads import unnamed_file
 
 TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 """Matches the name under which an AtomicFile stands until it is published."""
 
+_COPY = "simgen-copy-"
+"""Of the names of temporary folders."""
 LARGEST_FILE_BYTES = 1 << 62
 _BLOCK_BYTES = 1 << 20
 _REMOTE_BLOCK_BYTES = 16 << 20
@@ -115,10 +116,12 @@ def local_copy(folder: AnyPath, names: Iterable[str]) -> Iterator[Path]:
     if isinstance(folder, Path):
         yield folder
         return
-    _remove_abandoned_copies()
-    with tempfile.TemporaryDirectory(prefix=f"simgen-copy-{os.getpid()}-") as copy:
+    remove_abandoned(_COPY)
+    with private_folder(_COPY) as place:
+        copy = place / "files"
+        copy.mkdir()
         for name in names:
-            target = Path(copy) / name
+            target = copy / name
             target.parent.mkdir(exist_ok=True)
             with contextlib.suppress(FileNotFoundError), target.open("wb") as file:
                 try:
@@ -127,18 +130,7 @@ def local_copy(folder: AnyPath, names: Iterable[str]) -> Iterator[Path]:
                 except FileNotFoundError:
                     target.unlink()
                     raise
-        yield Path(copy)
-
-
-@lru_cache
-def _remove_abandoned_copies() -> None:
-    """Remove the copies that killed processes left on this machine."""
-    for left in Path(tempfile.gettempdir()).glob("simgen-copy-*-*"):
-        with contextlib.suppress(ValueError, PermissionError):
-            try:
-                os.kill(int(left.name.split("-")[2]), 0)
-            except ProcessLookupError:
-                shutil.rmtree(left, ignore_errors=True)
+        yield copy
 
 
 def write_file(path: AnyPath, data: bytes) -> None:

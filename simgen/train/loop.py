@@ -554,7 +554,7 @@ def _process_group(device: str | None) -> Iterator[ProcessInfo]:
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """While this is open, the first Ctrl-C or SIGTERM only asks to stop after the step; the second one stops."""
+    """While this is open, the first Ctrl-C, SIGTERM or SIGHUP asks to stop after the step; the second one stops."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -564,16 +564,17 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
         with contextlib.suppress(OSError):
             os.write(2, b"stopping after this step; once more stops at once\n")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, ask) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
     try:
         yield lambda: bool(asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if signal.SIGTERM in asked and callable(before[signal.SIGTERM]):
-            # The command line tells the two apart by its own handler.
+        if asked and asked[0] != signal.SIGINT and callable(before[asked[0]]):
+            # The command line tells them apart by its own handler.
             with contextlib.suppress(KeyboardInterrupt):
-                before[signal.SIGTERM](signal.SIGTERM, None)  # type: ignore[operator, misc]
+                before[asked[0]](asked[0], None)  # type: ignore[operator, misc]
 
 
 def _out_of_memory(config: TrainConfig, step: int) -> SimgenError:

@@ -29,6 +29,8 @@ SMALL = ["smoke", "--n", "6", "--set", "render.width=64", "--set", "render.heigh
 SLOW = ["drop", "--n", "2", "--set", "render.width=1024", "--set", "render.height=1024", "--set", "render.quality=high"]
 STOP_S = float(os.environ.get("SIMGEN_STOP_S", "10"))
 """What a machine that is taken away gives, at the least."""
+ENDED = {129: "stopped when its terminal was closed", 130: "interrupted", 143: "terminated"}
+"""What a run that was stopped says, by its exit code."""
 
 
 def command(*arguments: object) -> list[str]:
@@ -140,7 +142,9 @@ def test_killed_again_and_again_the_bytes_are_those_of_an_undisturbed_run(undist
     [
         (signal.SIGINT, 130, False),
         (signal.SIGTERM, 143, True),
+        (signal.SIGHUP, 129, True),
         pytest.param(signal.SIGTERM, 143, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, False, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds_and_says_so(
@@ -166,7 +170,7 @@ def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds
     assert not alive
     assert took < STOP_S
     assert [line for line in err.splitlines() if "error" in line] == [
-        f"simgen: error: {'interrupted' if code == 130 else 'terminated'}; the same command goes on from here"
+        f"simgen: error: {ENDED[code]}; the same command goes on from here"
     ]
     assert "Traceback" not in out + err
     assert not [p for p in folder.rglob("*") if re.search(r"\.tmp$", p.name)]
@@ -175,7 +179,7 @@ def test_a_run_stopped_in_the_middle_of_a_render_ends_cleanly_within_ten_seconds
 
 def test_a_run_that_is_terminated_while_ray_starts_says_so_too(started, tmp_path: Path) -> None:
     run = started("generate", *SLOW, "--out", tmp_path / "stopped", "--workers", 1)
-    wait_for(lambda: list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*/session_*")))
+    wait_for(lambda: list(Path("/tmp").glob(f"simgen-ray-{run.pid}-*/node/session_*")))
     began = time.monotonic()
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=60)

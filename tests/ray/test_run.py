@@ -194,6 +194,7 @@ def test_a_sample_that_cannot_be_made_is_a_hole_and_changes_no_other(generate, p
     assert "object at 0x" not in holes[found[12].key].reason
     assert "object at 0x" in found[12].detail
     assert found[14].detail == "Cycles was asked for 4 x 4 pixels of Depth and gave nothing"
+    assert "got no more memory" in found[17].detail and "--workers" in found[17].detail
 
     logs = {index: (tmp_path / "b" / q.log).read_text() for index, q in found.items()}
     assert "Fatal Python error: Aborted" in logs[3]

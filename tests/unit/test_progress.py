@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from simgen.dataset.lock import PROGRESS_FOLDER
-from simgen.dataset.progress import Progress, counts, duration
+from simgen.dataset.progress import Progress, byte_size, counts, duration
 from simgen.run.notes import WorkerNotes
 
 
@@ -122,3 +122,21 @@ def test_figures_are_told_in_few_words() -> None:
     assert counts({"a": 1, "b": 3, "c": 1}) == "b 3, a 1, c 1"
     assert counts({"a": 1, "b": 3, "c": 1}, most=1) == "b 3, other 2"
     assert [duration(s) for s in (0, 89, 91, 3600, 11_100)] == ["0 s", "89 s", "2 min", "60 min", "3 h 05 min"]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (940, "940 bytes"),
+        (999.4, "999 bytes"),
+        (999.9, "1.0 kB"),
+        (1_080_000, "1.1 MB"),
+        (25_600_000, "26 MB"),
+        (999_400_000, "999 MB"),
+        (999_900_000, "1.0 GB"),
+        (1.2e12, "1.2 TB"),
+    ],
+)
+def test_a_size_is_written_in_a_unit_that_shows_it(size: float, words: str) -> None:
+    assert byte_size(size) == words

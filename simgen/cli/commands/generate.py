@@ -92,9 +92,9 @@ def generate(
 def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:
     """Estimate what the plan takes, from `probes` samples that are made now, and print it."""
     from simgen.dataset.cost import estimate_cost
-    from simgen.run.machine import cores
+    from simgen.run.machine import default_workers, worker_bytes
 
-    workers = workers or cores()
+    workers = workers or default_workers(worker_bytes(plan.recipe.render.width, plan.recipe.render.height))
     if probes == 0:
         estimate = estimate_cost(plan, workers=workers)
     else:
@@ -110,7 +110,8 @@ def _print_estimate(plan: "Plan", folder: "AnyPath", workers: int, estimate: "Co
     from simgen.cli.text import two_digits
     from simgen.dataset.cost import count_mix
     from simgen.dataset.layout import committed
-    from simgen.dataset.progress import counts, duration
+    from simgen.dataset.progress import byte_size, counts, duration
+    from simgen.run.machine import available_bytes, fitting_workers, worker_bytes
 
     recipe = plan.recipe
     scenes, splits = count_mix(plan)
@@ -121,14 +122,17 @@ def _print_estimate(plan: "Plan", folder: "AnyPath", workers: int, estimate: "Co
         if estimate.num_samples
         else "from a table, half or double is possible; without --probes 0 a few samples are made to know better"
     )
+    each_bytes, free = worker_bytes(recipe.render.width, recipe.render.height), available_bytes()
+    here = "" if free is None else f"; {byte_size(free)} are free here, enough for {fitting_workers(free, each_bytes)}"
     rows = {
         "recipe": f"{recipe.name}, fingerprint {plan.fingerprint}",
         "samples": f"{plan.n} ({counts(splits)}) in {len(plan.shards)} shards of {plan.shard_size}",
         "mix": counts(scenes, 99),
         "pictures": f"{recipe.render.width} x {recipe.render.height}, quality {recipe.render.quality}",
-        "disk": estimate.bytes.scaled(1e-9).in_words(two_digits, unit=" GB"),
+        "disk": estimate.bytes.in_words(byte_size),
         "work": f"{estimate.core_s.scaled(1 / 3600).in_words(two_digits, unit=' core-hours')}, {source}",
         "time": f"{estimate.core_s.scaled(1 / workers).in_words(duration)} with {workers} workers",
+        "memory": f"a worker takes up to {byte_size(each_bytes)}{here}",
         "folder": f"{folder}: {there} shards are there",
     }
     for name, value in rows.items():
