@@ -90,7 +90,12 @@ def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> C
     """Run a few lines in a process of their own; the last line they print is the detail of the result."""
     try:
         run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+            # -P: nothing is imported from the current folder, which may be a stranger's data set.
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return CheckResult(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)

@@ -23,6 +23,9 @@ class _PlaceType(click.ParamType):  # type: ignore[type-arg]  # a generic from c
 
 
 PLACE = _PlaceType()
+SCENES = click.option(
+    "--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of your own scenes: its Python is run."
+)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,7 +35,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Change one value of the recipe."),
         click.option("--assets", multiple=True, metavar="MANIFEST", help="Objects: a path, an address or a name."),
         click.option("--hdri", multiple=True, metavar="MANIFEST", help="Environment maps, likewise."),
-        click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes."),
+        SCENES,
         click.option("--device", metavar="NAME", help="cpu, cuda, optix or auto: short for --set render.device=NAME."),
     )
 

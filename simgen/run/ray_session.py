@@ -89,10 +89,10 @@ def open_session(address: str | None, workers: int | None, recipe: Recipe) -> It
             yield Session(num_workers=workers or cores_there, shipped_paths=shipped.paths)
 
 
-class _ShippedCode(JobConfig):  # type: ignore[misc]
-    """Ray puts the folders that the driver's own code and shell are in before all others on the workers' path; where
-    a node has them too, a checkout there would be imported in place of what is shipped. Not where it believes that a
-    job brings a folder of its own."""
+class _OwnPath(JobConfig):  # type: ignore[misc]
+    """Ray puts the folders that the driver's own code and shell are in before all others on the workers' path: a file
+    numpy.py in the current folder, which may be a stranger's data set, would be run, and a checkout on a node be
+    imported in place of what is shipped. Not where Ray believes that a job brings a folder of its own."""
 
     def _runtime_env_has_working_dir(self) -> bool:
         return True
@@ -111,10 +111,14 @@ def _connected(address: str, modules: Sequence[str] = (), **options: Any) -> Ite
     # Already while it starts, which takes seconds: told to end by then, it would take its time, and exit with a 1.
     utils = ray._private.utils
     theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
+    # It would keep the command line, in which addresses may hold tokens.
+    entrypoint, utils.get_entrypoint_name = utils.get_entrypoint_name, lambda: "simgen"
     environment = {"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})}
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
-    if modules and not address.startswith("ray://"):
-        options["job_config"] = _ShippedCode()
+    if not address.startswith("ray://"):
+        # On this machine workers import what the driver imports; '' is the current folder.
+        here = [] if modules else [folder for folder in sys.path if folder]
+        options["job_config"] = _OwnPath(_py_driver_sys_path=here)
     where = "on this machine" if address == "local" else f"at {address}"
     with _message_if_killed(where):
         try:
@@ -128,6 +132,7 @@ def _connected(address: str, modules: Sequence[str] = (), **options: Any) -> Ite
             raise
         finally:
             utils.set_sigterm_handler = theirs
+            utils.get_entrypoint_name = entrypoint
         try:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

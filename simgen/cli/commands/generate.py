@@ -1,6 +1,7 @@
 """`simgen generate`: make a data set, or say what it would take."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,8 @@ def generate(
     if isinstance(folder, Path) and re.match(r"\w+:/", str(folder)):
         raise UsageError(f"--out must be a folder or an address such as s3://BUCKET/NAME; got {folder}")
     plan = pinned_plan(chosen, n=n, seed=seed, shard_size=shard_size)
+    if scene_folders:
+        _print_changed_scenes(plan, run.get("pins", {}))
     if probes is not None and (probes < 0 or not dry_run):
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
     if dry_run:
@@ -87,6 +90,16 @@ def generate(
     from simgen.cli.run_plan import run_plan
 
     return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+
+
+def _print_changed_scenes(plan: "Plan", pins: Mapping[str, str]) -> None:
+    """Say where the user's own scenes are other code than those of the data set that the recipe is from."""
+    from dataclasses import replace
+
+    from simgen.plan.fingerprint import changed_scenes
+
+    for changed in changed_scenes(replace(plan, pins=pins), *(choice.name for choice in plan.recipe.scenes)):
+        click.echo(f"note: {changed}", err=True)
 
 
 def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simgen.cli.options import PLACE, run_options
+from simgen.cli.options import PLACE, SCENES, run_options
 
 if TYPE_CHECKING:
     from simgen.storage.paths import AnyPath
@@ -14,8 +14,15 @@ SECTION = "Make data"
 
 @click.command()
 @click.argument("folder", type=PLACE)
+@SCENES
 @run_options
-def retry(folder: "AnyPath", workers: int | None, address: str | None, sample_timeout: float | None) -> int:
+def retry(
+    folder: "AnyPath",
+    scene_folders: tuple[str, ...],
+    workers: int | None,
+    address: str | None,
+    sample_timeout: float | None,
+) -> int:
     """Make the quarantined samples again.
 
     And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.
@@ -23,12 +30,10 @@ def retry(folder: "AnyPath", workers: int | None, address: str | None, sample_ti
     import simgen.run.run  # noqa: F401  Ray may be missing: better seen before a shard is opened again.
     from simgen.cli.run_plan import run_plan
     from simgen.make.planning import pinned_plan
-    from simgen.plan.plan import check_same, read_plan
-    from simgen.plan.recipe import load_scenes
+    from simgen.plan.plan import check_same, read_plan_to_run
     from simgen.run import quarantine
 
-    there = read_plan(folder)
-    load_scenes(there.recipe.scene_folders)
+    there = read_plan_to_run(folder, scene_folders)
     plan = pinned_plan(there.recipe, n=there.n, seed=there.seed, shard_size=there.shard_size)
     check_same(folder, plan)
     opened = quarantine.retry(folder)
