@@ -28,7 +28,7 @@ from typing import Any, Literal, get_args
 from simgen.core.errors import UnknownName, UsageError, inline, shown
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.scene import registry
-from simgen.storage import resources
+from simgen.storage import resources, urls
 from simgen.storage.yaml_files import known_keys, mapping, override, read_yaml, write_yaml
 
 Quality = Literal["fast", "standard", "high"]
@@ -51,7 +51,8 @@ def _is_whole(value: Any) -> bool:
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        raise UsageError(f"{where} must be a list of texts; got {shown(value)}")
+        got = shown(urls.scrub(value) if isinstance(value, str) else value)
+        raise UsageError(f"{where} must be a list of texts; got {got}")
     return tuple(value)
 
 
@@ -98,7 +99,7 @@ class Render:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetChoice:
-    """Manifests: a path, an address, or the name of a known source."""
+    """Manifests: a path, an address without its secrets (see `storage.urls`), or the name of a known source."""
 
     objects: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
@@ -109,6 +110,12 @@ class AssetChoice:
     def __post_init__(self) -> None:
         for name in ("objects", "environments", "exclude"):
             _texts(getattr(self, name), f"assets.{name}")
+        for name in ("objects", "environments"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, tuple(map(urls.admit, given)))
+            for number, address in enumerate(getattr(self, name)):
+                if address != given[number] and address in getattr(self, name)[:number]:
+                    raise UsageError(f"assets.{name} names {address} twice, with other secrets")
         if not isinstance(self.builtin, bool):
             raise UsageError(f"assets.builtin must be true or false; got {shown(self.builtin)}")
 

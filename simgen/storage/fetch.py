@@ -7,6 +7,7 @@ from pathlib import Path
 import fsspec
 
 from simgen.core.errors import AssetError, inline, shown
+from simgen.storage.urls import admit, scrub, with_secrets, without_secrets
 
 PROTOCOLS = ("http", "https", "gs", "s3")
 MAX_DOWNLOAD_BYTES = 4 << 30
@@ -14,7 +15,9 @@ _ATTEMPTS = 3
 
 
 def download(address: str, target: Path) -> None:
-    """Copy the file at an address to a local file, with a few attempts; an AssetError says why it cannot be had."""
+    """Copy the file at an address to a local file, with a few attempts; an AssetError says why it cannot be had. The
+    request has the secrets that were admitted with the address, see `storage.urls`; no message has them."""
+    address = admit(address)
     protocol = address.split("://", 1)[0]
     # fsspec knows dozens more, chains of them and ways to this machine's own files among them; a manifest names any.
     if protocol not in PROTOCOLS:
@@ -22,7 +25,9 @@ def download(address: str, target: Path) -> None:
             f"{inline(address)}: cannot be fetched: {shown(protocol)} is not one of {', '.join(PROTOCOLS)}; "
             "give one of these, or the path of a copy"
         )
-    attempts = [candidate for candidate in _alternatives(address) for _ in range(_ATTEMPTS)]
+    # What lies beside a file with a signature may lie there for everybody.
+    candidates = dict.fromkeys(c for given in (with_secrets(address), address) for c in _alternatives(given))
+    attempts = [candidate for candidate in candidates for _ in range(_ATTEMPTS)]
     failure: Exception = FileNotFoundError(address)
     refused: set[str] = set()
     for number, candidate in enumerate(attempts):
@@ -39,10 +44,10 @@ def download(address: str, target: Path) -> None:
                 f"{address}: has more than {MAX_DOWNLOAD_BYTES >> 30} GiB, which no asset has; give another address"
             ) from error
         except Exception as error:  # each back end of fsspec raises exceptions of its own
-            failure = _classify(error, candidate)
+            failure = _classify(error, without_secrets(candidate))
             if not isinstance(failure, OSError) or isinstance(failure, FileNotFoundError | PermissionError):
                 refused.add(candidate)
-    raise AssetError(f"{address}: cannot be fetched: {failure}") from failure
+    raise AssetError(scrub(f"{address}: cannot be fetched: {failure}")) from failure
 
 
 class _TooLarge(Exception):
