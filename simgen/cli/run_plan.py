@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from simgen.cli.errors import traceback_folder
+from simgen.cli.exit_codes import QUARANTINED
 
 if TYPE_CHECKING:
     from simgen.plan.plan import Plan
     from simgen.run.quarantine import Quarantined
     from simgen.run.run import Summary
     from simgen.storage.paths import AnyPath
-
-QUARANTINED = 3
-"""Exit code of a run that finished without some of its samples."""
 
 
 def run_plan(

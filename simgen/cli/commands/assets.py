@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from simgen.cli.completion import file_or
+from simgen.cli.groups import HelpfulGroup
+
 if TYPE_CHECKING:
     from simgen.catalog.catalog import Catalog
     from simgen.core.assets import EnvironmentAsset, ObjectAsset, SurfaceAsset
 
 SECTION = "See what can be made"
 T = TypeVar("T")
+KNOWN = file_or("gso", "hdri_haven")
 
 
-@click.group(short_help="List, fetch, verify and pack assets.")
+@click.group(cls=HelpfulGroup, short_help="List, fetch, verify and pack assets.")
 def assets() -> None:
     """List, fetch, verify and pack objects, surfaces and environment maps.
 
@@ -27,7 +31,7 @@ def assets() -> None:
 
 
 @assets.command("list")
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
 def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     """Show the assets of each SOURCE; the built-in ones where none is named."""
@@ -43,7 +47,7 @@ def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
 
 
 @assets.command()
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="SOURCE", shell_complete=KNOWN)
 @click.option("--only", multiple=True, metavar="ID", help="This asset alone; may be repeated.")
 def fetch(source: str, only: tuple[str, ...]) -> int:
     """Bring a SOURCE and its archives into the cache, so that it needs no network again.
@@ -77,7 +81,7 @@ def fetch(source: str, only: tuple[str, ...]) -> int:
 
 
 @assets.command()
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 def verify(sources: tuple[str, ...]) -> int:
     """Read the archives and meshes of each SOURCE afresh and report what is wrong with them.
 

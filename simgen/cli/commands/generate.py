@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from simgen.cli.completion import complete_recipe
 from simgen.cli.options import PLACE, device_override, recipe_options, run_options
 from simgen.core.errors import UsageError
 
@@ -19,7 +20,7 @@ SECTION = "Make data"
 
 
 @click.command()
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=complete_recipe)
 @click.option("--n", type=int, help="How many samples.")
 @click.option(
     "--out",

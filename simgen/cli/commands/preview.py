@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from simgen.cli.completion import complete_recipe
 from simgen.cli.options import device_override, recipe_options
 from simgen.core.errors import SimgenError, UsageError
 
@@ -11,7 +12,7 @@ SECTION = "See what can be made"
 
 
 @click.command()
-@click.argument("scene")
+@click.argument("scene", shell_complete=complete_recipe)
 @click.option("--n", type=int, default=4, show_default=True, help="How many samples.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The picture.  [default: preview-SCENE.png]")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from simgen.cli.completion import complete_training, folder
 from simgen.cli.errors import traceback_folder
 from simgen.core.errors import UsageError
 
@@ -12,8 +13,14 @@ SECTION = "Use a data set"
 
 
 @click.command()
-@click.argument("recipe", required=False)
-@click.option("--data", multiple=True, metavar="DIR", help="A data set: folder or address.  [may stand several times]")
+@click.argument("recipe", required=False, shell_complete=complete_training)
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="DIR",
+    shell_complete=folder,
+    help="A data set: folder or address.  [may stand several times]",
+)
 @click.option("--base", metavar="MODEL", help="Editor to train: a Hub id, a folder, or tiny:qwen.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--steps", type=int, help="Of the whole run, what is there included.")
