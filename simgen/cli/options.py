@@ -10,6 +10,7 @@ from simgen.cli.completion import FOLDER, file_or, folder, one_of
 from simgen.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from simgen.plan.plan import Plan
     from simgen.storage.paths import AnyPath
 
 
@@ -36,6 +37,27 @@ SCENES = click.option(
     shell_complete=folder,
     help="A folder of your own scenes: its Python is run.",
 )
+
+
+ADDRESSES = click.option(
+    "--assets",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="An address of the data set's assets again, with its password or token.",
+)
+
+
+def admit_addresses(addresses: tuple[str, ...], plan: "Plan") -> None:
+    """Take the secrets of addresses that a data set was made from, and holds without them."""
+    from simgen.storage.urls import admit
+
+    known = (*plan.recipe.assets.objects, *plan.recipe.assets.environments)
+    for address in addresses:
+        if admit(address) not in known:
+            raise UsageError(
+                f"--assets {admit(address)}: the data set was not made from it; it names {known or 'none'}"
+            )
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ def assets() -> None:
     """
 
 
-@assets.command("list")
+@assets.command("list", short_help="Show the assets of each SOURCE.")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
 def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
@@ -46,7 +46,7 @@ def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@assets.command()
+@assets.command(short_help="Bring a SOURCE into the cache.")
 @click.argument("source", metavar="SOURCE", shell_complete=KNOWN)
 @click.option("--only", multiple=True, metavar="ID", help="This asset alone; may be repeated.")
 def fetch(source: str, only: tuple[str, ...]) -> int:
@@ -80,7 +80,7 @@ def fetch(source: str, only: tuple[str, ...]) -> int:
     return 1 if failures else 0
 
 
-@assets.command()
+@assets.command(short_help="Look for damage in each SOURCE.")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 def verify(sources: tuple[str, ...]) -> int:
     """Read the archives and meshes of each SOURCE afresh and report what is wrong with them.
@@ -107,7 +107,7 @@ def verify(sources: tuple[str, ...]) -> int:
     return 0
 
 
-@assets.command()
+@assets.command(short_help="Turn your own meshes into a manifest.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--substance", default="", metavar="NAME", help="What all are made of; guessed from the names otherwise.")

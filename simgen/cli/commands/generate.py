@@ -29,7 +29,7 @@ SECTION = "Make data"
     help="Where the data set goes: a folder, s3://BUCKET/NAME, gs://BUCKET/NAME or hf://datasets/ORG/NAME.  "
     "[default: out/NAME]",
 )
-@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--seed", type=int, help="Another seed makes other samples.  [default: 0]")
 @recipe_options
 @click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
 @run_options
@@ -56,8 +56,12 @@ def generate(
 ) -> int:
     """Make a data set.
 
-    RECIPE is a YAML file, the name of a recipe, or the name of a scene; see `simgen scenes`. The same command again
+    RECIPE is the name of a scene or of a recipe (`simgen scenes` lists both), or a YAML file. The same command again
     goes on where it was stopped.
+
+    \b
+      simgen generate drop --n 100
+      simgen generate --n 10000 --dry-run
     """
     from simgen.make.planning import pinned_plan, resolve_device
     from simgen.plan.plan import read_run

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simgen.cli.options import PLACE, SCENES
+from simgen.cli.options import ADDRESSES, PLACE, SCENES, admit_addresses
 
 if TYPE_CHECKING:
     from simgen.storage.paths import AnyPath
@@ -16,13 +16,21 @@ SECTION = "Look at a data set"
 @click.argument("folder", type=PLACE)
 @click.argument("key")
 @SCENES
-def reproduce(folder: "AnyPath", key: str, scene_folders: tuple[str, ...]) -> int:
+@ADDRESSES
+def reproduce(folder: "AnyPath", key: str, scene_folders: tuple[str, ...], addresses: tuple[str, ...]) -> int:
     """Make one sample again and compare.
 
-    Says how much is the same: bytes, pixels, or the state of the world at the end.
+    KEY is the name of a sample, as `simgen report` shows it. Says how much is the same: bytes, pixels, or the state of
+    the world at the end.
+
+    \b
+      simgen reproduce out/demo drop-000007
     """
+    from simgen.plan.plan import read_plan
     from simgen.run.reproduce import compare
 
+    if addresses:
+        admit_addresses(addresses, read_plan(folder))
     verdict = compare(folder, key, scene_folders=scene_folders)
     for note in verdict.notes:
         click.echo(f"note: {note}", err=True)
