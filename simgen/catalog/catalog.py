@@ -360,7 +360,7 @@ def ref(asset: AnyAsset) -> str:
 def _absolute(source: str) -> str:
     """A path that holds wherever the catalogue is opened; an address or a known name as it stands."""
     path = urls.local_path(source)
-    return str(path) if not urls.is_remote(source) and path.is_file() else source
+    return str(path) if not urls.is_remote(source) and path.is_file() else urls.admit(source)
 
 
 def _test_ids(source: str, ids: Sequence[str]) -> frozenset[str]:

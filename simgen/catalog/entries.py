@@ -11,6 +11,7 @@ from simgen.core.assets import Credit, EnvironmentAsset, Material, ObjectAsset, 
 from simgen.core.errors import AssetError, UnknownName, shown
 from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Vec3
+from simgen.storage.urls import scrub, without_secrets
 
 LIGHTEST_KG, HEAVIEST_KG = 0.002, 40.0
 """Bounds of an estimated mass: below, Bullet's contacts turn stiff; above, the volume of the scan was wrong."""
@@ -78,10 +79,10 @@ def credit_of(source: str, entry: Entry) -> Credit:
         authors = ", ".join(str(author) for author in list(authors)[:100])
     url = entry.metadata.get("url") or (known.url.format(id=entry.id) if known else "")
     return Credit(
-        title=one_line(str(entry.metadata.get("description") or entry.id).split("\n")[0]) or entry.id,
-        author=one_line(authors or "not stated"),
-        license=one_line(entry.license) or (known.license if known else "not stated"),
-        url=one_line(url),
+        title=one_line(scrub(str(entry.metadata.get("description") or entry.id).split("\n")[0])) or entry.id,
+        author=one_line(scrub(str(authors or "not stated"))),
+        license=one_line(scrub(entry.license)) or (known.license if known else "not stated"),
+        url=one_line(without_secrets(str(url))),
     )
 
 

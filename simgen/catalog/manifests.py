@@ -95,11 +95,11 @@ class Manifest:
 def read_manifest(source: str, cache: Cache, *, refresh: bool = False) -> Manifest:
     """Read a manifest from a path, an address (http, https, gs, s3) or the name of a known source."""
     address = _address(source)
-    path = cache.fetch(address, refresh=refresh, command=f"simgen assets fetch {source}").path
-    stem = address.removesuffix(".json")
+    path = cache.fetch(address, refresh=refresh, command=f"simgen assets fetch {urls.without_secrets(source)}").path
     labels: Mapping[str, Mapping[str, Any]] = {}
     for suffix in (".labels.yaml", ".labels.json"):
-        beside = cache.fetch_optional(stem + suffix, refresh=refresh)
+        name = urls.with_suffix(address, suffix, instead_of=".json")
+        beside = cache.fetch_optional(urls.admit_beside(name, address), refresh=refresh)
         if beside is not None:
             labels = read_labels(beside)
             break
@@ -110,13 +110,13 @@ def parse_manifest(data: Any, address: str, labels: Mapping[str, Mapping[str, An
     """Check a manifest's content; relative names are seen from `address`."""
     if not isinstance(data, dict) or not isinstance(data.get("assets"), dict):
         raise AssetError(f"{address}: not an asset manifest: it needs an object 'assets' of id to entry")
-    name = data.get("name") or Path(address).name.removesuffix(".json")
+    name = data.get("name") or urls.name_of(address).removesuffix(".json")
     if not _is_name(name) or ":" in name:
         raise AssetError(f"{address}: 'name' must be a text without a colon; got {shown(name)}")
     data_dir = data.get("data_dir") or "."
     if not _is_place(data_dir):
         raise AssetError(f"{address}: 'data_dir' must be a text; got {shown(data_dir)}")
-    data_dir = urls.join(urls.parent(address), data_dir)
+    data_dir = urls.admit_beside(urls.join(urls.parent(address), data_dir), address)
     if not data["assets"]:
         raise AssetError(f"{address}: the manifest holds no assets")
     entries = tuple(_entry(key, data["assets"][key], address, data_dir) for key in sorted(data["assets"]))
@@ -163,7 +163,7 @@ def bundled_labels(source: str) -> dict[str, dict[str, Any]]:
 
 def _address(source: str) -> str:
     if urls.is_remote(source) or urls.is_file(urls.local_path(source)):
-        return source if urls.is_remote(source) else str(urls.local_path(source))
+        return urls.admit(source) if urls.is_remote(source) else str(urls.local_path(source))
     if source in KNOWN_SOURCES:
         return KNOWN_SOURCES[source].address
     if source.endswith(".json") or "/" in source:
@@ -237,7 +237,9 @@ def _entry(key: str, data: Any, address: str, data_dir: str) -> Entry:
     if not isinstance(sha256, str) or not re.fullmatch(r"([0-9a-fA-F]{64})?", sha256):
         raise AssetError(f"{where}: 'sha256' must be 64 hexadecimal digits; got {shown(sha256)}")
     if urls.is_remote(address) and "://" in (path or "") and not urls.is_remote(path):
-        raise AssetError(f"{where}: 'path' of a manifest from elsewhere names a file of this machine: {shown(path)}")
+        raise AssetError(
+            f"{where}: 'path' of a manifest from elsewhere names a file of this machine: {shown(urls.scrub(path))}"
+        )
     if path is None and urls.is_remote(data_dir):
         raise AssetError(f"{where}: has no archive (path null), and loose files are read from this machine only")
     return Entry(
@@ -257,7 +259,7 @@ def _archive(name: str, address: str, data_dir: str) -> str:
     beside = urls.join(urls.parent(address), name)
     if not urls.is_remote(beside) and urls.is_file(urls.local_path(beside)):
         return beside
-    return urls.join(data_dir, name)
+    return urls.admit_beside(urls.join(data_dir, name), data_dir)
 
 
 def _check_bounds(bounds: Any, where: str) -> None:

@@ -14,19 +14,20 @@ import click
 from simgen import __version__
 from simgen.cli import commands
 from simgen.cli.errors import explain, traceback_folder
+from simgen.cli.exit_codes import HUNG_UP, INTERRUPTED, TERMINATED, help_table
+from simgen.cli.groups import HelpfulGroup
 from simgen.core.errors import UnknownName
 
-INTERRUPTED = 130
 STOPPED = {
-    signal.SIGHUP: (129, "stopped when its terminal was closed"),
-    signal.SIGTERM: (143, "terminated"),
+    signal.SIGHUP: (HUNG_UP, "stopped when its terminal was closed"),
+    signal.SIGTERM: (TERMINATED, "terminated"),
 }
 """What other signals than Ctrl-C end the program in order, each with its exit code and in words."""
 SECTIONS = ("Make data", "See what can be made", "Look at a data set", "Use a data set")
 """The headings of `simgen --help` in their order. A command may name another one, which then comes after these."""
 
 
-class CommandFolder(click.Group):
+class CommandFolder(HelpfulGroup):
     """The group of all commands of `simgen.cli.commands`. A command's module is imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -65,7 +66,25 @@ class CommandFolder(click.Group):
                     formatter.write_dl(rows, col_max=width)
 
 
-@click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_EPILOG = f"""\b
+Examples:
+  simgen generate topple --n 100     100 pairs of one scene, in out/topple
+  simgen report out/topple           a page to look at them
+  simgen COMMAND -h                  the options of a command
+
+\b
+Exit codes:
+{help_table()}
+
+docs/cli.md says how the shell completes commands, scenes and recipes.
+"""
+
+
+@click.group(
+    cls=CommandFolder,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="simgen")
 def cli() -> None:
     """Before/after image pairs of physical events, simulated and path-traced, with full ground truth."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 import time
 import traceback
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble
+from simgen.storage.urls import scrub
 
 if TYPE_CHECKING:
     from simgen.storage.paths import AnyPath
@@ -23,6 +25,11 @@ _TRAINING = {"torch", "diffusers", "transformers", "peft", "safetensors", "tenso
 
 def explain(error: Exception) -> tuple[str, int]:
     """The sentence and the exit code for an error. The traceback of a bug goes into a file that the sentence names."""
+    sentence, code = _explain(error)
+    return scrub(sentence), code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, SimgenError):
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
@@ -40,6 +47,7 @@ def explain(error: Exception) -> tuple[str, int]:
 
 def _keep_traceback(error: Exception) -> Path:
     name = f"simgen-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    text = scrub("".join(traceback.format_exception(error)))
     for folder in (traceback_folder.get(), Path(tempfile.gettempdir())):
         # Writing to a store could fail for the same reason as the command.
         if isinstance(folder, Path):
@@ -47,7 +55,7 @@ def _keep_traceback(error: Exception) -> Path:
                 folder.mkdir(parents=True, exist_ok=True)
                 # A new file: under its name others may have laid a link into a folder that all write to.
                 with (folder / name).open("x") as file:
-                    file.write("".join(traceback.format_exception(error)))
+                    file.write(text)
                 return folder / name
-    traceback.print_exception(error)
+    print(text, file=sys.stderr)
     return Path("the lines above")

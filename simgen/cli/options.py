@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from simgen.cli.completion import FOLDER, file_or, folder, one_of
 from simgen.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from simgen.plan.plan import Plan
     from simgen.storage.paths import AnyPath
 
 
@@ -21,8 +24,40 @@ class _PlaceType(click.ParamType):  # type: ignore[type-arg]  # a generic from c
 
         return as_path(value)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [FOLDER]
+
 
 PLACE = _PlaceType()
+SCENES = click.option(
+    "--scenes",
+    "scene_folders",
+    multiple=True,
+    metavar="DIR",
+    shell_complete=folder,
+    help="A folder of your own scenes: its Python is run.",
+)
+
+
+ADDRESSES = click.option(
+    "--assets",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="An address of the data set's assets again, with its password or token.",
+)
+
+
+def admit_addresses(addresses: tuple[str, ...], plan: "Plan") -> None:
+    """Take the secrets of addresses that a data set was made from, and holds without them."""
+    from simgen.storage.urls import admit
+
+    known = (*plan.recipe.assets.objects, *plan.recipe.assets.environments)
+    for address in addresses:
+        if admit(address) not in known:
+            raise UsageError(
+                f"--assets {admit(address)}: the data set was not made from it; it names {known or 'none'}"
+            )
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,10 +65,27 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with_options(
         command,
         click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Change one value of the recipe."),
-        click.option("--assets", multiple=True, metavar="MANIFEST", help="Objects: a path, an address or a name."),
-        click.option("--hdri", multiple=True, metavar="MANIFEST", help="Environment maps, likewise."),
-        click.option("--scenes", "scene_folders", multiple=True, metavar="DIR", help="A folder of further scenes."),
-        click.option("--device", metavar="NAME", help="cpu, cuda, optix or auto: short for --set render.device=NAME."),
+        click.option(
+            "--assets",
+            multiple=True,
+            metavar="MANIFEST",
+            shell_complete=file_or("gso"),
+            help="Objects: a path, an address or a name.",
+        ),
+        click.option(
+            "--hdri",
+            multiple=True,
+            metavar="MANIFEST",
+            shell_complete=file_or("hdri_haven"),
+            help="Environment maps, likewise.",
+        ),
+        SCENES,
+        click.option(
+            "--device",
+            metavar="NAME",
+            shell_complete=one_of("cpu", "cuda", "optix", "auto"),
+            help="cpu, cuda, optix or auto: short for --set render.device=NAME.",
+        ),
     )
 
 

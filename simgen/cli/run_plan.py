@@ -1,20 +1,19 @@
 """Run a plan into its folder, show how far it is, and say at the end what was made: for `generate` and `retry`."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from simgen.cli.errors import traceback_folder
+from simgen.cli.exit_codes import QUARANTINED
 
 if TYPE_CHECKING:
     from simgen.plan.plan import Plan
     from simgen.run.quarantine import Quarantined
     from simgen.run.run import Summary
     from simgen.storage.paths import AnyPath
-
-QUARANTINED = 3
-"""Exit code of a run that finished without some of its samples."""
 
 
 def run_plan(
@@ -42,7 +41,8 @@ def run_plan(
         limits = Limits(sample_s=sample_timeout or cost.sample_limit_s(plan))
         with Progress(folder, planned=plan.n, done=done, console=Console(stderr=True)) as progress:
             summary = run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
-        write_card(folder, command=f"simgen generate {RESOLVED} --out DIR")
+        scenes = " --scenes FOLDER" if plan.recipe.scene_folders else ""
+        write_card(folder, command=f"simgen generate {RESOLVED}{scenes} --out DIR")
     _print_summary(folder, summary)
     return QUARANTINED if summary.quarantined else 0
 
@@ -75,16 +75,18 @@ def _print_summary(folder: "AnyPath", summary: "Summary") -> None:
     if rejected:
         click.echo(f"rejected {rejected} of {status.attempts} attempts: {counts(status.rejects)}")
     if summary.quarantined:
-        _print_quarantined(summary.quarantined)
+        _print_quarantined(folder, summary.quarantined)
     if any(one.failure != "rejected" for one in summary.quarantined):
         click.echo(f"next: simgen retry {folder}, once the cause is mended")
     else:
         click.echo(f"next: simgen verify {folder}")
 
 
-def _print_quarantined(quarantined: Sequence["Quarantined"], most: int = 5) -> None:
+def _print_quarantined(folder: "AnyPath", quarantined: Sequence["Quarantined"], most: int = 5) -> None:
     click.echo(f"quarantined {len(quarantined)}:")
     for one in quarantined[:most]:
-        click.echo(f"  {one.key} ({one.failure}): {one.detail or one.reason}; see it with: {one.reproduce}")
+        # Not the command that stands in the mark: it may be a stranger's.
+        again = f"simgen reproduce {shlex.quote(str(folder))} {shlex.quote(one.key)}"
+        click.echo(f"  {one.key} ({one.failure}): {one.detail or one.reason}; see it with: {again}")
     if len(quarantined) > most:
         click.echo(f"  and {len(quarantined) - most} more")

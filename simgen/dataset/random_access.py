@@ -18,7 +18,7 @@ from simgen.dataset.tar_index import find_tars, open_index, with_index_and_stats
 from simgen.record.png import png_size
 from simgen.storage.files import list_names
 from simgen.storage.mirror import list_urls, mirror
-from simgen.storage.urls import is_remote, local_path
+from simgen.storage.urls import admit, is_remote, local_path
 
 _PNG_HEAD_BYTES = 24
 
@@ -34,6 +34,7 @@ class RandomAccessReader:
     def __init__(
         self, places: tuple[str, ...], split: Split, cache: Path, needed: tuple[str, ...], purpose: str = "training"
     ) -> None:
+        places = tuple(map(admit, places))
         self._arguments: tuple[Any, ...] = (places, split, cache, needed, purpose)
         self.needed, self._purpose = needed, purpose
         self._tars: list[Path] = []
@@ -171,7 +172,7 @@ def start_size(where: str, head: bytes) -> tuple[int, int]:
 
 def absolute(place: str) -> str:
     """The same place, whatever the current folder is."""
-    return place if is_remote(place) else str(local_path(place))
+    return admit(place) if is_remote(place) else str(local_path(place))
 
 
 def local_tars(place: str, split: Split, cache: Path) -> tuple[Path, ...]:
@@ -194,6 +195,7 @@ def local_tars(place: str, split: Split, cache: Path) -> tuple[Path, ...]:
 
 def tar_urls(place: str, split: Split, cache: Path) -> list[str]:
     """The tars of a split where they are: paths, or URLs for `storage.mirror.open_url`."""
+    place = admit(place)
     if not is_remote(place):
         return [str(path) for path in local_tars(place, split, cache)]
     return list(list_urls(place, lambda names: find_tars(place, split, names)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from simgen.core.errors import OutputError
 from simgen.dataset.layout import ATTRIBUTION
-from simgen.plan.plan import RESOLVED, read_plan
+from simgen.plan.plan import RESOLVED, named_scene_folders, read_plan
 from simgen.storage.files import list_names, read, read_json
 from simgen.storage.paths import AnyPath
 
@@ -71,9 +71,9 @@ def exclusion(folder: AnyPath, suspects: tuple[Suspect, ...]) -> str:
     """The command that makes the data set without them."""
     without = sorted({*read_plan(folder).recipe.assets.exclude, *(one.asset for one in suspects)})
     value = shlex.quote(f"assets.exclude={json.dumps(without, ensure_ascii=False)}")
-    return (
-        f"simgen generate {shlex.quote(str(folder / RESOLVED))} --set {value} --out {shlex.quote(f'{folder}-without')}"
-    )
+    scenes = " --scenes FOLDER" if named_scene_folders(folder) else ""
+    out = shlex.quote(f"{folder}-without")
+    return f"simgen generate {shlex.quote(str(folder / RESOLVED))}{scenes} --set {value} --out {out}"
 
 
 def _good(folder: AnyPath) -> dict[str, int]:

@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 from simgen import __version__
+from simgen.plan.plan import Plan
 from simgen.plan.recipe import Recipe
 from simgen.scene import registry
 from simgen.storage import resources
@@ -27,6 +28,18 @@ def pins(recipe: Recipe) -> dict[str, str]:
             Path(inspect.getfile(registry.scene_class(choice.name, where=recipe.name)))
         )
     return found
+
+
+def changed_scenes(plan: Plan, *names: str) -> list[str]:
+    """A sentence for each of these scenes whose file is another one than when the plan was begun."""
+    changed = []
+    for name in names:
+        then = plan.pins.get(f"scene {name}")
+        file = Path(inspect.getfile(registry.scene_class(name, where=plan.recipe.name)))
+        now = _hash(file)
+        if then not in (None, now):
+            changed.append(f"scene {name!r} was made by other code than that of {file} ({then} then, {now} now)")
+    return changed
 
 
 def _hash(*paths: Path) -> str:

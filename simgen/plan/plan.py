@@ -22,12 +22,10 @@ import numpy as np
 
 from simgen.core.assets import Split
 from simgen.core.errors import ConflictError, OutputError, UsageError, shown
-from simgen.plan.recipe import Recipe, parse_recipe
+from simgen.plan.recipe import RESOLVED as RESOLVED
+from simgen.plan.recipe import Recipe, absolute_folders, load_scenes, parse_recipe, scenes_not_named
 from simgen.storage.paths import AnyPath
 from simgen.storage.yaml_files import read_yaml, write_yaml
-
-RESOLVED = "config.resolved.yaml"
-"""The plan of a data set, in its folder; `generate` takes it as a recipe, too."""
 
 # 2^64 divided by the golden ratio: its multiples modulo 2^64 fill the circle more evenly than any other walk.
 _GOLDEN_STEP = 0x9E3779B97F4A7C15
@@ -261,7 +259,8 @@ def count_scenes(plan: Plan) -> Counter[str]:
 
 
 def read_plan(folder: AnyPath) -> Plan:
-    """The plan that a data set was started with."""
+    """The plan that a data set was started with, without the folders of scenes that it names: whoever made the data
+    set could have them run anything, see `read_plan_to_run`."""
     path = folder / RESOLVED
     if not path.is_file():
         raise OutputError(f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name")
@@ -270,7 +269,26 @@ def read_plan(folder: AnyPath) -> Plan:
     run = read_run(path)
     if not run:
         raise OutputError(f"{path}: holds no 'run' and is not what simgen wrote; restore it, or take another folder")
+    recipe = replace(recipe, scene_folders=())
     return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
+
+
+def named_scene_folders(folder: AnyPath) -> tuple[str, ...]:
+    """The folders of scenes that a data set names: words to show, not places to load from."""
+    named = read_yaml(folder / RESOLVED).get("scene_folders") or []
+    return tuple(map(str, named)) if isinstance(named, list) else ()
+
+
+def read_plan_to_run(folder: AnyPath, scene_folders: Sequence[str]) -> Plan:
+    """The plan of a data set that is to be made again, with the scenes of the folders that the user names, loaded. A
+    UsageError where the data set names some and the user none."""
+    plan = read_plan(folder)
+    named = named_scene_folders(folder)
+    if named and not scene_folders:
+        raise scenes_not_named(str(folder / RESOLVED), named)
+    folders = tuple(absolute_folders(scene_folders))
+    load_scenes(folders)
+    return replace(plan, recipe=replace(plan.recipe, scene_folders=folders))
 
 
 def read_run(path: AnyPath) -> dict[str, Any]:

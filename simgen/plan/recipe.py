@@ -28,12 +28,14 @@ from typing import Any, Literal, get_args
 from simgen.core.errors import UnknownName, UsageError, inline, shown
 from simgen.core.taxonomy import TRANSITIONS
 from simgen.scene import registry
-from simgen.storage import resources
+from simgen.storage import resources, urls
 from simgen.storage.yaml_files import known_keys, mapping, override, read_yaml, write_yaml
 
 Quality = Literal["fast", "standard", "high"]
 Pass = Literal["depth", "normals", "flow"]
 Device = Literal["cpu", "cuda", "optix", "auto"]
+RESOLVED = "config.resolved.yaml"
+"""The plan of a data set, in its folder; `generate` takes it as a recipe, too."""
 DEFAULT = "all"
 SMALLEST_PX, LARGEST_PX = 32, 4096
 HEAVIEST = 1e9
@@ -49,7 +51,8 @@ def _is_whole(value: Any) -> bool:
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        raise UsageError(f"{where} must be a list of texts; got {shown(value)}")
+        got = shown(urls.scrub(value) if isinstance(value, str) else value)
+        raise UsageError(f"{where} must be a list of texts; got {got}")
     return tuple(value)
 
 
@@ -96,7 +99,7 @@ class Render:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetChoice:
-    """Manifests: a path, an address, or the name of a known source."""
+    """Manifests: a path, an address without its secrets (see `storage.urls`), or the name of a known source."""
 
     objects: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
@@ -107,6 +110,12 @@ class AssetChoice:
     def __post_init__(self) -> None:
         for name in ("objects", "environments", "exclude"):
             _texts(getattr(self, name), f"assets.{name}")
+        for name in ("objects", "environments"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, tuple(map(urls.admit, given)))
+            for number, address in enumerate(getattr(self, name)):
+                if address != given[number] and address in getattr(self, name)[:number]:
+                    raise UsageError(f"assets.{name} names {address} twice, with other secrets")
         if not isinstance(self.builtin, bool):
             raise UsageError(f"assets.builtin must be true or false; got {shown(self.builtin)}")
 
@@ -185,9 +194,10 @@ def load_recipe(
 ) -> Recipe:
     """The recipe of a YAML file, of a name in `pipelines/`, or of a scene alone; then `a.b=v` overrides.
 
-    Paths in a recipe file are relative to that file, all others to the current folder.
+    Paths in a recipe file are relative to that file, all others to the current folder. Folders of scenes that the
+    recipe of a data set names are never loaded: `scene_folders` must name them.
     """
-    folders = [str(Path(folder).resolve()) for folder in scene_folders]
+    folders = absolute_folders(scene_folders)
     load_scenes(folders)
     name = name_or_path or DEFAULT
     path = _recipe_path(name)
@@ -199,6 +209,9 @@ def load_recipe(
     else:
         raise UnknownName("recipe or scene", name, {*recipe_names(), *registry.scenes()})
 
+    named = _texts(data.get("scene_folders", []), f"{where}: scene_folders")
+    if path is not None and _is_of_a_dataset(path, data):
+        data["scene_folders"] = []
     data = _with_absolute_paths(data, base, where)
     for text in overrides:
         override(data, text)
@@ -207,16 +220,54 @@ def load_recipe(
         there = _texts(chosen.get(key, []), f"{where}: assets.{key}")
         chosen[key] = [*there, *(_absolute(manifest, Path.cwd()) for manifest in added)]
     data["scene_folders"] = [*_texts(data.get("scene_folders", []), f"{where}: scene_folders"), *folders]
+    if named and not data["scene_folders"]:
+        raise scenes_not_named(where, named)
     load_scenes(data["scene_folders"])
     return parse_recipe(data, where=where)
 
 
 def load_scenes(folders: Sequence[str] = ()) -> None:
-    """Make the scenes that come with simgen known, and those of further folders."""
+    """Make the scenes that come with simgen known, and those of further folders. Scene files are Python that is run:
+    the user has named these folders, and what lies in a data set is refused."""
     with _signals_wait():
         registry.load_folder(resources.folder("scenes"))
     for folder in folders:
+        _check_outside_datasets(Path(folder))
         registry.load_folder(Path(folder))
+
+
+def absolute_folders(folders: Sequence[str]) -> list[str]:
+    """Folders of scenes as they hold wherever a process stands."""
+    return [str(Path(folder).resolve()) for folder in folders]
+
+
+def scenes_not_named(where: str, named: Sequence[str]) -> UsageError:
+    """The error for a data set whose folders of scenes the user has not named."""
+    some = ", ".join(shown(folder) for folder in named[:3]) + (f" and {len(named) - 3} more" if named[3:] else "")
+    return UsageError(
+        f"{where}: names folders of scenes ({some}), and nothing that a data set names is run; look at the Python "
+        "files in them, then give each folder that you trust with --scenes DIR"
+    )
+
+
+def _check_outside_datasets(folder: Path) -> None:
+    """Refuse a folder that lies in a data set, or has files that do; links are followed."""
+    try:
+        places = dict.fromkeys((folder.resolve(), *(path.resolve().parent for path in folder.glob("*.py"))))
+        inside = next((p for place in places for p in (place, *place.parents) if (p / RESOLVED).is_file()), None)
+    except (OSError, RuntimeError, ValueError):
+        return  # a name that no disk can hold, or a loop of links: the registry says so
+    if inside is not None:
+        raise UsageError(
+            f"{folder}: lies in the data set {inside}, and nothing in a data set is run; look at its Python files, "
+            "copy those that you trust to a folder of your own, and give that with --scenes DIR"
+        )
+
+
+def _is_of_a_dataset(path: Path, data: Mapping[str, Any]) -> bool:
+    """Whether a recipe file is the plan of a data set, a copy of one, or lies in a data set."""
+    file = path.resolve()
+    return "run" in data or file.name == RESOLVED or any((folder / RESOLVED).is_file() for folder in file.parents)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from simgen.run.notes import WorkerNotes, tail
 from simgen.run.quarantine import Quarantined, make_mark, read_quarantine, set_aside
 from simgen.run.worker import Job, MakerFactory, Refused, Worker
 from simgen.storage.paths import AnyPath
+from simgen.storage.urls import admitted
 
 LOST_MACHINES_PER_DEATH = 3
 """So many workers that are gone with their machine count as one that has died of what it was at."""
@@ -89,6 +90,7 @@ class Driver:
             run_id=read_run_id(folder),
             marker=f"run-{os.getpid()}-{time.time_ns()}",
             shipped_paths=session.shipped_paths,
+            addresses=admitted(),
         )
 
     def run(self, watch: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from simgen.dataset.stats import read_stats
 from simgen.plan.plan import SampleId
 from simgen.storage.files import list_names, read_json, remove, write_file
 from simgen.storage.paths import AnyPath, map_concurrently
+from simgen.storage.urls import scrub
 
 QUARANTINE = "quarantine"
 """The folder of the marks inside a data set; their logs lie in `logs` below it."""
@@ -45,7 +46,7 @@ def make_mark(
         split=sample.split,
         failure=failure,
         reason=reason,
-        detail=detail,
+        detail=scrub(detail),
         log=f"{QUARANTINE}/logs/{sample.key}.log",
         reproduce=f"simgen reproduce {folder} {sample.key}",
         assets=tuple(assets),
@@ -84,6 +85,6 @@ def retry(folder: AnyPath, failures: tuple[Failure, ...] = ("crash", "timeout", 
 
 def set_aside(folder: AnyPath, quarantined: Quarantined, log: str) -> None:
     """Keep the log and the mark of a sample that could not be made."""
-    write_file(folder / quarantined.log, log.encode())
+    write_file(folder / quarantined.log, scrub(log).encode())
     mark = json.dumps(asdict(quarantined), indent=1) + "\n"
     write_file(folder / QUARANTINE / f"{quarantined.key}.json", mark.encode())

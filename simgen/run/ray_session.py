@@ -140,6 +140,8 @@ def _connected(address: str, modules: Sequence[str] = (), **options: Any) -> Ite
     # Already while it starts, which takes seconds: told to end by then, it would take its time, and exit with a 1.
     utils = ray._private.utils
     theirs, utils.set_sigterm_handler = utils.set_sigterm_handler, lambda handler: None
+    # It would keep the command line, in which addresses may hold tokens.
+    entrypoint, utils.get_entrypoint_name = utils.get_entrypoint_name, lambda: "simgen"
     environment = {"env_vars": ONE_THREAD, **({"py_modules": list(modules)} if modules else {})}
     options |= {"log_to_driver": False, "logging_level": logging.CRITICAL, "runtime_env": environment}
     if not address.startswith("ray://"):
@@ -157,6 +159,7 @@ def _connected(address: str, modules: Sequence[str] = (), **options: Any) -> Ite
             raise
         finally:
             utils.set_sigterm_handler = theirs
+            utils.get_entrypoint_name = entrypoint
         try:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

@@ -1,17 +1,17 @@
 """One sample of a data set made again, and how much of it is the same: bytes, pixels, state."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from simgen.core.errors import UnknownName
 from simgen.core.sample import Sample
-from simgen.dataset.reader import open_dataset
+from simgen.dataset.reader import Dataset, open_dataset
 from simgen.make.maker import Maker
-from simgen.plan.fingerprint import pins
-from simgen.plan.plan import read_plan, sample_id
+from simgen.plan.fingerprint import changed_scenes, pins
+from simgen.plan.plan import Plan, SampleId, read_plan_to_run, sample_id
 from simgen.record.codec import decode, encode
 from simgen.storage.paths import AnyPath
 
@@ -22,19 +22,27 @@ class Verdict:
 
     same: bool
     text: str
+    notes: tuple[str, ...] = ()
+    """What is other than when the data set was made, and decides what comes out: the code of a scene."""
 
 
 _IDENTICAL = "the same, byte for byte"
 
 
-def compare(folder: AnyPath, key: str) -> Verdict:
-    """Make a sample again from the recipe, seed and index that its data set was made from."""
-    plan, data = read_plan(folder), open_dataset(folder)
+def compare(folder: AnyPath, key: str, *, scene_folders: Sequence[str] = ()) -> Verdict:
+    """Make a sample again from the recipe, seed and index that its data set was made from. Scenes that do not come with
+    simgen are loaded from `scene_folders`, never from where the data set says."""
+    plan, data = read_plan_to_run(folder, scene_folders), open_dataset(folder)
     planned = plan.sample(key)
     if planned is None:
         near = (sample_id(plan.recipe, seed=plan.seed, index=index).key for index in range(min(plan.n, 10_000)))
         raise UnknownName("sample", key, near, where=str(folder))
-    maker = Maker(plan.recipe, plan.seed)
+    notes = tuple(changed_scenes(plan, planned.scene))
+    return replace(_made_again(folder, plan, data, planned), notes=notes)
+
+
+def _made_again(folder: AnyPath, plan: Plan, data: Dataset, planned: SampleId) -> Verdict:
+    key, maker = planned.key, Maker(plan.recipe, plan.seed)
     outcome = maker.make(planned)
     reasons = "".join(f"\n  attempt {r.attempt}: {r.gate}: {r.reason}" for r in outcome.rejects)
     there = data.members(key) if key in data.keys else None

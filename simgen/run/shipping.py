@@ -144,11 +144,20 @@ def _copy_manifest(manifest: Manifest, to: Path) -> None:
         else:
             data["assets"][entry.id]["path"] = f"{number}.tar.gz"
             shutil.copyfile(urls.local_path(entry.archive), files / f"{number}.tar.gz")
-    to.write_text(json.dumps(data), encoding="utf-8")
+    to.write_text(json.dumps(_scrubbed(data)), encoding="utf-8")
     stem = manifest.address.removesuffix(".json")
     for suffix in (".labels.yaml", ".labels.json"):
         if Path(stem + suffix).is_file():
             shutil.copyfile(stem + suffix, str(to).removesuffix(".json") + suffix)
+
+
+def _scrubbed(value: Any) -> Any:
+    """A manifest without the secrets of addresses in it; workers have them from the driver."""
+    if isinstance(value, dict):
+        return {key: _scrubbed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scrubbed(item) for item in value]
+    return urls.scrub(value) if isinstance(value, str) and "://" in value else value
 
 
 def _size(folder: Path) -> int:

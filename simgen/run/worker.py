@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -29,6 +29,7 @@ from simgen.run.machine import lower_limit
 from simgen.run.notes import WorkerNotes, tail
 from simgen.run.quarantine import QUARANTINE, Quarantined, make_mark, set_aside
 from simgen.run.spool import Spool
+from simgen.storage import urls
 from simgen.storage.files import list_names, remove
 from simgen.storage.paths import AnyPath
 
@@ -76,6 +77,8 @@ class Job:
     """Name of a file among the driver's notes, by which a worker sees that it shares them."""
     shipped_paths: Mapping[str, str]
     """See `shipping.ShippedPackage`."""
+    addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The secrets of addresses, see `storage.urls.admitted`. They reach workers in this way alone."""
 
 
 class Worker:
@@ -83,6 +86,7 @@ class Worker:
 
     def __init__(self, name: str, job: Job) -> None:
         self._name, self._folder, self._limits, self._job = name, job.folder, job.limits, job
+        urls.remember(job.addresses)
         self._plan = replace(job.plan, recipe=shipping.localize_recipe(job.plan.recipe, job.shipped_paths))
         self._notes = WorkerNotes(job.folder, name)
         self._maker: MakesSamples | None = None
@@ -117,7 +121,7 @@ class Worker:
                     began=began,
                 )
         except SimgenError as error:
-            return Refused(kind=type(error).__name__, message=str(error))
+            return Refused(kind=type(error).__name__, message=urls.scrub(str(error)))
         except OSError as error:
             # Of notes, logs and marks; whatever a sample does to a disk has become its own failure.
             return Refused(kind="OutputError", message=disk_trouble(error, self._folder))

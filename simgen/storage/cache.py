@@ -29,7 +29,7 @@ from simgen.core.errors import AssetError
 from simgen.storage.archives import extract
 from simgen.storage.fetch import download
 from simgen.storage.locks import wait_for_lock
-from simgen.storage.urls import is_file, is_remote, local_path
+from simgen.storage.urls import admit, is_file, is_remote, local_path, without_secrets
 
 _STALE_S = 24 * 3600.0
 
@@ -87,6 +87,7 @@ class Cache:
         """The file at an address, from the cache where it is known. `command` is what fetches it, for the message."""
         if not is_remote(address):
             return self._local(local_path(address), sha256)
+        address = admit(address)
         known = sha256 or self.known(address)
         if known and not refresh and self._archive(known).is_file():
             return Fetched(path=self._archive(known), sha256=known)
@@ -105,6 +106,7 @@ class Cache:
         if not is_remote(address):
             path = local_path(address)
             return path if is_file(path) else None
+        address = admit(address)
         if (self.known(address) is None or refresh) and not self.offline:
             try:
                 return self.fetch(address, refresh=True).path
@@ -275,10 +277,10 @@ class Cache:
         return Fetched(path=target, sha256=found)
 
     def _remember(self, address: str, sha256: str) -> None:
-        self._write(self._index(address), json.dumps({"address": address, "sha256": sha256}).encode())
+        self._write(self._index(address), json.dumps({"address": without_secrets(address), "sha256": sha256}).encode())
 
     def _index(self, address: str) -> Path:
-        return self.root / "addresses" / f"{_name(address)}.json"
+        return self.root / "addresses" / f"{_name(without_secrets(address))}.json"
 
     def _archive(self, sha256: str) -> Path:
         return self.root / "archives" / sha256[:2] / sha256

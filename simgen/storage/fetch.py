@@ -7,6 +7,7 @@ from pathlib import Path
 import fsspec
 
 from simgen.core.errors import AssetError, inline, shown
+from simgen.storage.urls import admit, scrub, with_secrets, without_secrets
 
 PROTOCOLS = ("http", "https", "gs", "s3")
 MAX_DOWNLOAD_BYTES = 4 << 30
@@ -14,7 +15,9 @@ _ATTEMPTS = 3
 
 
 def download(address: str, target: Path) -> None:
-    """Copy the file at an address to a local file, with a few attempts; an AssetError says why it cannot be had."""
+    """Copy the file at an address to a local file, with a few attempts; an AssetError says why it cannot be had. The
+    request has the secrets that were admitted with the address, see `storage.urls`; no message has them."""
+    address = admit(address)
     protocol = address.split("://", 1)[0]
     # fsspec knows dozens more, chains of them and ways to this machine's own files among them; a manifest names any.
     if protocol not in PROTOCOLS:
@@ -22,6 +25,16 @@ def download(address: str, target: Path) -> None:
             f"{inline(address)}: cannot be fetched: {shown(protocol)} is not one of {', '.join(PROTOCOLS)}; "
             "give one of these, or the path of a copy"
         )
+    failure = _try(with_secrets(address), target)
+    if isinstance(failure, PermissionError) and with_secrets(address) != address and _try(address, target) is None:
+        # A signature is that of one file; what lies beside it may be there for everybody.
+        return
+    if failure is not None:
+        raise AssetError(scrub(f"{address}: cannot be fetched: {failure}")) from failure
+
+
+def _try(address: str, target: Path) -> Exception | None:
+    """Copy the file in a few attempts; the last failure in plain words, or None where it is there."""
     attempts = [candidate for candidate in _alternatives(address) for _ in range(_ATTEMPTS)]
     failure: Exception = FileNotFoundError(address)
     refused: set[str] = set()
@@ -33,16 +46,17 @@ def download(address: str, target: Path) -> None:
         try:
             filesystem, path = fsspec.core.url_to_fs(candidate)
             filesystem.get_file(path, str(target), callback=_Limited())
-            return
+            return None
         except _TooLarge as error:
             raise AssetError(
-                f"{address}: has more than {MAX_DOWNLOAD_BYTES >> 30} GiB, which no asset has; give another address"
+                f"{without_secrets(address)}: has more than {MAX_DOWNLOAD_BYTES >> 30} GiB, which no asset has; give "
+                "another address"
             ) from error
         except Exception as error:  # each back end of fsspec raises exceptions of its own
-            failure = _classify(error, candidate)
+            failure = _classify(error, without_secrets(candidate))
             if not isinstance(failure, OSError) or isinstance(failure, FileNotFoundError | PermissionError):
                 refused.add(candidate)
-    raise AssetError(f"{address}: cannot be fetched: {failure}") from failure
+    return failure
 
 
 class _TooLarge(Exception):

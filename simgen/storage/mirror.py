@@ -16,6 +16,16 @@ import fsspec
 from simgen.core.errors import EnvironmentProblem, OutputError
 from simgen.storage.files import read_json, write_file
 from simgen.storage.locks import wait_for_lock
+from simgen.storage.urls import (
+    admit,
+    admit_beside,
+    http_request,
+    is_remote,
+    name_of,
+    scrub,
+    with_secrets,
+    without_secrets,
+)
 
 ListNames = Callable[[str], list[str]]
 """Lists a folder, given as its path inside the address ("" for the address itself): the sorted names in it."""
@@ -42,6 +52,7 @@ def mirror(address: str, choose: Choose, *, cache: Path, name: str) -> tuple[Pat
     Raises an OutputError (nothing there, access refused, no answer, no room, a cache that cannot be written), or an
     EnvironmentProblem that names the extra to install. What `choose` raises passes through.
     """
+    address = admit(address)
     folder = cache / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
     record = folder / f"{name}.json"
     with wait_for_lock(folder / ".lock"):
@@ -54,8 +65,9 @@ def mirror(address: str, choose: Choose, *, cache: Path, name: str) -> tuple[Pat
 
 def list_urls(address: str, choose: Choose) -> tuple[str, ...]:
     """The URLs of the files that `choose` picks at an address, in its order, for `open_url`; errors as in `mirror`."""
+    address = admit(address)
     filesystem, entries = _chosen(address, choose)
-    return tuple(filesystem.unstrip_protocol(entry["name"]) for entry in entries.values())
+    return tuple(admit_beside(filesystem.unstrip_protocol(entry["name"]), address) for entry in entries.values())
 
 
 def open_url(url: str) -> Any:
@@ -63,12 +75,13 @@ def open_url(url: str) -> Any:
 
     Each store raises exceptions of its own when it is opened and read; `read_error` puts them in words.
     """
-    return fsspec.open(url, "rb")
+    return fsspec.open(with_secrets(url), "rb")
 
 
 def read_error(address: str, error: Exception) -> OutputError | EnvironmentProblem:
     """The error for a user where reading at an address has raised `error`, whatever the store calls it."""
     status = getattr(error, "status", None)
+    address = without_secrets(address)
     if isinstance(error, ImportError):
         extra = {"s3": "s3", "gs": "gs"}.get(address.partition("://")[0], "train")
         return EnvironmentProblem(f"{address}: {error}; install it with: pip install 'simgen[{extra}]'")
@@ -79,7 +92,8 @@ def read_error(address: str, error: Exception) -> OutputError | EnvironmentProbl
     if isinstance(error, PermissionError) or status in (401, 403):
         return OutputError(f"{address}: access is refused; log in there, or give the folder of a copy")
     return OutputError(
-        f"{address}: cannot be read ({type(error).__name__}: {error}); check the network, or give the folder of a copy"
+        f"{address}: cannot be read ({type(error).__name__}: {scrub(str(error))}); check the network, or give the "
+        "folder of a copy"
     )
 
 
@@ -121,7 +135,11 @@ def _copy(address: str, choose: Choose, folder: Path) -> dict[str, int]:
 def _chosen(address: str, choose: Choose) -> tuple[Any, dict[str, dict[str, Any]]]:
     """The file system of an address, and its entry for each file that is chosen."""
     try:
-        filesystem, root = fsspec.core.url_to_fs(address.rstrip("/"))
+        if address.startswith(("http://", "https://")):
+            root, options = http_request(address)
+            root, filesystem = root.rstrip("/"), fsspec.filesystem("http", **options)
+        else:
+            filesystem, root = fsspec.core.url_to_fs(with_secrets(address).rstrip("/"))
         filesystem.invalidate_cache()
     except Exception as error:  # as above
         raise read_error(address, error) from error
@@ -133,7 +151,7 @@ def _chosen(address: str, choose: Choose) -> tuple[Any, dict[str, dict[str, Any]
                 found = filesystem.ls(f"{root}/{folder}".rstrip("/"), detail=True)
             except Exception as error:  # as above
                 raise read_error(address, error) from error
-            folders[folder] = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in found}
+            folders[folder] = {_name(entry["name"]): entry for entry in found}
         return folders[folder]
 
     chosen: dict[str, dict[str, Any]] = {}
@@ -143,6 +161,11 @@ def _chosen(address: str, choose: Choose) -> tuple[Any, dict[str, dict[str, Any]
             raise OutputError(f"{address.rstrip('/')}/{path}: nothing is there; check the address")
         chosen[path] = entries_of(folder)[name]
     return filesystem, chosen
+
+
+def _name(address: str) -> str:
+    """The last part of what a store lists; a web server may list links with a query."""
+    return (name_of(address) if is_remote(address) else address).rstrip("/").rpartition("/")[2]
 
 
 def _download(filesystem: Any, source: str, target: Path, size: int | None) -> None:
@@ -166,7 +189,9 @@ def _download(filesystem: Any, source: str, target: Path, size: int | None) -> N
                 time.sleep(0.2 * (attempt + 1))
         got = temporary.stat().st_size
         if size is not None and got != size:
-            raise OutputError(f"{source}: {got} of {size} bytes came; run the same command again, it goes on there")
+            raise OutputError(
+                f"{without_secrets(source)}: {got} of {size} bytes came; run the same command again, it goes on there"
+            )
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from simgen.core.errors import OutputError, SimgenError, UsageError, inline, shown
 from simgen.storage import stores
 from simgen.storage.stores import ATOMIC_CREATE, EXTRAS
+from simgen.storage.urls import without_secrets
 
 _REQUESTS_AT_ONCE = 16
 _PART_BYTES = 50 << 20
@@ -158,9 +159,14 @@ def as_path(text: str | os.PathLike[str] | AnyPath) -> AnyPath:
     if scheme == "file":
         return Path(rest)
     parts = [part for part in rest.split("/") if part]
+    text = without_secrets(text)
     if scheme not in EXTRAS:
         known = ", ".join(f"{name}://" for name in EXTRAS)
         raise UsageError(f"{inline(text)}: must be a folder or begin with one of {known}; got {shown(scheme)}")
+    if parts and "@" in parts[0]:
+        raise UsageError(
+            f"{inline(text)}: an address of a store holds no user and password; log in with the store's own tools"
+        )
     if not parts or {".", ".."} & set(parts) or any(mark in rest for mark in "?#*[]\\"):
         raise UsageError(f"{inline(text)}: must name a bucket and a folder in it, as in {scheme}://BUCKET/NAME")
     if scheme == "hf" and (parts[0] != "datasets" or len(parts) < 3):

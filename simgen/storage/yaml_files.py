@@ -9,6 +9,7 @@ import yaml
 
 from simgen.core.errors import OutputError, UnknownName, UsageError, inline, shown
 from simgen.storage.paths import AnyPath, RemotePath
+from simgen.storage.urls import scrub
 
 MAX_BYTES = 1 << 20
 """Size limit of a YAML file. Reading so much takes a quarter of a minute; people write a hundredth of it."""
@@ -46,7 +47,7 @@ def write_yaml(data: Any, *, flow: bool | None = None, width: int = 110) -> str:
 def override(data: dict[str, Any], text: str) -> None:
     """Put one `a.b=v` into the raw recipe; whether the key is known is checked with all the others."""
     key, equals, value = text.partition("=")
-    path = key.strip().split(".")
+    path, text = key.strip().split("."), scrub(text)
     if not equals or not all(path):
         raise UsageError(f"--set {inline(text)}: must be KEY=VALUE, the value as in YAML")
     target = data
@@ -156,7 +157,7 @@ def parse_yaml(text: str, *, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f" line {mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{where}:{line} is not YAML: {inline(error.problem)}") from error
+        raise UsageError(f"{where}:{line} is not YAML: {inline(scrub(str(error.problem)))}") from error
     # What PyYAML makes of 2024-13-45, of !!int x, of an integer of 5000 digits.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
-        raise UsageError(f"{where}: is not YAML: {inline(error)}") from error
+        raise UsageError(f"{where}: is not YAML: {inline(scrub(str(error)))}") from error

@@ -1,6 +1,8 @@
-"""What a run would take, without loading a weight: from the base's configuration, on the meta device."""
+"""What a run would take, without loading a weight: from the base's configuration, on the meta device. That of the
+released models is known here; only for another Hub id two small files are asked of the Hub."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -16,7 +18,7 @@ from simgen.train.config import TrainConfig
 from simgen.train.data.examples import full_size
 from simgen.train.data.pairs import open_pairs
 from simgen.train.families import tiny
-from simgen.train.families.base import Family, Tokens, family_of
+from simgen.train.families.base import Family, Tokens, family_of, released_base
 from simgen.train.flops import Step, step_flops, step_total
 from simgen.train.loop import example_config_of, precision
 from simgen.train.methods.base import method_class
@@ -78,15 +80,25 @@ def _skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, s
         pipeline: DiffusionPipeline = tiny.tiny_pipeline(name).to(dtype=dtype)
         family = family_of(type(pipeline).__name__, where=where)
         return pipeline.transformer, family, tiny.LICENSE, tiny.AREA_PX
+    if (known := released_base(name)) is not None and not Path(name).is_dir():
+        family, base = known
+        transformer = _on_meta(getattr(diffusers, base.transformer), base.config, dtype)
+        return transformer, family, base.license, family.area_px
     index = read_index(name)
     family = family_of(str(index.get("_class_name")), where=where)
     try:
         made = getattr(diffusers, index["transformer"][1])
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise UsageError(f"{where}: its model_index.json names no transformer that diffusers knows") from error
+    transformer = _on_meta(made, read_index(name, "transformer/config.json"), dtype)
+    return transformer, family, license_of(name), family.area_px
+
+
+def _on_meta(made: Any, config: Mapping[str, Any], dtype: torch.dtype) -> torch.nn.Module:
+    """A transformer of diffusers that has shapes and no numbers."""
     with torch.device("meta"):
-        transformer = made.from_config(read_index(name, "transformer/config.json")).to(dtype)
-    return transformer.eval().requires_grad_(False), family, license_of(name), family.area_px
+        transformer: torch.nn.Module = made.from_config(dict(config)).to(dtype)
+    return transformer.eval().requires_grad_(False)
 
 
 def _step(transformer: torch.nn.Module, family: Family, size: tuple[int, int]) -> Step:

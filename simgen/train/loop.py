@@ -22,6 +22,7 @@ import torch.distributed as dist
 from rich.console import Console
 
 from simgen.core.errors import SimgenError, UsageError
+from simgen.storage.urls import admit
 from simgen.train import checkpoint, speed
 from simgen.train.adapter import Adapter, average, norm, rate
 from simgen.train.base import device_of, load_base
@@ -78,7 +79,7 @@ def train(
     stream: bool = False,
 ) -> Result:
     """Train to `config.steps`, from where `out` stands. KeyboardInterrupt comes out after the state has been saved."""
-    began = time.monotonic()
+    began, data = time.monotonic(), tuple(map(admit, data))
     with _process_group(device) as process, _stop_signals() as stopped, contextlib.ExitStack() as stack:
         step, loss = 0, math.nan
         try:

@@ -1,6 +1,6 @@
 """simgen beside stock Kubric: the same scenes through both, and both against one picture with very many samples.
 
-    pip install OpenEXR scikit-learn trimesh
+    pip install -e '.[bench]'
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json --quick --json figures.json
 
@@ -22,6 +22,7 @@ cost that share a start four by four.
 
 import argparse
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -74,6 +75,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("out/bench"))
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    # Before anything is made: the other side comes last, and only a run of families does without it.
+    if options.family == 1 and (missing := missing_packages()):
+        parser.exit(1, f"bench_generate: error: {missing}\n")
     if options.quick:
         options.scenes, options.sizes, options.qualities, options.middle = 3, [256], ["fast"], True
     if options.part:
@@ -110,6 +114,18 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+def missing_packages() -> str:
+    """What to install before Kubric's own renderer can be imported; empty where nothing is missing."""
+    modules = {"OpenEXR": "OpenEXR", "sklearn": "scikit-learn", "trimesh": "trimesh"}
+    missing = [package for module, package in modules.items() if importlib.util.find_spec(module) is None]
+    if not missing:
+        return ""
+    return (
+        f"Kubric's own renderer needs {' and '.join(missing)}; in the folder of simgen run: "
+        f"{sys.executable} -m pip install -e '.[bench]'"
+    )
+
+
 def _run(options: argparse.Namespace, part: str) -> None:
     print(part, flush=True)
     given = [text for kind in ("assets", "hdri") for v in getattr(options, kind) for text in (f"--{kind}", v)]
@@ -125,12 +141,12 @@ def _run(options: argparse.Namespace, part: str) -> None:
 
 def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
     """One pair of each scene by simgen: PNG files, costs, and what the others need to repeat it."""
-    from simgen.engine import cycles
+    from simgen.engine import renderer
 
     folder, inside = _folder(options, size, quality), _Timer()
-    cycles.render_in_memory = inside.around(cycles.render_in_memory)
+    renderer.render_in_memory = inside.around(renderer.render_in_memory)
     maker = _maker(options, size, quality)
-    assert maker.renderer._shoot is cycles.render_in_memory
+    assert maker.renderer._capture is renderer.render_in_memory
     cpu, wall, stages, made, index = [], [], {}, [], 0
     while len(made) < options.scenes or index % options.family:
         planned = sample_id(maker.recipe, seed=maker.seed, index=index)
@@ -277,10 +293,10 @@ def _as_blender_bounces() -> None:
 
 
 def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
-    from simgen.engine import cycles
+    from simgen.engine import renderer
 
     if quality.isdigit():
-        quality, cycles.QUALITIES["high"] = "high", cycles.Sampling(int(quality), "HIGH")
+        quality, renderer.QUALITIES["high"] = "high", renderer.Sampling(int(quality), "HIGH")
     settings = [f"render.width={size}", f"render.height={size}", f"render.quality={quality}"]
     recipe = load_recipe("rigid", overrides=settings)
     recipe = replace(

@@ -459,3 +459,236 @@ def test_help_names_every_command(simgen) -> None:
         assert f"  {command} " in ended.out
         assert simgen(command, "--help").code == 0
     assert "  eval " not in ended.out and "  export " not in ended.out
+
+
+# What a data set holds or names is never run
+
+
+EVIL = "import pathlib\npathlib.Path({mark!r}).write_text('run')\n"
+
+
+@dataclass(frozen=True)
+class Attack:
+    folder: Path
+    """The data set."""
+    mark: Path
+    """Is there once code of the data set has been run."""
+
+    def name(self, scene_folder: str) -> None:
+        """Have the data set name a folder of scenes."""
+        from simgen.plan.plan import RESOLVED
+
+        config = self.folder / RESOLVED
+        text = config.read_text()
+        assert "scene_folders: []" in text
+        config.write_text(text.replace("scene_folders: []", f"scene_folders: [{json.dumps(scene_folder)}]"))
+
+
+@pytest.fixture
+def attack(tmp_path: Path, make_dataset) -> Attack:
+    folder = make_dataset(tmp_path / "set", n=4)
+    (folder / "scenes").mkdir()
+    (folder / "scenes" / "evil.py").write_text(EVIL.format(mark=str(tmp_path / "mark")))
+    return Attack(folder=folder, mark=tmp_path / "mark")
+
+
+def all_commands(folder: Path) -> list[list[object]]:
+    """Every command that reads the plan of a data set."""
+    config = folder / "config.resolved.yaml"
+    return [
+        ["reproduce", folder, "nudge-000000"],
+        ["retry", folder],
+        ["generate", config, "--print-config"],
+        ["generate", config, "--out", folder],
+        ["generate", config, "--dry-run", "--probes", "0"],
+        ["preview", config],
+        ["generate", "drop", "--n", "4", "--out", folder],
+        ["status", folder],
+        ["status", folder, "--json"],
+        ["verify", folder],
+        ["report", folder],
+    ]
+
+
+@pytest.mark.parametrize("kind", ["relative", "inside", "absolute", "up", "link", "file"])
+def test_code_that_a_data_set_names_is_not_run(simgen, attack: Attack, tmp_path: Path, kind: str) -> None:
+    """2 s a kind: the report is written each time."""
+    own = attack.folder / "scenes"
+    (tmp_path / "link").symlink_to(own)
+    (tmp_path / "here" / "scenes").symlink_to(own)
+    attack.name(
+        {
+            "relative": "scenes",
+            "inside": "./scenes",
+            "absolute": str(own),
+            "up": "../set/scenes",
+            "link": str(tmp_path / "link"),
+            "file": f"file://{own}",
+        }[kind]
+    )
+    for arguments in all_commands(attack.folder):
+        ended = simgen(*arguments)
+        assert not attack.mark.exists(), arguments
+        if arguments[0] in ("reproduce", "retry", "preview") or str(arguments[1]).endswith(".yaml"):
+            said = complaint(ended, 2)
+            assert "names folders of scenes" in said and "give each folder that you trust with --scenes DIR" in said
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "file in it"])
+def test_a_folder_of_a_data_set_is_refused_also_where_the_user_names_it(simgen, attack: Attack, kind: str) -> None:
+    own = attack.folder / "scenes"
+    named = {"folder": own, "link": Path("link"), "file in it": Path("mine")}[kind]
+    if kind == "link":
+        named.symlink_to(own)
+    if kind == "file in it":
+        named.mkdir()
+        (named / "evil.py").symlink_to(own / "evil.py")
+    commands = [["scenes"], ["retry", attack.folder], ["generate", "drop", "--n", "4"], ["preview", "drop"]]
+    for arguments in [*commands, ["reproduce", attack.folder, "nudge-000000"]]:
+        assert "nothing in a data set is run" in complaint(simgen(*arguments, "--scenes", named), 2)
+    assert "nothing in a data set is run" in complaint(
+        simgen("generate", "drop", "--n", "4", "--set", f"scene_folders=[{named.absolute()}]"), 2
+    )
+    assert not attack.mark.exists()
+
+
+def test_a_recipe_file_that_lies_in_a_data_set_runs_nothing(simgen, attack: Attack) -> None:
+    recipe = attack.folder / "recipe.yaml"
+    recipe.write_text("scenes: [drop]\nscene_folders: [scenes]\n")
+    assert "names folders of scenes" in complaint(simgen("generate", recipe, "--print-config"), 2)
+    # A copy of the plan is one still.
+    attack.name(str(attack.folder / "scenes"))
+    Path("copy.yaml").write_bytes((attack.folder / "config.resolved.yaml").read_bytes())
+    assert "names folders of scenes" in complaint(simgen("generate", "copy.yaml", "--print-config"), 2)
+    # As a recipe of one's own, which may name folders, it cannot name one of a data set.
+    Path("mine.yaml").write_text(f"scenes: [drop]\nscene_folders: [{attack.folder / 'scenes'}]\n")
+    assert "nothing in a data set is run" in complaint(simgen("generate", "mine.yaml", "--print-config"), 2)
+    assert not attack.mark.exists()
+
+
+def test_the_users_own_folder_takes_the_place_of_what_a_data_set_names(simgen, attack: Attack) -> None:
+    attack.name("scenes")
+    Path("mine").mkdir()
+    Path("mine", "flip_own.py").write_text(SCENE.format(name="nudge"))
+    config = attack.folder / "config.resolved.yaml"
+    ended = simgen("generate", config, "--print-config", "--scenes", "mine", "--set", "scenes.nudge={}")
+    assert ended.code == 0 and yaml.safe_load(ended.out)["scene_folders"] == [str(Path("mine").absolute())]
+    assert not attack.mark.exists()
+
+
+@pytest.mark.parametrize("module", ["simgen", "simgen.cli"])
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path, module: str) -> None:
+    for name in ("numpy", "click", "yaml"):
+        (tmp_path / f"{name}.py").write_text(EVIL.format(mark=str(tmp_path / "mark")))
+    """7 s: a process each, which waits for the disk."""
+    for command in (["-m", module], ["-m", module, "scenes"]):
+        run = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "mark").exists()
+
+
+# Help, completion, exit codes
+
+
+def every_command() -> list[list[str]]:
+    import click
+
+    from simgen.cli import cli
+
+    found: list[list[str]] = [[]]
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        found.append([name])
+        if isinstance(command, click.Group):
+            found += [[name, inner] for inner in command.commands]
+    return found
+
+
+@pytest.mark.parametrize("command", every_command(), ids=lambda words: " ".join(words) or "simgen")
+def test_every_command_has_help_in_80_columns(simgen, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    short, long = simgen(*command, "-h"), simgen(*command, "--help")
+    assert short.code == 0 and short.out == long.out and short.out.startswith("Usage: simgen")
+    assert max(map(len, short.out.splitlines())) <= 80
+    assert "..." not in short.out.partition("Commands:")[2], "a short help is cut off"
+
+
+@pytest.mark.parametrize("group", [[], ["assets"]])
+def test_a_group_alone_shows_its_help(simgen, group: list[str]) -> None:
+    ended = simgen(*group)
+    assert ended.code == 0 and ended.out == simgen(*group, "--help").out and not ended.err
+
+
+def completed(*words: str) -> list[str]:
+    """What bash offers for the last of these words, and what was imported for it."""
+    code = (
+        "import sys\nfrom simgen.cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    line = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_SIMGEN_COMPLETE": "bash_complete"}
+    run = subprocess.run([sys.executable, "-c", code], env={**os.environ, **line}, capture_output=True, text=True)
+    assert not {"numpy", "yaml", "ray", "bpy", "torch", "pybullet"} & set(run.stderr.split())
+    return run.stdout.split()
+
+
+def test_the_shell_completes_scenes_recipes_and_commands_and_imports_none() -> None:
+    """2 s: each is a process."""
+    from simgen.cli.completion import recipe_names, scene_names
+    from simgen.plan import recipe
+    from simgen.scene import registry
+
+    recipe.load_scenes()
+    builtin = {n for n, cls in registry.scenes().items() if cls.__module__.startswith("simgen_scenes_")}
+    assert set(scene_names()) <= builtin and len(scene_names()) > 30
+    assert recipe_names() == recipe.recipe_names()
+    assert completed("simgen", "ge") == ["plain,generate"]
+    assert completed("simgen", "generate", "topp") == ["plain,topple"]
+    assert set(completed("simgen", "scenes", "")) == {f"plain,{name}" for name in scene_names()}
+    assert completed("simgen", "train", "train_q") == ["plain,train_qwen"]
+    assert completed("simgen", "assets", "fe") == ["plain,fetch"]
+    assert completed("simgen", "status", "x") == ["dir,"]
+
+
+def test_a_scene_of_ones_own_is_completed_without_being_run(tmp_path: Path) -> None:
+    from simgen.cli.completion import scene_names
+
+    (tmp_path / "mine.py").write_text(EVIL.format(mark=str(tmp_path / "mark")) + SCENE.format(name="my_own_flip"))
+    assert "my_own_flip" in scene_names([tmp_path]) and not (tmp_path / "mark").exists()
+
+
+def test_one_table_has_every_exit_code(simgen) -> None:
+    from simgen.cli.exit_codes import EXIT_CODES, markdown_table
+    from simgen.core import errors
+
+    classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.SimgenError)]
+    assert {cls.exit_code for cls in classes} <= set(EXIT_CODES)
+    assert markdown_table() in (Path(__file__).parents[2] / "docs/cli.md").read_text()
+    help_text = simgen("--help").out
+    assert all(f"  {code}" in help_text and meaning in help_text for code, meaning in EXIT_CODES.items())
+
+
+def test_a_report_goes_where_it_is_wanted_and_leaves_the_data_set_alone(simgen, make_dataset) -> None:
+    folder = make_dataset(Path("out"), n=4)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    Path("pages").mkdir()
+    assert simgen("report", folder, "--out", "pages").out == "pages/index.html\n"
+    assert simgen("report", folder, "--out", "new/mine.html").out == "new/mine.html\n"
+    assert Path("new/mine.html").read_bytes() == Path("pages/index.html").read_bytes()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert simgen("report", folder).out == "out/report/index.html\n"
+    assert Path("out/report/index.html").read_bytes() == Path("new/mine.html").read_bytes()
+
+
+def test_the_benchmark_beside_kubric_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    pytest.importorskip("kubric")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "bench"))
+    import bench_generate
+
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name in ("OpenEXR", "sklearn") else there(name)
+    )
+    said = bench_generate.missing_packages()
+    assert "OpenEXR and scikit-learn" in said and "-m pip install -e '.[bench]'" in said and "\n" not in said

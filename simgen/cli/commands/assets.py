@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from simgen.cli.completion import file_or
+from simgen.cli.groups import HelpfulGroup
+
 if TYPE_CHECKING:
     from simgen.catalog.catalog import Catalog
     from simgen.core.assets import EnvironmentAsset, ObjectAsset, SurfaceAsset
 
 SECTION = "See what can be made"
 T = TypeVar("T")
+KNOWN = file_or("gso", "hdri_haven")
 
 
-@click.group(short_help="List, fetch, verify and pack assets.")
+@click.group(cls=HelpfulGroup, short_help="List, fetch, verify and pack assets.")
 def assets() -> None:
     """List, fetch, verify and pack objects, surfaces and environment maps.
 
@@ -26,8 +30,8 @@ def assets() -> None:
     """
 
 
-@assets.command("list")
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@assets.command("list", short_help="Show the assets of each SOURCE.")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
 def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     """Show the assets of each SOURCE; the built-in ones where none is named."""
@@ -42,8 +46,8 @@ def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@assets.command()
-@click.argument("source", metavar="SOURCE")
+@assets.command(short_help="Bring a SOURCE into the cache.")
+@click.argument("source", metavar="SOURCE", shell_complete=KNOWN)
 @click.option("--only", multiple=True, metavar="ID", help="This asset alone; may be repeated.")
 def fetch(source: str, only: tuple[str, ...]) -> int:
     """Bring a SOURCE and its archives into the cache, so that it needs no network again.
@@ -76,8 +80,8 @@ def fetch(source: str, only: tuple[str, ...]) -> int:
     return 1 if failures else 0
 
 
-@assets.command()
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@assets.command(short_help="Look for damage in each SOURCE.")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 def verify(sources: tuple[str, ...]) -> int:
     """Read the archives and meshes of each SOURCE afresh and report what is wrong with them.
 
@@ -103,7 +107,7 @@ def verify(sources: tuple[str, ...]) -> int:
     return 0
 
 
-@assets.command()
+@assets.command(short_help="Turn your own meshes into a manifest.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--substance", default="", metavar="NAME", help="What all are made of; guessed from the names otherwise.")

@@ -10,8 +10,8 @@ SECTION = "See what can be made"
 def doctor(checks: tuple[str, ...]) -> int:
     """Check this machine.
 
-    One line for each thing that `simgen generate` needs, with a remedy where it is missing; or for those named, such as
-    render, which makes a picture that is known beforehand, or train.
+    One line for each thing that `simgen generate` needs, and what to do where it is missing. Name a CHECK to make that
+    one alone: `simgen doctor render` makes a small picture, `simgen doctor train` looks at what training needs.
     """
     from simgen.cli.checks import GENERATE_CHECKS, run_checks
 

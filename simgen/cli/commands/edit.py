@@ -15,9 +15,9 @@ SECTION = "Use a data set"
 @click.option("--lora", type=click.Path(path_type=Path), help="A run of `simgen train`, or a safetensors file.")
 @click.option("--base", metavar="MODEL", help="Editor.  [default: what the run was trained on]")
 @click.option("--out", type=click.Path(path_type=Path), help="Where it goes.  [default: PICTURE-edit.png]")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--steps", type=click.IntRange(min=2), help="Of the sampler.  [default: as the editor's card says]")
-@click.option("--guidance", type=float, help="[default: as the editor's card says]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the noise.")
+@click.option("--steps", type=click.IntRange(min=2), help="Steps of the sampler.  [default: as the editor's card says]")
+@click.option("--guidance", type=float, help="How closely to follow the words.  [default: as the editor's card says]")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [default: cuda where there is one]")
 def edit(
     picture: Path,
@@ -32,7 +32,10 @@ def edit(
 ) -> int:
     """Edit a picture, or a folder of them.
 
-    With what a run has learnt, or without --lora as the editor comes. Size and place of things stay.
+    With --lora the editor uses what a run of `simgen train` has learnt; without it, it edits as it was released.
+
+    \b
+      simgen edit photo.jpg "knock over the mug" --lora runs/qwen
     """
     if not instruction.strip():
         raise UsageError('the instruction is empty; say what happens, as in "knock over the mug"')

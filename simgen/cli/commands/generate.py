@@ -1,11 +1,13 @@
 """`simgen generate`: make a data set, or say what it would take."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from simgen.cli.completion import complete_recipe
 from simgen.cli.options import PLACE, device_override, recipe_options, run_options
 from simgen.core.errors import UsageError
 
@@ -18,7 +20,7 @@ SECTION = "Make data"
 
 
 @click.command()
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=complete_recipe)
 @click.option("--n", type=int, help="How many samples.")
 @click.option(
     "--out",
@@ -27,7 +29,7 @@ SECTION = "Make data"
     help="Where the data set goes: a folder, s3://BUCKET/NAME, gs://BUCKET/NAME or hf://datasets/ORG/NAME.  "
     "[default: out/NAME]",
 )
-@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--seed", type=int, help="Another seed makes other samples.  [default: 0]")
 @recipe_options
 @click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
 @run_options
@@ -54,8 +56,12 @@ def generate(
 ) -> int:
     """Make a data set.
 
-    RECIPE is a YAML file, the name of a recipe, or the name of a scene; see `simgen scenes`. The same command again
+    RECIPE is the name of a scene or of a recipe (`simgen scenes` lists both), or a YAML file. The same command again
     goes on where it was stopped.
+
+    \b
+      simgen generate drop --n 100
+      simgen generate --n 10000 --dry-run
     """
     from simgen.make.planning import pinned_plan, resolve_device
     from simgen.plan.plan import read_run
@@ -79,6 +85,8 @@ def generate(
     if isinstance(folder, Path) and re.match(r"\w+:/", str(folder)):
         raise UsageError(f"--out must be a folder or an address such as s3://BUCKET/NAME; got {folder}")
     plan = pinned_plan(chosen, n=n, seed=seed, shard_size=shard_size)
+    if scene_folders:
+        _print_changed_scenes(plan, run.get("pins", {}))
     if probes is not None and (probes < 0 or not dry_run):
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
     if dry_run:
@@ -87,6 +95,16 @@ def generate(
     from simgen.cli.run_plan import run_plan
 
     return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+
+
+def _print_changed_scenes(plan: "Plan", pins: Mapping[str, str]) -> None:
+    """Say where the user's own scenes are other code than those of the data set that the recipe is from."""
+    from dataclasses import replace
+
+    from simgen.plan.fingerprint import changed_scenes
+
+    for changed in changed_scenes(replace(plan, pins=pins), *(choice.name for choice in plan.recipe.scenes)):
+        click.echo(f"note: {changed}", err=True)
 
 
 def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from simgen.cli.completion import complete_recipe
 from simgen.cli.options import device_override, recipe_options
 from simgen.core.errors import SimgenError, UsageError
 
@@ -11,9 +12,9 @@ SECTION = "See what can be made"
 
 
 @click.command()
-@click.argument("scene")
+@click.argument("scene", shell_complete=complete_recipe)
 @click.option("--n", type=int, default=4, show_default=True, help="How many samples.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other samples.")
 @click.option("--out", type=click.Path(path_type=Path), help="The picture.  [default: preview-SCENE.png]")
 @recipe_options
 def preview(
@@ -29,7 +30,10 @@ def preview(
 ) -> int:
     """Make a contact sheet of a scene.
 
-    A few samples of a scene or a recipe, at quality fast, in this process alone.
+    A few samples of a scene or a recipe in one picture, at quality fast.
+
+    \b
+      simgen preview drop --n 4
     """
     from simgen.dataset.contact_sheet import contact_sheet
     from simgen.make.maker import Maker

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simgen.cli.options import PLACE, run_options
+from simgen.cli.options import ADDRESSES, PLACE, SCENES, admit_addresses, run_options
 
 if TYPE_CHECKING:
     from simgen.storage.paths import AnyPath
@@ -14,21 +14,30 @@ SECTION = "Make data"
 
 @click.command()
 @click.argument("folder", type=PLACE)
+@SCENES
+@ADDRESSES
 @run_options
-def retry(folder: "AnyPath", workers: int | None, address: str | None, sample_timeout: float | None) -> int:
+def retry(
+    folder: "AnyPath",
+    scene_folders: tuple[str, ...],
+    addresses: tuple[str, ...],
+    workers: int | None,
+    address: str | None,
+    sample_timeout: float | None,
+) -> int:
     """Make the quarantined samples again.
 
-    And whatever else is missing in the data set. What was rejected stays out: its attempts would end the same way.
+    Also makes whatever else is missing in the data set. Samples that were rejected stay out: all their attempts would
+    be rejected again.
     """
     import simgen.run.run  # noqa: F401  Ray may be missing: better seen before a shard is opened again.
     from simgen.cli.run_plan import run_plan
     from simgen.make.planning import pinned_plan
-    from simgen.plan.plan import check_same, read_plan
-    from simgen.plan.recipe import load_scenes
+    from simgen.plan.plan import check_same, read_plan_to_run
     from simgen.run import quarantine
 
-    there = read_plan(folder)
-    load_scenes(there.recipe.scene_folders)
+    there = read_plan_to_run(folder, scene_folders)
+    admit_addresses(addresses, there)
     plan = pinned_plan(there.recipe, n=there.n, seed=there.seed, shard_size=there.shard_size)
     check_same(folder, plan)
     opened = quarantine.retry(folder)

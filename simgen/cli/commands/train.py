@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from simgen.cli.completion import complete_training, folder
 from simgen.cli.errors import traceback_folder
 from simgen.core.errors import UsageError
 
@@ -12,16 +13,22 @@ SECTION = "Use a data set"
 
 
 @click.command()
-@click.argument("recipe", required=False)
-@click.option("--data", multiple=True, metavar="DIR", help="A data set: folder or address.  [may stand several times]")
+@click.argument("recipe", required=False, shell_complete=complete_training)
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="DIR",
+    shell_complete=folder,
+    help="A data set: folder or address; may be repeated.",
+)
 @click.option("--base", metavar="MODEL", help="Editor to train: a Hub id, a folder, or tiny:qwen.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option("--steps", type=int, help="Of the whole run, what is there included.")
-@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--steps", type=int, help="Steps of the whole run, with those already made.")
+@click.option("--seed", type=int, help="Of the order and the noise.  [default: 0]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=V", help="Change one setting; --settings lists them.")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [default: cuda where there is one]")
 @click.option("--stream", is_flag=True, help="Read the shards as they come, without keeping them.")
-@click.option("--dry-run", is_flag=True, help="Say what it would take: memory, FLOPs, time.")
+@click.option("--dry-run", is_flag=True, help="Say what it would take, and train nothing.")
 @click.option("--settings", is_flag=True, help="List all settings as they would be, with what they mean.")
 def train(
     recipe: str | None,
@@ -38,9 +45,12 @@ def train(
 ) -> int:
     """Train an image editor on a data set.
 
-    A LoRA for an open image editor; docs/training.md lists those that work. RECIPE is a YAML file, or train_smoke,
-    train_qwen or train_klein. The same command again goes on where it was stopped. On several GPUs write
-    `torchrun --nproc-per-node 8 -m simgen.cli train …`.
+    Trains a LoRA for an open image editor; docs/training.md lists those that work. RECIPE is a YAML file, or
+    train_smoke, train_qwen or train_klein. The same command again goes on where it was stopped. On several GPUs write
+    `torchrun --nproc-per-node 8 -m simgen train …`.
+
+    \b
+      simgen train --data out/demo --base tiny:qwen --steps 30 --out runs/first
     """
     # Before torch is loaded, which the settings of the methods bring along.
     if not data and not settings:

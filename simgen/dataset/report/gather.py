@@ -1,5 +1,6 @@
 """The files of a data set → what its report shows."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def _read_lost(folder: AnyPath, stats: Iterable[Mapping[str, Any]]) -> tuple[Los
             split=shard["split"],
             kind=hole["class"],
             reason=hole["reason"],
-            command=f"simgen reproduce {folder} {hole['key']}",
+            command=f"simgen reproduce {shlex.quote(str(folder))} {shlex.quote(hole['key'])}",
         )
         for shard in stats
         for hole in shard["holes"]
@@ -161,7 +162,8 @@ def _read_lost(folder: AnyPath, stats: Iterable[Mapping[str, Any]]) -> tuple[Los
             reason=mark["reason"],
             detail=mark["detail"],
             log=_end_of(log),
-            command=mark["reproduce"],
+            # Not what stands in the mark: a stranger's command could be any.
+            command=f"simgen reproduce {shlex.quote(str(folder))} {shlex.quote(mark['key'])}",
         )
     return tuple(found[key] for key in sorted(found))
 

@@ -94,12 +94,26 @@ class Layout:
     """Query-key pairs that one block's attention computes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What decides memory and FLOPs of a released model, so that an estimate of it needs no network."""
+
+    transformer: str
+    """Class of diffusers."""
+    config: Mapping[str, Any]
+    """What differs from the defaults of that class, in the fields that decide the sizes of its layers."""
+    license: str
+    """As `train.base.license_of` tells it."""
+
+
 class Family(ABC):
     """One way to lay out pictures and words for a transformer."""
 
     name: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
     """Classes of diffusers that work this way."""
+    released: ClassVar[Mapping[str, Released]] = {}
+    """Hub id → what is known of that model."""
     tiny: ClassVar[Mapping[str, Callable[[], DiffusionPipeline]]]
     """NAME of `tiny:NAME` → what builds that small random base."""
     layouts: ClassVar[Mapping[str, Layout]]
@@ -205,6 +219,11 @@ def family_of(pipeline_class: str, *, where: str) -> Family:
             return family
     known = ", ".join(name for family in families() for name in family.pipelines)
     raise UsageError(f"{where}: is a {pipeline_class}, which simgen cannot train; it trains {known}")
+
+
+def released_base(name: str) -> tuple[Family, Released] | None:
+    """A released model and its family, by its Hub id; None for any other name."""
+    return next(((family, family.released[name]) for family in families() if name in family.released), None)
 
 
 def guidance_input(transformer: Any, condition: Condition, noisy: Tensor) -> Tensor | None:

@@ -36,6 +36,7 @@ from simgen.train.families.base import (
     Family,
     Layout,
     Pipeline,
+    Released,
     guidance_input,
 )
 from simgen.train.families.tiny import QWEN_CHAT, language_config, qwen_tokenizer, random_picture
@@ -150,6 +151,24 @@ class Flux2(Family):
 
     name = "flux2"
     pipelines = ("Flux2KleinPipeline", "Flux2Pipeline")
+    released: ClassVar = {
+        "black-forest-labs/FLUX.2-klein-base-4B": Released(
+            transformer="Flux2Transformer2DModel",
+            config={
+                "num_layers": 5,
+                "num_single_layers": 20,
+                "num_attention_heads": 24,
+                "joint_attention_dim": 7680,
+                "guidance_embeds": False,
+            },
+            license="apache-2.0",
+        ),
+        "black-forest-labs/FLUX.2-dev": Released(
+            transformer="Flux2Transformer2DModel",
+            config={},
+            license="flux-dev-non-commercial-license (not for commercial use)",
+        ),
+    }
     tiny: ClassVar = {"flux2": _tiny_klein, "flux2dev": _tiny_dev}
     layouts: ClassVar = {"Flux2Transformer2DModel": _LAYOUT}
     adapters = Adapters(

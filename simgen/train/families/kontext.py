@@ -28,6 +28,7 @@ from simgen.train.families.base import (
     Grid,
     Layout,
     Pipeline,
+    Released,
     guidance_input,
 )
 from simgen.train.families.tiny import random_picture
@@ -126,6 +127,13 @@ class Kontext(Family):
 
     name = "kontext"
     pipelines = ("FluxKontextPipeline",)
+    released: ClassVar = {
+        "black-forest-labs/FLUX.1-Kontext-dev": Released(
+            transformer="FluxTransformer2DModel",
+            config={"guidance_embeds": True},
+            license="flux-1-dev-non-commercial-license (not for commercial use)",
+        )
+    }
     tiny: ClassVar = {"kontext": _tiny_kontext}
     layouts: ClassVar = {"FluxTransformer2DModel": _LAYOUT}
     adapters = Adapters(

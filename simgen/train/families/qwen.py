@@ -27,6 +27,7 @@ from simgen.train.families.base import (
     Family,
     Layout,
     Pipeline,
+    Released,
     Stream,
     guidance_input,
 )
@@ -108,6 +109,10 @@ class QwenEdit(Family):
 
     name = "qwen"
     pipelines = ("QwenImageEditPlusPipeline",)
+    released: ClassVar = dict.fromkeys(
+        ("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"),
+        Released(transformer="QwenImageTransformer2DModel", config={}, license="apache-2.0"),
+    )
     tiny: ClassVar = {"qwen": _tiny_qwen}
     layouts: ClassVar = {"QwenImageTransformer2DModel": _LAYOUT}
     adapters = Adapters(

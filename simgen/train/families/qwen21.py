@@ -26,6 +26,7 @@ from simgen.train.families.base import (
     Grid,
     Layout,
     Pipeline,
+    Released,
     Stream,
     Tokens,
 )
@@ -122,6 +123,13 @@ class Qwen21(Family):
 
     name = "qwen21"
     pipelines = ("QwenImage21Pipeline",)
+    released: ClassVar = {
+        "Qwen/Qwen-Image-2.1": Released(
+            transformer="QwenImage21Transformer2DModel",
+            config={},
+            license="Qwen Research License (not for commercial use)",
+        )
+    }
     tiny: ClassVar = {"qwen21": _tiny_qwen21}
     layouts: ClassVar = {"QwenImage21Transformer2DModel": _LAYOUT}
     adapters = Adapters(

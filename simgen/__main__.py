@@ -1,0 +1,5 @@
+"""`python -m simgen`: the same as `simgen`."""
+
+from simgen.cli import main
+
+main()
