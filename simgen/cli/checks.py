@@ -13,14 +13,20 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from simgen.cli.errors import WITHOUT_KUBRIC
 from simgen.core.errors import UnknownName
 from simgen.run.machine import cores
 from simgen.storage.cache import default_cache
+from simgen.storage.resources import how_to_install
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
-_EXTRA = "pip install 'simgen[generate]'"
-_TRAIN_EXTRA = "pip install 'simgen[train]'"
-_LIBRARIES = "on Debian or Ubuntu: apt-get install libxi6 libxfixes3 libxrender1 libgl1 libsm6 libxkbcommon0"
+_EXTRA = how_to_install("generate")
+_TRAIN_EXTRA = how_to_install("train")
+_LIBRARIES = "apt-get install libx11-6 libxi6 libxfixes3 libxrender1 libxkbcommon0 libsm6 libgl1"
+_BLENDER = (
+    f"Blender must load and render; if a library is missing, on Debian or Ubuntu: {_LIBRARIES}; "
+    f"if Blender or Kubric is not installed, {_EXTRA}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +119,8 @@ def _packages() -> CheckResult:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     detail = f"missing: {', '.join(missing)}" if missing else ", ".join(found)
-    return CheckResult(name="packages", ok=not missing, detail=detail, remedy=_EXTRA)
+    remedy = WITHOUT_KUBRIC if missing == ["kubric-nightly"] else _EXTRA
+    return CheckResult(name="packages", ok=not missing, detail=detail, remedy=remedy)
 
 
 def _cores() -> CheckResult:
@@ -188,12 +195,16 @@ CHECKS: dict[str, Callable[[], CheckResult]] = {
     "disk": _disk,
     "cache": _cache,
     "uv": _uv,
-    "physics": lambda: _run_code("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}"),
-    "render": lambda: _run_code("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}"),
-    "ray": lambda: _run_code(
-        "ray", _RAY, remedy=f"Ray must start on this machine: {_EXTRA}; is something blocking local ports?"
+    "physics": lambda: _run_code(
+        "physics", _PHYSICS, remedy=f"Kubric and Bullet must load; if one is not installed, {_EXTRA}"
     ),
-    "train": lambda: _run_code("train", _TRAIN, remedy=f"torch and diffusers must load and run: {_TRAIN_EXTRA}"),
+    "render": lambda: _run_code("render", _RENDER, remedy=_BLENDER),
+    "ray": lambda: _run_code(
+        "ray", _RAY, remedy=f"Ray must start here, and nothing may block local ports; if it is not installed, {_EXTRA}"
+    ),
+    "train": lambda: _run_code(
+        "train", _TRAIN, remedy=f"torch and diffusers must load and run; if one is not installed, {_TRAIN_EXTRA}"
+    ),
 }
 """By name, the cheap ones first."""
 GENERATE_CHECKS = tuple(name for name in CHECKS if name != "train")
