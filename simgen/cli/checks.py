@@ -22,11 +22,7 @@ from simgen.storage.resources import how_to_install
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
 _EXTRA = how_to_install("generate")
 _TRAIN_EXTRA = how_to_install("train")
-_LIBRARIES = "apt-get install libx11-6 libxi6 libxfixes3 libxrender1 libxkbcommon0 libsm6 libgl1"
-_BLENDER = (
-    f"Blender must load and render; if a library is missing, on Debian or Ubuntu: {_LIBRARIES}; "
-    f"if Blender or Kubric is not installed, {_EXTRA}"
-)
+_LIBRARIES = "on Debian or Ubuntu: apt-get install libx11-6 libxi6 libxfixes3 libxrender1 libxkbcommon0 libsm6 libgl1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +88,11 @@ print(f"torch {torch.__version__} and diffusers {diffusers.__version__} edit a p
 """
 
 
-def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> CheckResult:
-    """Run a few lines in a process of their own; the last line they print is the detail of the result."""
+def _run_code(name: str, code: str, *, remedy: str, extra: str = _EXTRA, seconds: float = 180.0) -> CheckResult:
+    """Run a few lines in a process of their own; the last line they print is the detail of the result.
+
+    `extra` says how to install a package that is missing; `remedy` is for all other failures.
+    """
     try:
         run = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
@@ -102,6 +101,12 @@ def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> C
         return CheckResult(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)
     lines = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()
     detail = lines[-1] if lines else f"ended with code {run.returncode} and not a word"
+    if "No module named 'kubric'" in detail:
+        remedy = WITHOUT_KUBRIC
+    elif "No module named" in detail:
+        remedy = extra
+    elif "cannot open shared object file" in detail:
+        remedy = _LIBRARIES
     return CheckResult(name=name, ok=run.returncode == 0, detail=detail, remedy=remedy)
 
 
@@ -195,15 +200,11 @@ CHECKS: dict[str, Callable[[], CheckResult]] = {
     "disk": _disk,
     "cache": _cache,
     "uv": _uv,
-    "physics": lambda: _run_code(
-        "physics", _PHYSICS, remedy=f"Kubric and Bullet must load; if one is not installed, {_EXTRA}"
-    ),
-    "render": lambda: _run_code("render", _RENDER, remedy=_BLENDER),
-    "ray": lambda: _run_code(
-        "ray", _RAY, remedy=f"Ray must start here, and nothing may block local ports; if it is not installed, {_EXTRA}"
-    ),
+    "physics": lambda: _run_code("physics", _PHYSICS, remedy="Kubric and Bullet must load and simulate a fall"),
+    "render": lambda: _run_code("render", _RENDER, remedy="Blender must load and render a picture that is known"),
+    "ray": lambda: _run_code("ray", _RAY, remedy="Ray must start on this machine; is something blocking local ports?"),
     "train": lambda: _run_code(
-        "train", _TRAIN, remedy=f"torch and diffusers must load and run; if one is not installed, {_TRAIN_EXTRA}"
+        "train", _TRAIN, remedy="torch and diffusers must load and edit a picture", extra=_TRAIN_EXTRA
     ),
 }
 """By name, the cheap ones first."""

@@ -18,6 +18,7 @@ import yaml
 from simgen import __version__
 from simgen.cli import commands
 from simgen.cli.app import main
+from simgen.storage import resources
 
 SCENE = '''
 from dataclasses import dataclass
