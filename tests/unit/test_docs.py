@@ -15,8 +15,8 @@ def python_in(name: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
-def test_the_scene_in_the_readme_is_the_file() -> None:
-    assert (ROOT / "scenes" / "topple.py").read_text() in python_in("README.md")
+def test_the_whole_scene_in_contributing_is_the_file() -> None:
+    assert (ROOT / "scenes" / "topple.py").read_text() in python_in("CONTRIBUTING.md")
 
 
 def test_the_scene_in_contributing_loads_and_can_say_what_it_shows(tmp_path: Path) -> None:
