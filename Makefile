@@ -4,7 +4,7 @@
 # make test-all    the long versions too: every scene and every base where `make test` takes one of a kind
 # make fuzz    FUZZ_MINUTES (10) of damaged input for every reader, and FUZZ_FLIPS (300) bits of every file turned
 # make chaos   CHAOS_ROUNDS (300) data sets whose runs are killed, starved and lied to; CHAOS_SEED=N plays one again
-# make image-check   `make demo` and `make test-unit` on a fresh Debian 12, both images built and run; see docker/README.md
+# make image-check   both commands above on a fresh Debian 12, then both images built and run; see docker/README.md
 # make install only the installation: the extras generate and train and the tools for testing, in .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
