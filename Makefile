@@ -1,11 +1,11 @@
-# make demo    everything set up, at least 8 pairs of 4 scenes in out/demo, with a report
-# make test    everything set up, the tests that every change must pass
+# make demo    installs everything, then 12 pairs of 12 scenes in out/demo, with a report
+# make test    installs everything, then runs the tests that every change must pass
 # make test-unit   those that need no engine, Ray or network: a minute or two
 # make test-all    the long versions too: every scene and every base where `make test` takes one of a kind
 # make fuzz    FUZZ_MINUTES (10) of damaged input for every reader, and FUZZ_FLIPS (300) bits of every file turned
 # make chaos   CHAOS_ROUNDS (300) data sets whose runs are killed, starved and lied to; CHAOS_SEED=N plays one again
-# make image-check   both images built and run without a network, as root on Debian; see docker/README.md
-# make install both extras and the tools for testing, in .venv
+# make image-check   both commands above on a fresh Debian 12, then both images built and run; see docker/README.md
+# make install only the installation: the extras generate and train and the tools for testing, in .venv
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
@@ -30,19 +30,20 @@ install: $(VENV)/.installed
 
 # Compiled here once, a minute: where Python may not write bytecode, each process that imports torch would take 8 s more.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "simgen needs Python 3.11; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet --compile-bytecode -r pyproject.toml \
+	@docker/prepare.sh "$(PYTHON)" $(VENV)
+	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	@echo 'simgen: the packages are brought into $(VENV)'
+	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --compile-bytecode -r pyproject.toml \
 	  --extra generate --extra train --extra dev --constraint constraints.txt $(TORCH)
-	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps -e .
-	touch $@
+	PATH="$(PATH):$(CURDIR)/$(BIN)" VIRTUAL_ENV=$(VENV) uv pip install --no-deps --constraint constraints.txt kubric-nightly -e .
+	@touch $@
 
 demo: install
 	rm -rf $(DEMO)  # made by other code, it would be refused
 	$(BIN)/simgen generate demo --n 12 --out $(DEMO)
 	$(BIN)/simgen verify $(DEMO)
 	$(BIN)/simgen report $(DEMO)
+	@echo 'Done: open $(DEMO)/report/index.html. To use the command simgen here: source $(BIN)/activate'
 
 test: install
 	$(PYTEST)
@@ -87,6 +88,7 @@ requirements: install
 	export PATH="$(PATH):$(CURDIR)/$(BIN)"; set -e; \
 	$(LOCK) --output-file docker/requirements-build.txt <(echo 'hatchling>=1.27'); \
 	$(LOCK) --output-file docker/requirements-render.txt --extra generate --extra cluster pyproject.toml; \
+	$(LOCK) --no-deps <(echo kubric-nightly) >>docker/requirements-render.txt; \
 	$(LOCK) --output-file docker/requirements-train.txt --extra train --constraint <(echo 'torch==2.13.0') pyproject.toml; \
 	$(LOCK) --output-file docker/requirements-train-cpu.txt --extra train --constraint <(echo 'torch==2.13.0+cpu') pyproject.toml
 

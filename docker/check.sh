@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Builds both images without a daemon and runs them without a network: `make image-check`, as root on Debian.
+# Both `make` commands of the README on a fresh Debian 12; then both images, built without a daemon and run without a
+# network: `make image-check`, as root on Debian.
 #
+# PARTS     "fresh images"; one of them alone
+# FRESH     "demo test", what make is asked for on the fresh Debian
 # BASE      image to build on; without it a bookworm made by debootstrap stands in for Debian's
 # OUT       where the samples and the run of the check are put
 # SIMGEN    makes the samples again outside the image, if it is there (.venv/bin/simgen)
@@ -10,8 +13,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 OUT=$(realpath -m "${OUT:-out/image}")
-for tool in buildah debootstrap unshare ip; do
-  command -v $tool >/dev/null || { echo "$tool is missing: apt-get install buildah debootstrap iproute2"; exit 2; }
+PARTS=${PARTS:-fresh images}
+tools='debootstrap unshare git'
+if [[ $PARTS == *images* ]]; then tools+=' buildah ip'; fi
+for tool in $tools; do
+  command -v $tool >/dev/null || { echo "$tool is missing: apt-get install buildah debootstrap git iproute2"; exit 2; }
 done
 [ "$(id -u)" = 0 ] || { echo "needs root: it makes a root file system and cuts the network"; exit 2; }
 
@@ -21,16 +27,65 @@ buildah() {
   command buildah --root "$TMPDIR/store" --runroot "$TMPDIR/run" --storage-driver "$STORAGE_DRIVER" "$@"
 }
 clean() {
-  buildah rm --all >/dev/null 2>&1 || true
+  if [[ $PARTS == *images* ]]; then buildah rm --all >/dev/null 2>&1 || true; fi
   rm -rf --one-file-system "$TMPDIR"
 }
 trap clean EXIT
 
 say() { printf '\n%s  %s\n' "$(date +%T)" "$*"; }
 
+bootstrap() {
+  debootstrap --variant=minbase "$@" >"$TMPDIR/debootstrap.log" || { tail "$TMPDIR/debootstrap.log"; exit 1; }
+}
+
+# In the fresh Debian, with what pip is told here and nothing else of this environment. The mounts end with the command.
+in_fresh() {
+  unshare --mount --pid --fork --kill-child bash -c '
+    set -e
+    root=$1
+    mount --make-rprivate /
+    mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs -o size=4g tmpfs "$root/dev/shm"
+    for place in ${PIP_FIND_LINKS:-}; do
+      if [ -d "$place" ]; then mkdir -p "$root$place"; mount --bind -o ro "$place" "$root$place"; fi
+    done
+    certificates=
+    if [ -n "${PIP_CERT:-}" ]; then certificates="PIP_CERT=/etc/ca.pem SSL_CERT_FILE=/etc/ca.pem REQUESTS_CA_BUNDLE=/etc/ca.pem"; fi
+    mapfile -t told < <(env | grep -E "^(PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|DEFAULT_TIMEOUT)|UV_(INDEX|DEFAULT_INDEX|HTTP_TIMEOUT)|https?_proxy|no_proxy)=")
+    exec chroot "$root" /usr/bin/env -i HOME=/root USER=root LANG=C.UTF-8 \
+      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${told[@]}" $certificates \
+      bash -c "cd /root/simgen && $2"' - "$TMPDIR/fresh" "$1"
+}
+
+if [[ $PARTS == *fresh* ]]; then
+  say "fresh: bookworm by debootstrap"
+  bootstrap --include=python3,make,git,ca-certificates bookworm "$TMPDIR/fresh"
+  cp /etc/resolv.conf "$TMPDIR/fresh/etc/resolv.conf"
+  if [ -n "${PIP_CERT:-}" ]; then cp "$PIP_CERT" "$TMPDIR/fresh/etc/ca.pem"; fi
+  git clone --quiet . "$TMPDIR/fresh/root/simgen"
+  say "fresh: make demo names all that is missing"
+  if in_fresh "make demo" 2>"$TMPDIR/missing"; then echo "a bare Debian has nothing missing: that cannot be"; exit 1; fi
+  line=$(grep -x 'apt-get update && apt-get install --yes .*' "$TMPDIR/missing") || { cat "$TMPDIR/missing"; exit 1; }
+  echo "$line"
+  in_fresh "{ $line; } >/tmp/apt.log 2>&1" || { tail "$TMPDIR/fresh/tmp/apt.log"; exit 1; }
+  # A folder that an installation left behind half-made is mended.
+  mkdir -p "$TMPDIR/fresh/root/simgen/.venv/bin"
+  for target in ${FRESH:-demo test}; do
+    say "fresh: make $target"
+    SECONDS=0
+    in_fresh "make $target"
+    echo "make $target: $SECONDS s; $(du -sm "$TMPDIR/fresh" | cut -f1) MB in all"
+  done
+  in_fresh "source .venv/bin/activate && simgen --version"
+  rm -rf --one-file-system "$TMPDIR/fresh"
+fi
+if [[ $PARTS != *images* ]]; then exit 0; fi
+
 if [ -z "${BASE:-}" ]; then
   say "base: bookworm by debootstrap"
-  debootstrap --variant=minbase bookworm "$TMPDIR/bookworm" >"$TMPDIR/debootstrap.log" || { tail "$TMPDIR/debootstrap.log"; exit 1; }
+  bootstrap bookworm "$TMPDIR/bookworm"
   rm -rf "$TMPDIR"/bookworm/var/cache/apt/archives/*.deb "$TMPDIR"/bookworm/var/lib/apt/lists/*
   BASE=localhost/bookworm
   container=$(buildah from scratch)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from simgen.cli.errors import WITHOUT_KUBRIC
 from simgen.core.errors import UnknownName
 from simgen.dataset.progress import byte_size
 from simgen.run.machine import (
@@ -23,13 +24,13 @@ from simgen.run.machine import (
     fitting_workers,
     shared_memory_is_writable,
 )
-from simgen.storage import resources
 from simgen.storage.cache import default_cache
+from simgen.storage.resources import PACKAGE, how_to_install
 
 PACKAGES = ("bpy", "kubric-nightly", "pybullet", "ray", "numpy", "opencv-python-headless", "pyarrow", "webdataset")
-_EXTRA = "pip install 'simgen[generate]'"
-_TRAIN_EXTRA = "pip install 'simgen[train]'"
-_LIBRARIES = "on Debian or Ubuntu: apt-get install libxi6 libxfixes3 libxrender1 libgl1 libsm6 libxkbcommon0"
+_EXTRA = how_to_install("generate")
+_TRAIN_EXTRA = how_to_install("train")
+_LIBRARIES = "on Debian or Ubuntu: apt-get install libx11-6 libxi6 libxfixes3 libxrender1 libxkbcommon0 libsm6 libgl1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,12 @@ print(f"torch {torch.__version__} and diffusers {diffusers.__version__} edit a p
 """
 
 
-def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> CheckResult:
-    """Run a few lines in a process of their own; the last line they print is the detail of the result."""
-    own = [str(resources.PACKAGE.parent)]
+def _run_code(name: str, code: str, *, remedy: str, extra: str = _EXTRA, seconds: float = 180.0) -> CheckResult:
+    """Run a few lines in a process of their own; the last line they print is the detail of the result.
+
+    `extra` says how to install a package that is missing; `remedy` is for all other failures.
+    """
+    own = [str(PACKAGE.parent)]
     try:
         run = subprocess.run(
             # Nothing from the folder that the user is in: a file there may have the name of a library.
@@ -111,6 +115,12 @@ def _run_code(name: str, code: str, *, remedy: str, seconds: float = 180.0) -> C
         return CheckResult(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", remedy=remedy)
     lines = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()
     detail = lines[-1] if lines else f"ended with code {run.returncode} and not a word"
+    if "No module named 'kubric'" in detail:
+        remedy = WITHOUT_KUBRIC
+    elif "No module named" in detail:
+        remedy = extra
+    elif "cannot open shared object file" in detail:
+        remedy = _LIBRARIES
     return CheckResult(name=name, ok=run.returncode == 0, detail=detail, remedy=remedy)
 
 
@@ -128,7 +138,8 @@ def _packages() -> CheckResult:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     detail = f"missing: {', '.join(missing)}" if missing else ", ".join(found)
-    return CheckResult(name="packages", ok=not missing, detail=detail, remedy=_EXTRA)
+    remedy = WITHOUT_KUBRIC if missing == ["kubric-nightly"] else _EXTRA
+    return CheckResult(name="packages", ok=not missing, detail=detail, remedy=remedy)
 
 
 def _cores() -> CheckResult:
@@ -197,12 +208,12 @@ CHECKS: dict[str, Callable[[], CheckResult]] = {
     "disk": _disk,
     "cache": _cache,
     "uv": _uv,
-    "physics": lambda: _run_code("physics", _PHYSICS, remedy=f"Kubric and Bullet must load: {_EXTRA}"),
-    "render": lambda: _run_code("render", _RENDER, remedy=f"Blender must load and render: {_EXTRA}; {_LIBRARIES}"),
-    "ray": lambda: _run_code(
-        "ray", _RAY, remedy=f"Ray must start on this machine: {_EXTRA}; is something blocking local ports?"
+    "physics": lambda: _run_code("physics", _PHYSICS, remedy="Kubric and Bullet must load and simulate a fall"),
+    "render": lambda: _run_code("render", _RENDER, remedy="Blender must load and render a picture that is known"),
+    "ray": lambda: _run_code("ray", _RAY, remedy="Ray must start on this machine; is something blocking local ports?"),
+    "train": lambda: _run_code(
+        "train", _TRAIN, remedy="torch and diffusers must load and edit a picture", extra=_TRAIN_EXTRA
     ),
-    "train": lambda: _run_code("train", _TRAIN, remedy=f"torch and diffusers must load and run: {_TRAIN_EXTRA}"),
 }
 """By name, the cheap ones first."""
 GENERATE_CHECKS = tuple(name for name in CHECKS if name != "train")

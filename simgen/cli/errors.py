@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble
+from simgen.storage.resources import KUBRIC, how_to_install
 from simgen.storage.urls import scrub
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 traceback_folder: ContextVar["AnyPath | None"] = ContextVar("traceback_folder", default=None)
 """Where the traceback of a bug is kept; a command sets it once it has a folder of its own."""
+WITHOUT_KUBRIC = f"the extra `generate` does not bring it, so run: pip install --no-deps {KUBRIC}"
 _TRAINING = {"torch", "diffusers", "transformers", "peft", "safetensors", "tensorboard", "huggingface_hub"}
 
 
@@ -38,8 +40,10 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
         return disk_trouble(error, "the disk"), 1
     if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
+        if error.name == "kubric":
+            return f"Kubric is not installed; {WITHOUT_KUBRIC}", 1
         extra = "train" if (error.name or "").partition(".")[0] in _TRAINING else "generate"
-        return f"{error.name} is not installed; get everything with: pip install 'simgen[{extra}]'", 1
+        return f"{error.name} is not installed; to install all that is needed, {how_to_install(extra)}", 1
     first_line = (str(error).strip().splitlines() or ["no message"])[0]
     kept = _keep_traceback(error)
     return f"unexpected {type(error).__name__}: {first_line}; the traceback is in {kept}", 1

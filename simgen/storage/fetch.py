@@ -7,6 +7,7 @@ from pathlib import Path
 import fsspec
 
 from simgen.core.errors import AssetError, inline, shown
+from simgen.storage.resources import how_to_install
 from simgen.storage.urls import admit, scrub, with_secrets, without_secrets
 
 PROTOCOLS = ("http", "https", "gs", "s3")
@@ -86,7 +87,7 @@ def _classify(error: Exception, address: str) -> Exception:
     host = address.split("://", 1)[1].split("/", 1)[0] if "://" in address else address
     if isinstance(error, ImportError):
         extra = "s3" if address.startswith("s3") else "gs"
-        return ImportError(f"{error}; install it with: pip install 'simgen[{extra}]'")
+        return ImportError(f"{error}; to install it, {how_to_install(extra)}")
     if isinstance(error, FileNotFoundError) or status in (404, "404"):
         return FileNotFoundError(f"nothing is there; check the address, {host} does answer")
     if isinstance(error, PermissionError) or status in (401, 403, "401", "403"):

@@ -16,6 +16,7 @@ import fsspec
 from simgen.core.errors import EnvironmentProblem, OutputError
 from simgen.storage.files import read_json, write_file
 from simgen.storage.locks import wait_for_lock
+from simgen.storage.resources import how_to_install
 from simgen.storage.urls import (
     admit,
     admit_beside,
@@ -84,7 +85,7 @@ def read_error(address: str, error: Exception) -> OutputError | EnvironmentProbl
     address = without_secrets(address)
     if isinstance(error, ImportError):
         extra = {"s3": "s3", "gs": "gs"}.get(address.partition("://")[0], "train")
-        return EnvironmentProblem(f"{address}: {error}; install it with: pip install 'simgen[{extra}]'")
+        return EnvironmentProblem(f"{address}: {error}; to install it, {how_to_install(extra)}")
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"{address}: no room for a copy; free some space, or name another folder in SIMGEN_CACHE")
     if isinstance(error, FileNotFoundError) or status == 404:

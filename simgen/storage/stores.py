@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from simgen.core.errors import EnvironmentProblem, OutputError, inline
+from simgen.storage.resources import how_to_install
 
 EXTRAS = {"s3": "s3", "gs": "gs", "hf": "train"}
 """Every scheme that simgen writes to → the extra of simgen that brings its library."""
@@ -68,7 +69,7 @@ def translate_error(url: str, action: str, error: Exception) -> Exception:
     scheme = url.partition("://")[0]
     where = f"{url}: cannot be {action}"
     if isinstance(error, ImportError):
-        return EnvironmentProblem(f"{url}: {inline(error)}; install it with: pip install 'simgen[{EXTRAS[scheme]}]'")
+        return EnvironmentProblem(f"{url}: {inline(error)}; to install it, {how_to_install(EXTRAS[scheme])}")
     if code == "NoSuchBucket" or "RepositoryNotFound" in type(error).__name__:
         return OutputError(f"{where}: {missing_container(url)}, or correct the address")
     if isinstance(error, FileExistsError) or code in ("412", "PreconditionFailed"):

@@ -211,7 +211,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     monkeypatch.setitem(registry.known_implementations, scheme, {**known, "class": "not_installed.FileSystem"})
     monkeypatch.delitem(registry._registry, scheme, raising=False)
     stores.filesystem.cache_clear()
-    with pytest.raises(EnvironmentProblem, match=rf"install it with: pip install 'simgen\[{extra}\]'$"):
+    with pytest.raises(EnvironmentProblem, match=rf"to install it, in .*, run: pip install -e '\.\[{extra}\]'$"):
         list_names(as_path(f"{scheme}://shelf/x"))
 
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from simgen.storage.resources import KUBRIC
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -150,3 +153,67 @@ def test_the_pods_of_the_cluster_run_the_same_ray_as_the_image_and_share_the_out
 def test_a_script_parses_and_may_be_executed(script: Path) -> None:
     assert subprocess.run(["bash", "-n", script], capture_output=True, text=True).stderr == ""
     assert script.stat().st_mode & 0o111
+
+
+PREPARE = DOCKER / "prepare.sh"
+
+
+def prepare(
+    folder: Path, python: str | Path = sys.executable, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"  # where no uv is
+    return subprocess.run(
+        [PREPARE, str(python), folder], capture_output=True, text=True, env={"PATH": path, **environment}
+    )
+
+
+def test_all_missing_debian_packages_are_named_in_one_line_before_anything_is_made(tmp_path: Path) -> None:
+    """Python is given an ensurepip and a ctypes that find nothing; on a Debian that has nothing: make image-check."""
+    (tmp_path / "ensurepip.py").write_text("raise ModuleNotFoundError")
+    (tmp_path / "ctypes.py").write_text("def CDLL(name):\n    raise OSError(name)")
+    run = prepare(tmp_path / "venv", PYTHONPATH=str(tmp_path))
+    lines = run.stderr.splitlines()
+    assert run.returncode == 2 and len(lines) == 2 and not (tmp_path / "venv").exists()
+    packages = lines[1].split("install --yes ")[1].split()
+    assert packages[0] == "python3.11-venv" and set(packages[1:]) == set(
+        re.findall(r":(lib\S+?)[ '\n]", PREPARE.read_text())
+    )
+    assert lines[1].replace("sudo ", "") in (ROOT / "README.md").read_text()
+
+
+def test_doctor_image_and_check_want_the_same_libraries_of_debian() -> None:
+    from simgen.cli.checks import _LIBRARIES
+
+    wanted = set(re.findall(r":(lib\S+?)[ '\n]", PREPARE.read_text()))
+    assert set(_LIBRARIES.split("install ")[1].split()) == wanted
+    image = set(
+        re.findall(r"\blib\w+", " ".join(v for w, v in instructions("render") if w == "RUN" and "useradd" in v))
+    )
+    # libxi6 brings libx11-6; libgl1 is put there without Mesa.
+    assert wanted - image == {"libx11-6", "libgl1"}
+
+
+def test_a_half_made_environment_is_made_again_and_a_whole_one_is_kept(tmp_path: Path) -> None:
+    """Makes an environment with pip, as `make` does, 5 s."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    run = prepare(venv)
+    assert run.returncode == 0 and "is made again" in run.stderr
+    assert subprocess.run([venv / "bin/python", "-c", "import pip"]).returncode == 0
+    (venv / "kept").touch()
+    run = prepare(venv)
+    assert (run.returncode, run.stderr) == (0, "") and (venv / "kept").exists()
+
+
+def test_a_python_that_blender_does_not_exist_for_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    other = tmp_path / "python3"
+    other.write_text("#!/bin/sh\necho 3.13\n")
+    other.chmod(0o755)
+    run = prepare(tmp_path / "venv", other)
+    assert run.returncode == 2 and "Python 3.13" in run.stderr and "make PYTHON=" in run.stderr
+
+
+def test_kubric_is_in_the_image_without_the_packages_it_declares() -> None:
+    packages = locked("requirements-render.txt")
+    assert packages["kubric-nightly"][0] == KUBRIC.partition("==")[2]
+    assert not {"tensorflow", "apache-beam", "scikit-learn", "pandas"} & set(packages)

@@ -203,7 +203,7 @@ def test_a_store_whose_library_is_missing_says_what_to_install(monkeypatch: pyte
     registry = importlib.import_module("fsspec.registry")
     monkeypatch.setitem(registry.known_implementations, "s3", missing)
     monkeypatch.delitem(registry._registry, "s3", raising=False)
-    with pytest.raises(EnvironmentProblem, match=r"pip install 'simgen\[s3\]'"):
+    with pytest.raises(EnvironmentProblem, match=r"pip install -e '\.\[s3\]'"):
         mirror("s3://bucket/data", TRAIN, cache=tmp_path, name="train")
     with pytest.raises(OutputError, match="htp://host/data: cannot be read"):
         list_urls("htp://host/data", TRAIN)
