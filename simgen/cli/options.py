@@ -89,6 +89,18 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def accept_code_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of every command that goes on with a data set."""
+    return _with_options(
+        command,
+        click.option(
+            "--accept-code",
+            is_flag=True,
+            help="Go on with a data set that was begun with another version of simgen, its scenes or its libraries.",
+        ),
+    )
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that runs a plan."""
     return _with_options(

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def run_plan(
-    plan: "Plan", folder: "AnyPath", *, workers: int | None, address: str | None, sample_timeout: float | None
+    plan: "Plan",
+    folder: "AnyPath",
+    *,
+    workers: int | None,
+    address: str | None,
+    sample_timeout: float | None,
+    accept_code: bool = False,
 ) -> int:
     """Make what the plan still lacks in the folder; returns the exit code."""
     from rich.console import Console
@@ -31,7 +37,8 @@ def run_plan(
     from simgen.run.quarantine import QUARANTINE
     from simgen.run.run import run
 
-    with open_folder(folder, plan, sample_bytes=cost.sample_bytes(plan.recipe.render)):
+    sample_bytes = cost.sample_bytes(plan.recipe.render)
+    with open_folder(folder, plan, sample_bytes=sample_bytes, accept_code=accept_code):
         traceback_folder.set(folder / QUARANTINE / "logs")
         done = finished(plan, folder)
         if done:

@@ -126,7 +126,7 @@ def _card(folder: AnyPath, data: Dataset, contents: Contents, command: str) -> s
         f"`{render.quality}`. Of {status.planned} planned samples {status.samples} are here "
         f"({contents.split('train')} train, {contents.split('test')} test), {status.quarantined} quarantined, after "
         f"{status.attempts} attempts. The whole recipe is in `config.resolved.yaml`. A sample is a function of recipe, "
-        f"seed and index.",
+        f"seed and index{_made_by(status)}",
         "## How to read it",
         _READING,
         "## What a sample is made of",
@@ -152,6 +152,17 @@ def _card(folder: AnyPath, data: Dataset, contents: Contents, command: str) -> s
         _licences(contents.used),
     ]
     return f"---\n{head}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _made_by(status: Status) -> str:
+    """The end of the sentence about what samples are a function of."""
+    if len(status.codes) < 2:
+        return "."
+    told = "; ".join(f"{code.samples} by {words(code.code)}, plan `{code.fingerprint}`" for code in status.codes)
+    return (
+        f", and of the version of simgen. More than one has made this data set (`--accept-code`): {told}. The "
+        "`fingerprint` in the `_stats.json` of a shard says which."
+    )
 
 
 def _title(status: Status) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from simgen.core.errors import OutputError
 from simgen.dataset.layout import SPLITS, parse_name
 from simgen.storage.files import TEMPORARY_NAME, AtomicFile, list_names, remove
-from simgen.storage.lease import check_lease, hold_lease
-from simgen.storage.locks import try_lock
+from simgen.storage.lease import check_lease, hold_lease, is_held
+from simgen.storage.locks import is_locked, try_lock
 from simgen.storage.paths import AnyPath, RemotePath
 from simgen.storage.uploads import abandon_uploads, upload_together
 
@@ -59,6 +59,15 @@ def lock_dataset(folder: AnyPath) -> Iterator[str]:
     if isinstance(folder, Path):
         # After an exception they stay, to be looked at.
         shutil.rmtree(progress, ignore_errors=True)
+
+
+def run_at_work(folder: AnyPath) -> bool:
+    """Whether a run is writing into a data set now, as far as this machine can see; nothing is written to find out."""
+    progress = progress_folder(folder)
+    locked = is_locked(progress / "lock")
+    if isinstance(folder, RemotePath):
+        return is_held(folder / PROGRESS_FOLDER / "lock", progress, locked=locked)
+    return locked
 
 
 def check_lock(folder: AnyPath, token: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from simgen.core.errors import OutputError, inline
@@ -10,6 +11,8 @@ from simgen.record.check import other_major
 from simgen.storage.files import read_json
 from simgen.storage.paths import AnyPath
 
+REPAIR = "`simgen verify --repair` removes the shard, and the same `simgen generate` makes it again"
+"""The remedy for a damaged shard."""
 _STATS_FIELDS: Mapping[str, type] = {
     "fingerprint": str,
     "simgen_version": str,
@@ -30,24 +33,26 @@ _KEY = re.compile(r"[A-Za-z0-9-]+")
 def read_stats(folder: AnyPath, number: int) -> dict[str, Any]:
     """The statistics of a committed shard; an OutputError where they are damaged."""
     path = part_path(folder, number, "_stats.json")
-    stats = read_json(path)
+    # Of a pipe by this name nobody would ever see the end.
+    if isinstance(path, Path) and path.exists() and not path.is_file():
+        raise OutputError(f"{path}: is no file; {REPAIR}")
+    try:
+        stats = read_json(path)
+    except OutputError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        raise OutputError(f"{error}; {REPAIR}") from error
     if reason := other_major(stats):
         raise OutputError(f"{path}: {reason}")
     for name, kind in _STATS_FIELDS.items():
         if not isinstance(stats.get(name), kind):
-            raise OutputError(f"{path}: has no {name!r}; remove it and run the same `simgen generate` again")
+            raise OutputError(f"{path}: has no {name!r}; {REPAIR}")
     try:
         _check_stats(stats)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise OutputError(
-            f"{path}: does not hold what simgen writes ({inline(_named(error))}); remove it and run the same "
-            "`simgen generate` again"
-        ) from error
+        raise OutputError(f"{path}: does not hold what simgen writes ({inline(_named(error))}); {REPAIR}") from error
     if stats["sha256"] != content_sha256(stats):
-        raise OutputError(
-            f"{path}: has been changed after it was written (its sha256 does not fit); remove it and run the same "
-            f"`simgen generate` again"
-        )
+        raise OutputError(f"{path}: has been changed after it was written (its sha256 does not fit); {REPAIR}")
     return stats
 
 

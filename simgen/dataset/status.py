@@ -35,6 +35,18 @@ class Hole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeShare:
+    """What one version of the code has made."""
+
+    code: str
+    """As a person would call it."""
+    fingerprint: str
+    """Of the plan with this code; the shards bear it."""
+    shards: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A data set as its committed shards tell it."""
 
@@ -60,6 +72,8 @@ class Status:
     """Processor time of all shards; what was made again counts once."""
     stages_s: Mapping[str, float]
     """Time at each stage of all samples."""
+    codes: tuple[CodeShare, ...] = ()
+    """The code that it was begun with, and others that `--accept-code` let go on."""
 
     @property
     def complete(self) -> bool:
@@ -102,6 +116,15 @@ def read_status(folder: AnyPath) -> Status:
         left_s=left / rate if rate > 0 else 0.0,
         core_s=totals.core_s,
         stages_s=dict(totals.stages_s),
+        codes=tuple(
+            CodeShare(
+                code=code.name,
+                fingerprint=code.fingerprint,
+                shards=totals.shards_by_code[code.fingerprint],
+                samples=totals.samples_by_code[code.fingerprint],
+            )
+            for code in plan.codes
+        ),
     )
 
 
@@ -117,8 +140,12 @@ class _Totals:
     core_s: float = 0.0
     stages_s: Counter[str] = field(default_factory=Counter)
     scenes: dict[str, "_SceneCounts"] = field(default_factory=dict)
+    shards_by_code: Counter[str] = field(default_factory=Counter)
+    samples_by_code: Counter[str] = field(default_factory=Counter)
 
     def add(self, stats: Mapping[str, Any]) -> None:
+        self.shards_by_code[stats["fingerprint"]] += 1
+        self.samples_by_code[stats["fingerprint"]] += len(stats["keys"])
         self.samples += len(stats["keys"])
         self.bytes += sum(facts["bytes"] for facts in stats["files"].values())
         self.holes += (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from simgen.catalog.catalog import Catalog, open_catalog
 from simgen.core.errors import AssetError
-from simgen.plan.fingerprint import pins
+from simgen.plan.fingerprint import file_digests, git_commit, pins
 from simgen.plan.plan import Plan, make_plan
 from simgen.plan.recipe import Recipe
 
@@ -47,4 +47,6 @@ def pinned_plan(recipe: Recipe, *, n: int, seed: int, shard_size: int | None) ->
                 f"{recipe.name}: its assets hold no {kind}; name a manifest that does, or set assets.builtin=true"
             )
     pinned = {**pins(recipe), **local_pins(recipe, catalog)}
-    return make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
+    commit, modified = git_commit()
+    plan = make_plan(recipe, n=n, seed=seed, shard_size=shard_size, pins=pinned)
+    return replace(plan, files=file_digests(), commit=commit, modified=modified)

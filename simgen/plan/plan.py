@@ -21,11 +21,11 @@ from typing import Any, overload
 import numpy as np
 
 from simgen.core.assets import Split
-from simgen.core.errors import ConflictError, OutputError, UsageError, shown
+from simgen.core.errors import ConflictError, OutputError, UsageError, inline, shown
 from simgen.plan.recipe import RESOLVED as RESOLVED
 from simgen.plan.recipe import Recipe, absolute_folders, load_scenes, parse_recipe, scenes_not_named
 from simgen.storage.paths import AnyPath
-from simgen.storage.yaml_files import read_yaml, write_yaml
+from simgen.storage.yaml_files import TextBlock, read_yaml, write_yaml
 
 # 2^64 divided by the golden ratio: its multiples modulo 2^64 fill the circle more evenly than any other walk.
 _GOLDEN_STEP = 0x9E3779B97F4A7C15
@@ -89,6 +89,34 @@ class ShardPlan:
         return f"{self.split}/{self.number:05d}"
 
 
+class PlanDamaged(OutputError):
+    """The file with the plan of a data set is damaged, or gone while its shards are there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """The code that shards of a data set are made with. What is beside the pins decides nothing: it is for people."""
+
+    fingerprint: str
+    """Of the plan with these pins."""
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Empty where the file that held them was lost."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Each file of simgen's own code that decides bytes → its digest; empty in data sets that are older than this."""
+    commit: str = ""
+    """Of the checkout that simgen ran from; empty where it was installed."""
+    modified: bool = False
+    """Whether files of that checkout had been changed since that commit."""
+
+    @property
+    def name(self) -> str:
+        """As a person would call it: `simgen 0.1.0+7badcc65caf0 (commit 2779e48d5a0b)`."""
+        if not self.pins:
+            return f"code that is not known any more (plan {self.fingerprint})"
+        commit = f" (commit {self.commit}{' with changes' if self.modified else ''})" if self.commit else ""
+        return f"simgen {inline(self.pins.get('simgen', 'of no known version'))}{commit}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A whole data set before it is made. A plan that cannot be made is a UsageError in terms of `generate`."""
@@ -99,6 +127,11 @@ class Plan:
     shard_size: int
     pins: Mapping[str, str] = field(default_factory=dict)
     """What else decides the bytes: versions, scene files, the asset catalogue."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    commit: str = ""
+    modified: bool = False
+    accepted: tuple[Code, ...] = ()
+    """Other code that shards of the data set were made with, see `simgen generate --accept-code`."""
 
     def __post_init__(self) -> None:
         n, seed, size, family = self.n, self.seed, self.shard_size, self.recipe.family
@@ -124,6 +157,27 @@ class Plan:
         """Of everything that decides what is in which shard."""
         facts = [self.recipe.fingerprint, self.n, self.seed, self.shard_size, sorted(self.pins.items())]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    @property
+    def code(self) -> Code:
+        """The code that it was planned with."""
+        return Code(
+            fingerprint=self.fingerprint,
+            pins=self.pins,
+            files=self.files,
+            commit=self.commit,
+            modified=self.modified,
+        )
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """All code that its shards may be made with; the one that it was begun with comes first."""
+        return (self.code, *self.accepted)
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """A shard of the data set bears one of these."""
+        return frozenset(code.fingerprint for code in self.codes)
 
     @property
     def shards(self) -> "Shards":
@@ -180,9 +234,20 @@ class Plan:
         return block * _BLOCK + among + (among >= _test_place(self.seed, block))
 
     def to_yaml(self) -> str:
-        run = {"n": self.n, "seed": self.seed, "shard_size": self.shard_size, "pins": dict(self.pins)}
-        data = {"run": {**run, "fingerprint": self.fingerprint}}
-        return self.recipe.to_yaml() + write_yaml(data, flow=False)
+        run: dict[str, Any] = {"n": self.n, "seed": self.seed, "shard_size": self.shard_size}
+        run |= _code_data(self.code)
+        if self.accepted:
+            run["accepted"] = [_code_data(code) for code in self.accepted]
+        return self.recipe.to_yaml() + write_yaml({"run": run}, flow=False)
+
+
+def _code_data(code: Code) -> dict[str, Any]:
+    data: dict[str, Any] = {"pins": dict(code.pins), "fingerprint": code.fingerprint}
+    if code.commit:
+        data |= {"commit": code.commit, "modified": code.modified}
+    if code.files:
+        data["files"] = TextBlock("".join(f"{digest}  {name}\n" for name, digest in code.files.items()))
+    return data
 
 
 class Shards(Sequence[ShardPlan]):
@@ -258,19 +323,41 @@ def count_scenes(plan: Plan) -> Counter[str]:
     return found
 
 
+REMAKE = "the same `simgen generate` writes it anew"
+"""The remedy for a plan that is damaged or gone."""
+
+
 def read_plan(folder: AnyPath) -> Plan:
     """The plan that a data set was started with, without the folders of scenes that it names: whoever made the data
-    set could have them run anything, see `read_plan_to_run`."""
+    set could have them run anything, see `read_plan_to_run`. Raises PlanDamaged for one that cannot be used, another
+    OutputError where there is no data set."""
     path = folder / RESOLVED
     if not path.is_file():
+        if (folder / "train").is_dir() or (folder / "test").is_dir() or path.is_dir():
+            raise PlanDamaged(f"{path}: is {'no file' if path.is_dir() else 'missing'}; {REMAKE}")
         raise OutputError(f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name")
-    data = read_yaml(path)
-    recipe = parse_recipe(data, where=str(path), check_scenes=False)
-    run = read_run(path)
-    if not run:
-        raise OutputError(f"{path}: holds no 'run' and is not what simgen wrote; restore it, or take another folder")
-    recipe = replace(recipe, scene_folders=())
-    return make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=run.get("pins", {}))
+    try:
+        data = read_yaml(path)
+        recipe = parse_recipe(data, where=str(path), check_scenes=False)
+        recipe = replace(recipe, scene_folders=())
+        run = _parse_run(data, path)
+        if not run:
+            raise UsageError(f"{path}: holds no 'run' and is not what simgen wrote")
+        code = _parse_code(run, path)
+        # Their texts name options of `generate`; here they stand in a file.
+        try:
+            plan = make_plan(recipe, n=run["n"], seed=run["seed"], shard_size=run["shard_size"], pins=code.pins)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+        accepted = tuple(_parse_code(one, path) for one in run.get("accepted", []))
+    except UsageError as error:
+        raise PlanDamaged(f"{error}; it is damaged, or of another version of simgen: {REMAKE}") from error
+    if code.fingerprint not in ("", plan.fingerprint):
+        raise PlanDamaged(
+            f"{path}: has been changed after it was written (its fingerprint is {code.fingerprint}, that of what it "
+            f"says {plan.fingerprint}); {REMAKE}"
+        )
+    return replace(plan, files=code.files, commit=code.commit, modified=code.modified, accepted=accepted)
 
 
 def named_scene_folders(folder: AnyPath) -> tuple[str, ...]:
@@ -293,27 +380,135 @@ def read_plan_to_run(folder: AnyPath, scene_folders: Sequence[str]) -> Plan:
 
 def read_run(path: AnyPath) -> dict[str, Any]:
     """How a resolved recipe was run: `n`, `seed`, `shard_size`, `pins`; empty for any other recipe file."""
-    run = read_yaml(path).get("run") or {}
+    return _parse_run(read_yaml(path), path)
+
+
+def _parse_run(data: Mapping[str, Any], path: AnyPath) -> dict[str, Any]:
+    run = data.get("run") or {}
     if run and (not isinstance(run, dict) or not all(type(run.get(k)) is int for k in ("n", "seed", "shard_size"))):
         raise UsageError(f"{path}: run must hold the whole numbers n, seed and shard_size; got {shown(run)}")
-    pins = run.get("pins", {})
+    pins, accepted = run.get("pins", {}), run.get("accepted", [])
     if not isinstance(pins, dict) or not all(isinstance(pin, str) for pin in pins.values()):
         raise UsageError(f"{path}: run.pins must be names with their versions; got {shown(pins)}")
+    if not isinstance(accepted, list) or not all(isinstance(one, dict) for one in accepted):
+        raise UsageError(f"{path}: run.accepted must be a list of fingerprints and pins; got {shown(accepted)}")
     return dict(run)
 
 
-def check_same(folder: AnyPath, plan: Plan) -> None:
-    """Refuse to go on with another plan's data set: its shards would mix two recipes."""
+def _parse_code(data: Mapping[str, Any], path: AnyPath) -> Code:
+    pins, files = data.get("pins", {}), data.get("files", "")
+    texts = {name: data.get(name, "") for name in ("fingerprint", "commit")}
+    if not isinstance(pins, dict) or not all(isinstance(pin, str) for pin in pins.values()):
+        raise UsageError(f"{path}: run.accepted must hold names with their versions; got {shown(pins)}")
+    if not re.fullmatch(r"[0-9a-f]{16}|", str(texts["fingerprint"])):
+        raise UsageError(f"{path}: a fingerprint must be 16 hexadecimal digits; got {shown(texts['fingerprint'])}")
+    # It stands in a command that people are told to type.
+    if not re.fullmatch(r"[0-9a-f]{7,40}|", str(texts["commit"])):
+        raise UsageError(f"{path}: a commit must be hexadecimal digits; got {shown(texts['commit'])}")
+    if not isinstance(files, str):
+        raise UsageError(f"{path}: run.files must be lines with a digest and a name; got {shown(files)}")
+    lines = (re.fullmatch(r"([0-9a-f]{12})  (\S+)", line) for line in files.splitlines())
+    return Code(
+        fingerprint=str(texts["fingerprint"]),
+        pins=dict(pins),
+        files={line[2]: line[1] for line in lines if line is not None},
+        commit=str(texts["commit"]),
+        modified=data.get("modified") is True,
+    )
+
+
+def check_same(folder: AnyPath, plan: Plan, *, accept_code: bool = False) -> Plan:
+    """Refuse to go on with another plan's data set: its shards would mix two recipes. Returns the plan to record.
+
+    With `accept_code` another version of simgen, of its scenes or of its libraries may go on; the plan to record then
+    names both, and either goes on from there.
+    """
     there = read_plan(folder)
-    if there.fingerprint == plan.fingerprint:
-        return
-    differences = "; ".join(
-        f"{key}: {old} there, {new} here" for key, old, new in _differences(_facts(there), _facts(plan))
+    # Names, and paths on this machine, are those of the latest run.
+    recorded = replace(
+        plan,
+        pins=there.pins,
+        files=there.files,
+        commit=there.commit,
+        modified=there.modified,
+        accepted=there.accepted,
     )
+    if plan.fingerprint in there.fingerprints:
+        if plan.fingerprint == there.fingerprint and not there.files:
+            # Begun by a run that did not list them; the code is the same.
+            recorded = replace(recorded, files=plan.files, commit=plan.commit, modified=plan.modified)
+        return recorded
+    begun = next((code for code in reversed(there.codes) if code.pins), there.code)
+    settings = _differences(_settings(there), _settings(plan))
+    code, other = [], []
+    for difference in _differences(begun.pins, plan.pins):
+        (code if _is_code(difference[0], plan.recipe) else other).append(difference)
+    if not settings and not other:
+        if accept_code:
+            return replace(recorded, accepted=(*there.accepted, plan.code))
+        raise ConflictError(_other_code(folder, begun, plan.code, code))
+    told = "; ".join(f"{key}: {old} there, {new} here" for key, old, new in (*settings, *other, *code))
+    remedies = []
+    if settings:
+        remedies.append("give the same recipe, --n and --seed to go on with it")
+    if other:
+        remedies.append("put back the assets and the graphics card that it was begun with")
+    if code:
+        remedies.append("give --accept-code for the code that differs")
     raise ConflictError(
-        f"{folder} holds a data set of another plan ({differences}); choose another --out, "
-        f"or give the same recipe, --n and --seed to go on with it"
+        f"{folder} holds a data set of another plan ({told}); choose another --out, or {', and '.join(remedies)}"
     )
+
+
+def _is_code(pin: str, recipe: Recipe) -> bool:
+    """Whether a pin is that of a program; built-in assets are made by simgen's own."""
+    return pin != "card" and (pin != "assets" or not (recipe.assets.objects or recipe.assets.environments))
+
+
+def _other_code(folder: AnyPath, begun: Code, here: Code, differences: Sequence[tuple[str, Any, Any]]) -> str:
+    """The sentence for a data set that was begun with other code."""
+    if begun.files:
+        told = [d for d in differences if d[0] != "simgen"]
+        changed = [name for name, old, new in _differences(begun.files, here.files) if old != new]
+        # A pin that differs with no file of ours is that of another version number.
+        files = f", {len(changed)} {'file differs' if len(changed) == 1 else 'files differ'}: {_some(changed)}"
+        files = files if changed else ""
+    else:
+        # The digests of scenes were taken otherwise at that time.
+        told = [d for d in differences if d[0] != "simgen" and not d[0].startswith("scene ")]
+        files = f", which files differ is not known (its {RESOLVED} is older than the list of them)"
+    parts = [f"simgen: {old} there, {new} here{files}" for key, old, new in differences if key == "simgen"]
+    parts += [f"{key}: {old} there, {new} here" for key, old, new in told]
+    return (
+        f"{folder} was begun with other code ({'; '.join(parts)}); to go on with the code that it was begun with, "
+        f"{_get_back(begun, differences)}; to go on with this code, which may make other samples, give --accept-code; "
+        "or choose another --out"
+    )
+
+
+def _get_back(begun: Code, differences: Sequence[tuple[str, Any, Any]]) -> str:
+    """What to do for the code that a data set was begun with."""
+    names = {key: old for key, old, _ in differences}
+    steps = []
+    if "simgen" in names:
+        version = inline(str(names.pop("simgen")).partition("+")[0])
+        if begun.commit:
+            steps.append(f"run `git checkout {begun.commit}` in your checkout of simgen")
+            if begun.modified:
+                steps.append("make the changes again that it had there and were not committed")
+        else:
+            steps.append(f"install the simgen {version} that began it")
+    if any(name.startswith("scene ") for name in names) and not any("git" in step for step in steps):
+        steps.append("put back the files of its scenes")
+    libraries = [f"{name}=={old}" for name, old in names.items() if not name.startswith("scene ") and name != "assets"]
+    if libraries:
+        steps.append(f"run `pip install {inline(' '.join(libraries))}`")
+    return " and ".join(steps) or "put back what simgen makes its assets from"
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    few = ", ".join(map(inline, names[:most]))
+    return f"{few} and {len(names) - most} more" if len(names) > most else few
 
 
 def _key(scene: str, index: int) -> str:
@@ -335,13 +530,13 @@ def _test_place(seed: int, block: int) -> int:
     return int(np.random.default_rng([seed, block]).integers(_BLOCK))
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
+def _settings(plan: Plan) -> dict[str, Any]:
     data = plan.recipe.as_data()
     del data["name"], data["scene_folders"]
     flat = _flat(data)
     for key in ("assets.objects", "assets.environments"):
         flat[key] = [Path(manifest).name for manifest in flat[key]]
-    return {"n": plan.n, "seed": plan.seed, "shard_size": plan.shard_size, **flat, **plan.pins}
+    return {"n": plan.n, "seed": plan.seed, "shard_size": plan.shard_size, **flat}
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,7 +11,8 @@ from simgen.core.errors import OutputError, SimgenError
 from simgen.dataset.layout import SPLITS, committed, update_checksums
 from simgen.dataset.lock import PROGRESS_FOLDER, lock_dataset, progress_folder, remove_leftovers
 from simgen.dataset.progress import byte_size
-from simgen.plan.plan import RESOLVED, Plan, check_same
+from simgen.dataset.recover import fit_shards, holds_dataset
+from simgen.plan.plan import RESOLVED, Plan, PlanDamaged, check_same
 from simgen.run.quarantine import QUARANTINE
 from simgen.storage.files import TEMPORARY_NAME, list_names, write_file
 from simgen.storage.paths import AnyPath
@@ -21,23 +22,19 @@ _RUN_ID = "run"
 
 
 @contextlib.contextmanager
-def open_folder(folder: AnyPath, plan: Plan, *, sample_bytes: int) -> Iterator[None]:
+def open_folder(folder: AnyPath, plan: Plan, *, sample_bytes: int, accept_code: bool = False) -> Iterator[None]:
     """Lock a data set's folder for one run. An error where it cannot be written, holds anything else, has no room for
-    the plan at `sample_bytes` a sample, or is another run's."""
+    the plan at `sample_bytes` a sample, or is another run's. With `accept_code` another version of simgen may have
+    begun it."""
     if isinstance(folder, Path):
         _check_disk(folder, lambda: sample_bytes * sum(plan.shard_samples(*name) for name in unmade(plan, folder)))
-    if (folder / RESOLVED).is_file():
-        check_same(folder, plan)
-    elif found := [
-        n for n in list_names(folder) if n not in (PROGRESS_FOLDER, QUARANTINE) and not TEMPORARY_NAME.fullmatch(n)
-    ]:
-        raise OutputError(
-            f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
-        )
+    _recorded_plan(folder, plan, accept_code)
     with lock_dataset(folder) as run_id:
+        # Once more: another run may have written it before this one had the lock.
+        recorded = _recorded_plan(folder, plan, accept_code)
         remove_leftovers(folder)
         (progress_folder(folder) / _RUN_ID).write_text(run_id)
-        write_file(folder / RESOLVED, plan.to_yaml().encode())
+        write_file(folder / RESOLVED, recorded.to_yaml().encode())
         update_checksums(folder, RESOLVED)
         try:
             yield
@@ -47,6 +44,28 @@ def open_folder(folder: AnyPath, plan: Plan, *, sample_bytes: int) -> Iterator[N
                 remove_leftovers(folder)
             raise
         remove_leftovers(folder)
+
+
+def _recorded_plan(folder: AnyPath, plan: Plan, accept_code: bool) -> Plan:
+    """The plan to write into the folder: with what other code has made there. An error where it does not fit."""
+    path = folder / RESOLVED
+    if path.is_file():
+        try:
+            return check_same(folder, plan, accept_code=accept_code)
+        except PlanDamaged:
+            return fit_shards(folder, plan, accept_code=accept_code)
+    found = [
+        n for n in list_names(folder) if n not in (PROGRESS_FOLDER, QUARANTINE) and not TEMPORARY_NAME.fullmatch(n)
+    ]
+    if RESOLVED in found:
+        raise OutputError(f"{path}: is no file; move it away, and the same command writes it anew")
+    if not found:
+        return plan
+    if not holds_dataset(folder):
+        raise OutputError(
+            f"{folder}: is not empty and holds no simgen data set (found {found[0]!r}); choose another --out"
+        )
+    return fit_shards(folder, plan, accept_code=accept_code)
 
 
 def _check_disk(folder: Path, needed_bytes: Callable[[], int]) -> None:

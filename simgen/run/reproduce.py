@@ -9,6 +9,7 @@ import numpy as np
 from simgen.core.errors import UnknownName
 from simgen.core.sample import Sample
 from simgen.dataset.reader import Dataset, open_dataset
+from simgen.dataset.stats import read_stats
 from simgen.make.maker import Maker
 from simgen.plan.fingerprint import changed_scenes, pins
 from simgen.plan.plan import Plan, SampleId, read_plan_to_run, sample_id
@@ -55,9 +56,18 @@ def _made_again(folder: AnyPath, plan: Plan, data: Dataset, planned: SampleId) -
     same, text = _compared(there, outcome.sample)
     if text == _IDENTICAL:
         return Verdict(same=True, text=f"{key}: {text}")
-    now = {**pins(plan.recipe), **maker.pins()}
-    changed = [f"{name} {plan.pins[name]} then, {now[name]} now" for name in now if plan.pins.get(name) != now[name]]
+    now, then = {**pins(plan.recipe), **maker.pins()}, _pins_of(folder, plan, planned)
+    changed = [f"{name} {then[name]} then, {now[name]} now" for name in now if then.get(name, now[name]) != now[name]]
     return Verdict(same=same, text=f"{key}: {text}" + (f" ({'; '.join(changed)})" if changed else ""))
+
+
+def _pins_of(folder: AnyPath, plan: Plan, sample: SampleId) -> Mapping[str, str]:
+    """The pins of the code that made a sample."""
+    if not plan.accepted:
+        return plan.pins
+    split, number = plan.place(sample)
+    fingerprint = read_stats(folder / split, number)["fingerprint"]
+    return next((code.pins for code in plan.codes if code.fingerprint == fingerprint), plan.pins)
 
 
 def _compared(there: Mapping[str, bytes], sample: Sample) -> tuple[bool, str]:

@@ -55,6 +55,25 @@ def check_lease(path: RemotePath, token: str) -> None:
         raise OutputError(f"{path.parent.parent}: another simgen has taken it over; stop that, or leave it to finish")
 
 
+def is_held(path: RemotePath, local_folder: Path, *, locked: bool) -> bool:
+    """Whether a run that lives holds the lease; `locked`, whether a process of this machine holds `local_folder`.
+
+    A run on another machine lives as long as its lease was renewed within a minute, by the clocks of store and machine.
+    """
+    if path.scheme not in ATOMIC_CREATE:
+        return locked
+    holder = _read(path)
+    if not holder:
+        return False
+    if local_folder.is_dir() and holder.get("notes") == _identity(local_folder):
+        return locked
+    try:
+        modified = path.modified_unix_s()
+    except FileNotFoundError:
+        return False
+    return time.time() - modified < EXPIRES_S
+
+
 def _acquire(path: RemotePath, content: dict[str, Any]) -> None:
     deadline = time.monotonic() + EXPIRES_S
     first: dict[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,5 +26,25 @@ def try_lock(path: Path, *, create: bool = True) -> Iterator[None]:
     """Hold the lock while the block runs; a BlockingIOError where another process holds it, another OSError where the
     file cannot be opened."""
     with path.open("a" if create else "r") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for wait_s in (0.05, 0.1, 0.2, None):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # It may be `is_locked` of another process, which holds it for a moment.
+                if wait_s is None:
+                    raise
+                time.sleep(wait_s)
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock; False where nobody can tell."""
+    try:
+        with path.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -78,6 +78,10 @@ class RemotePath:
         """Bytes of the object."""
         return int(self.request("read", lambda fs: fs.info(self.key))["size"])
 
+    def modified_unix_s(self) -> float:
+        """When the object was last put, by the store's clock."""
+        return float(self.request("read", lambda fs: fs.modified(self.key)).timestamp())
+
     def read(self, offset: int = 0, size: int = -1) -> bytes:
         """The bytes, or the `size` of them that begin at `offset`: one request."""
         if size == 0:

@@ -14,6 +14,7 @@ from simgen.core.errors import ConflictError, OutputError, UsageError
 from simgen.dataset.layout import parse_name
 from simgen.plan.plan import (
     RESOLVED,
+    PlanDamaged,
     SampleId,
     ShardPlan,
     check_same,
@@ -211,7 +212,7 @@ def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(tmp_pa
 )
 def test_a_plan_of_a_stranger_is_checked_before_it_is_made(tmp_path: Path, run: str, said: str) -> None:
     (tmp_path / RESOLVED).write_text(recipe([1.0]).to_yaml() + run + "\n")
-    with pytest.raises((UsageError, OutputError), match=said):
+    with pytest.raises(PlanDamaged, match=said):
         read_plan(tmp_path)
 
 
@@ -221,7 +222,7 @@ def test_a_plan_of_a_stranger_is_checked_before_it_is_made(tmp_path: Path, run: 
 def test_a_scene_that_may_be_gone_still_has_a_name(tmp_path: Path, scene: str, said: str) -> None:
     text = recipe([1.0]).to_yaml().replace("s_0:", f"{scene}:" if scene != "when" else "s_0: 3\n  x:")
     (tmp_path / RESOLVED).write_text(text + "run: {n: 5, seed: 0, shard_size: 4}\n")
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(PlanDamaged, match=said):
         read_plan(tmp_path)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from simgen.core.assets import Credit
-from simgen.core.errors import OutputError, UsageError
+from simgen.core.errors import OutputError
 from simgen.core.sample import Sample
 from simgen.dataset.card import _licences, attribution_csv, read_contents, words, write_card
 from simgen.dataset.entry import Entry, sample_entry
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, make_dataset: DatasetFactory) -> Path:
     return data
 
 
-REMEDY = "remove train/00000_stats.json and run the same `simgen generate` again"
+REMEDY = "`simgen verify --repair` removes the shard, and the same `simgen generate` makes it again"
 
 
 def findings(folder: Path) -> list[str]:
@@ -140,12 +140,11 @@ def test_a_changed_byte_in_any_file_is_found(part: Any, place: float, folder: Pa
 def test_changed_statistics_are_found(folder: Path) -> None:
     path = folder / "train" / "00000_stats.json"
     path.write_text(path.read_text().replace('"at_rest"', '"exposure"'))
-    again = "remove it and run the same `simgen generate` again"
     assert findings(folder) == [
-        f"train/00000_stats.json: has been changed after it was written (its sha256 does not fit); {again}"
+        f"train/00000_stats.json: has been changed after it was written (its sha256 does not fit); {REMEDY}"
     ]
     path.write_text("{}")
-    assert findings(folder) == [f"train/00000_stats.json: has no 'fingerprint'; {again}"]
+    assert findings(folder) == [f"train/00000_stats.json: has no 'fingerprint'; {REMEDY}"]
     path.write_text("{")
     assert findings(folder)[0].startswith("train/00000_stats.json: is not JSON")
 
@@ -340,8 +339,9 @@ def test_a_sample_with_other_members_than_the_rest_is_found(folder: Path) -> Non
 
 
 def test_a_shard_of_another_plan_is_found(folder: Path) -> None:
-    config = folder / "config.resolved.yaml"
-    config.write_text(config.read_text().replace("max_attempts: 12", "max_attempts: 13"))
+    plan = read_plan(folder)
+    other = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, max_attempts=13))
+    (folder / "config.resolved.yaml").write_text(other.to_yaml())
     found = findings(folder)
     assert sum("_stats.json: is of plan" in finding for finding in found) == 4
     assert sum("json: fingerprint is" in finding for finding in found) == 11
@@ -362,10 +362,9 @@ def test_shards_that_changed_places_between_the_splits_are_found(folder: Path) -
         kept = one.read_bytes()
         one.write_bytes(other.read_bytes())
         other.write_bytes(kept)
-    again = "remove it and run the same `simgen generate` again"
     assert findings(folder)[:2] == [
-        f"train/00000_stats.json: is that of test/00000; {again}",
-        f"test/00000_stats.json: is that of train/00000; {again}",
+        f"train/00000_stats.json: is that of test/00000; {REMEDY}",
+        f"test/00000_stats.json: is that of train/00000; {REMEDY}",
     ]
 
 
@@ -398,9 +397,15 @@ def test_a_changed_byte_of_the_plan_is_found(folder: Path) -> None:
     whole = path.read_text()
     path.write_text(whole.replace("hand-made", "hand-mabe"))
     assert [finding.split(":")[0] for finding in findings(folder)] == ["config.resolved.yaml"]
-    path.write_text(whole.replace("render:", "rander:"))
-    with pytest.raises(UsageError, match="no key 'rander'"):
-        verify(folder)
+    for changed, said in [
+        (whole.replace("render:", "rander:"), "no key 'rander'"),
+        (whole.replace("seed: 7", "seed: 3"), "has been changed after it was written"),
+        ("", "a recipe needs 'name'"),
+    ]:
+        path.write_text(changed)
+        (found,) = findings(folder)
+        assert found.startswith("config.resolved.yaml: ") and said in found
+        assert found.endswith("the same `simgen generate` writes it anew")
 
 
 def test_the_sums_are_those_that_everybody_can_check(folder: Path) -> None:

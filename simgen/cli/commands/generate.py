@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from simgen.cli.completion import complete_recipe
-from simgen.cli.options import PLACE, device_override, recipe_options, run_options
+from simgen.cli.options import PLACE, accept_code_option, device_override, recipe_options, run_options
 from simgen.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ SECTION = "Make data"
 @recipe_options
 @click.option("--shard-size", type=int, help="Samples in a shard.  [default: by n]")
 @run_options
+@accept_code_option
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and what it would take.")
 @click.option("--probes", type=int, help="Samples that --dry-run makes for that.  [default: what half a minute allows]")
 @click.option("--print-config", is_flag=True, help="Print the resolved recipe.")
@@ -50,6 +51,7 @@ def generate(
     workers: int | None,
     address: str | None,
     sample_timeout: float | None,
+    accept_code: bool,
     dry_run: bool,
     probes: int | None,
     print_config: bool,
@@ -94,7 +96,9 @@ def generate(
 
     from simgen.cli.run_plan import run_plan
 
-    return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+    return run_plan(
+        plan, folder, workers=workers, address=address, sample_timeout=sample_timeout, accept_code=accept_code
+    )
 
 
 def _print_changed_scenes(plan: "Plan", pins: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simgen.cli.options import ADDRESSES, PLACE, SCENES, admit_addresses, run_options
+from simgen.cli.options import ADDRESSES, PLACE, SCENES, accept_code_option, admit_addresses, run_options
 
 if TYPE_CHECKING:
     from simgen.storage.paths import AnyPath
@@ -17,6 +17,7 @@ SECTION = "Make data"
 @SCENES
 @ADDRESSES
 @run_options
+@accept_code_option
 def retry(
     folder: "AnyPath",
     scene_folders: tuple[str, ...],
@@ -24,6 +25,7 @@ def retry(
     workers: int | None,
     address: str | None,
     sample_timeout: float | None,
+    accept_code: bool,
 ) -> int:
     """Make the quarantined samples again.
 
@@ -39,7 +41,9 @@ def retry(
     there = read_plan_to_run(folder, scene_folders)
     admit_addresses(addresses, there)
     plan = pinned_plan(there.recipe, n=there.n, seed=there.seed, shard_size=there.shard_size)
-    check_same(folder, plan)
+    check_same(folder, plan, accept_code=accept_code)
     opened = quarantine.retry(folder)
     click.echo(f"{folder}: trying {len(opened)} quarantined samples again", err=True)
-    return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+    return run_plan(
+        plan, folder, workers=workers, address=address, sample_timeout=sample_timeout, accept_code=accept_code
+    )

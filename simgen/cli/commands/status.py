@@ -48,6 +48,8 @@ def _in_words(found: "Status") -> str:
         f"{found.shards_planned} shards, {found.bytes / 1e6:.1f} MB",
         f"recipe {found.recipe}, seed {found.seed}, fingerprint {found.fingerprint}",
     ]
+    if len(found.codes) > 1:
+        lines += [f"  {code.samples} samples by {code.code}, fingerprint {code.fingerprint}" for code in found.codes]
     if found.samples_per_hour:
         left = f", {duration(found.left_s)} left" if found.left_s else ""
         lines.append(f"{found.samples_per_hour:.0f} samples per hour{left}")

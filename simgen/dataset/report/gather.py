@@ -105,6 +105,7 @@ def gather(folder: AnyPath) -> ReportData:
             ("recipe fingerprint", recipe.fingerprint),
             ("plan fingerprint", plan.fingerprint),
             ("simgen", ", ".join(sorted({shard["simgen_version"] for shard in stats}))),
+            *((("made by", "; ".join(code.name for code in plan.codes)),) if plan.accepted else ()),
         ),
         planned=plan.n,
         accepted=tuple(
