@@ -2,11 +2,15 @@
 
     python tests/chaos/chaos.py                      CHAOS_ROUNDS (300) rounds, several at once
     python tests/chaos/chaos.py --seed 1234          the round of that seed once more, all of it told
+    python tests/chaos/chaos.py --kind "disk full" --rounds 5        rounds that are disturbed in this way and no other
     python tests/chaos/chaos.py --real --rounds 10   with Bullet and Blender
 
 A round is one data set. One to three runs of `simgen generate`, each a process of its own, are disturbed; then it is
 left in peace, `retry` included where samples were set aside, and must hold what an undisturbed run makes, byte for
 byte. What a round does follows from its seed; when exactly it does it is up to the machine.
+
+A fault counts once it has struck: each writes a line into a log at that moment, see `faults.py`. What was meant to
+strike and came too late, or waited for a write that was never made, is counted apart.
 """
 
 import argparse
@@ -35,6 +39,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fake_maker
+import faults
 import rich.live  # noqa: F401 - as what follows: here once, and not in every run
 
 import simgen.cli
@@ -56,26 +61,49 @@ MARK = "SIMGEN_CHAOS_ROUND"
 
 # What befalls a run, and how often. Some of it needs a Ray of its own, whose start takes ten processor seconds.
 KINDS = {
-    "driver killed": 8,
-    "driver killed at the disk": 14,
-    "worker killed": 8,
-    "worker killed at the disk": 14,
-    "torn writes": 8,
-    "disk error in the driver": 6,
-    "disk error in a worker": 8,
-    "disk full": 6,
-    "read-only folder": 5,
-    "SIGTERM": 6,
+    "driver killed": 5,
+    "driver killed at the disk": 5,
+    "driver killed in a write": 7,
+    "worker killed": 5,
+    "worker killed at the disk": 5,
+    "worker killed in a write": 10,
+    "torn writes": 7,
+    "disk error in the driver": 4,
+    "disk error in a worker": 4,
+    "write error in the driver": 8,
+    "write error in a worker": 14,
+    "disk full": 14,
+    "inodes run out": 3,
+    "disk too small": 1,
+    "read-only folder": 4,
+    "SIGTERM": 5,
     "SIGINT": 4,
-    "clock jumps": 6,
-    "slow render": 2,
-    "hanging render": 4,
-    "memory runs out": 3,
+    "clock jumps": 4,
+    "slow render": 1,
+    "hanging render": 3,
+    "memory runs out": 2,
     "crash in a render": 3,
     "second run at once": 3,
-    "raylet killed": 3,
+    "raylet killed": 2,
     "head killed": 1,
-    "machine lost": 2,
+    "machine lost": 1,
+}
+# Into which files a fault of a write strikes, and up to which of the writes that a process makes to such files.
+WORKER_FILES = {
+    (".tar",): 12,
+    (".parquet",): 3,
+    (".idx.json",): 3,
+    ("_stats.json",): 3,
+    ("quarantine/",): 2,
+    (".progress/",): 20,
+    (): 50,
+}
+DRIVER_FILES = {
+    ("config.resolved.yaml",): 1,
+    ("SHA256SUMS",): 2,
+    ("README.md", "ATTRIBUTION.csv"): 2,
+    ("report/",): 2,
+    (): 6,
 }
 
 
@@ -129,6 +157,8 @@ class Told:
     kinds: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     """Everything that should not be."""
+    struck: list[dict[str, Any]] = field(default_factory=list)
+    """The log of the faults; `disturbance` is the place of its kind in `kinds`."""
     story: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -189,9 +219,11 @@ class Run:
             time.sleep(0.02)
         return self.poll()
 
-    def kill(self, number: int) -> None:
-        if self.poll() is None:
+    def kill(self, number: int) -> bool:
+        """Whether it was there to be killed."""
+        if alive := self.poll() is None:
             os.kill(self.pid, number)
+        return alive
 
     @property
     def text(self) -> str:
@@ -201,19 +233,38 @@ class Run:
 class Round:
     """One data set and everything that befalls it."""
 
-    def __init__(self, seed: int, place: Path, clean: Path, ray: Ray, *, real: bool, loud: bool = False) -> None:
-        self.place, self.clean, self.ray, self.real, self.loud = place, clean, ray, real, loud
+    def __init__(
+        self, seed: int, place: Path, clean: Path, ray: Ray, *, real: bool, loud: bool = False, kind: str = ""
+    ) -> None:
+        self.place, self.clean, self.ray, self.real, self.loud, self.kind = place, clean, ray, real, loud, kind
         self.rng = random.Random(seed)
         self.told = Told(seed)
-        self.disk = place / "disk"
-        self.folder = self.disk / "data"
+        self.mountpoint = place / "disk"
+        self.folder = self.mountpoint / "data"
         self.temporary = place / "tmp"
-        for folder in (self.disk, self.temporary):
+        for folder in (self.mountpoint, self.temporary):
             folder.mkdir(parents=True)
         self.pids: list[int] = []
         # Joined is what costs least; now and then a Ray of the run's own, as without --address.
         self.own_ray = real or self.rng.random() < 0.04
         self.mounted = False
+        self.log = place / "struck.jsonl"
+
+    @property
+    def logged(self) -> dict[str, Any]:
+        """What a fault must know to be logged."""
+        return {"log": str(self.log), "disturbance": len(self.told.kinds) - 1}
+
+    def strike(self, who: str, event: str, how: str, part: str = "") -> None:
+        """A fault that comes from here has struck."""
+        faults.strike(**self.logged, who=who, event=event, part=part, how=how)
+        self.say(f"struck: {who}, {event} {part}, {how}")
+
+    def disk(self, who: str, **fault: Any) -> dict[str, Any]:
+        """For a process: the fault of its disk; with none, what the real disk answers is logged all the same."""
+        if fault:
+            self.say(f"{who}: {fault}")
+        return {"disk": {**self.logged, "who": who, **fault}}
 
     def say(self, text: str) -> None:
         self.told.story.append(text)
@@ -245,10 +296,12 @@ class Round:
         try:
             for _ in range(self.rng.choice((1, 1, 2, 3)) if not self.real else 1):
                 kinds = {k: w for k, w in KINDS.items() if not self.real or k in FOR_REAL}
+                kinds = {k: w for k, w in kinds.items() if self.kind in ("", k)}
                 self.disturb(self.rng.choices(list(kinds), list(kinds.values()))[0])
             self.in_peace()
         finally:
             self.end()
+            self.told.struck = faults.read_log(self.log)
         self.told.seconds = time.monotonic() - began
         return self.told
 
@@ -315,16 +368,44 @@ class Round:
         self.say(f"ended with {code}{': ' + complaints[0] if complaints else ''}")
         return code
 
+    def killed(self, run: Run) -> bool:
+        """Kill the process of the driver; whether it was at work until then."""
+        run.kill(signal.SIGKILL)
+        if self.ended(run, -signal.SIGKILL, 0, 3) != -signal.SIGKILL:
+            return False
+        self.strike("driver", "SIGKILL", "at a moment")
+        return True
+
+    def write_fault(self, who: str, *, kill: bool) -> dict[str, Any]:
+        """A fault inside a write, an fsync or a close of one kind of file."""
+        files = WORKER_FILES if who == "worker" else DRIVER_FILES
+        parts = self.rng.choice(list(files))
+        event = self.rng.choice(("write", "write", "write", "fsync", "close"))
+        # A file of this size is one write or a few; it is brought to the disk and closed once.
+        at = self.rng.randint(1, files[parts] if event == "write" else max(1, files[parts] // 4))
+        how = "kill" if kill else "EIO" if event != "write" else self.rng.choice(("short", "short", "EIO", "EDQUOT"))
+        return self.disk(who, event=event, parts=parts, at=at, how=how, share=self.rng.random(), **self.once())
+
+    def once(self) -> dict[str, str]:
+        """For half of what befalls workers: to one of them only."""
+        number, once = self.rng.randrange(1 << 30), self.rng.random() < 0.5
+        return {"marker": str(self.place / f"once-{number}")} if once else {}
+
+    def before(self, who: str, how: str, most: float) -> dict[str, Any]:
+        """A fault that comes before something is done to the disk, at the `10 ** most`th time at the latest."""
+        at = int(10 ** self.rng.uniform(0, most))
+        return self.disk(who, event="before", at=at, how=how, **(self.once() if who == "worker" else {}))
+
     def _driver_killed(self) -> None:
         run = self.start()
         self.moment(run)
-        run.kill(signal.SIGKILL)
-        self.ended(run, -signal.SIGKILL, 0, 3)
+        self.killed(run)
 
     def _driver_killed_at_the_disk(self) -> None:
-        at = int(10 ** self.rng.uniform(0, 2.6))
-        self.say(f"operation {at}")
-        self.ended(self.start(driver={"disk": {"at": at, "how": "kill"}}), -signal.SIGKILL, 0, 3)
+        self.ended(self.start(driver=self.before("driver", "kill", 2.3)), -signal.SIGKILL, 0, 3)
+
+    def _driver_killed_in_a_write(self) -> None:
+        self.ended(self.start(driver=self.write_fault("driver", kill=True)), -signal.SIGKILL, 0, 3)
 
     def _worker_killed(self) -> None:
         run = self.start(worker={"pace_s": self.rng.uniform(0.01, 0.2)})
@@ -333,29 +414,33 @@ class Round:
             for process in self.workers()[:1]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
+                    if run.poll() is None:
+                        self.strike("worker", "SIGKILL", "at a moment")
         self.ended(run, 0, 3)
 
     def _worker_killed_at_the_disk(self) -> None:
-        at = int(10 ** self.rng.uniform(0, 2.0))
-        self.say(f"operation {at}")
-        # Every worker dies there; a first one that gets far makes it another one's second sample, and so on.
-        self.ended(self.start(worker={"disk": {"at": at, "how": "kill"}}), 0, 3, 1)
+        # Where every worker dies there, a first one that gets far makes it another one's second sample, and so on.
+        self.ended(self.start(worker=self.before("worker", "kill", 2.0)), 0, 3, 1)
+
+    def _worker_killed_in_a_write(self) -> None:
+        self.ended(self.start(worker=self.write_fault("worker", kill=True)), 0, 3, 1)
 
     def _disk_error_in_the_driver(self) -> None:
-        at = int(10 ** self.rng.uniform(0, 2.6))
-        self.say(f"operation {at}")
-        self.ended(self.start(driver={"disk": {"at": at, "how": "error"}}), 0, 1, 3)
+        self.ended(self.start(driver=self.before("driver", "EIO", 2.3)), 0, 1, 3)
 
     def _disk_error_in_a_worker(self) -> None:
-        at = int(10 ** self.rng.uniform(0, 2.0))
-        self.say(f"operation {at}")
-        self.ended(self.start(worker={"disk": {"at": at, "how": "error"}}), 0, 1, 3)
+        self.ended(self.start(worker=self.before("worker", "EIO", 2.0)), 0, 1, 3)
+
+    def _write_error_in_the_driver(self) -> None:
+        self.ended(self.start(driver=self.write_fault("driver", kill=False)), 0, 1, 3)
+
+    def _write_error_in_a_worker(self) -> None:
+        self.ended(self.start(worker=self.write_fault("worker", kill=False)), 0, 1, 3)
 
     def _torn_writes(self) -> None:
         run = self.start(worker={"pace_s": 0.05})
         self.moment(run)
-        run.kill(signal.SIGKILL)
-        if self.ended(run, -signal.SIGKILL, 0, 3) != -signal.SIGKILL:
+        if not self.killed(run):
             return
         self.gone()
         # What a power cut may leave of what was never committed: files that are short, empty or full of anything.
@@ -365,7 +450,7 @@ class Round:
                 cut = self.rng.randint(0, len(whole))
                 rest = self.rng.choice((b"", bytes(len(whole) - cut), self.rng.randbytes(len(whole) - cut)))
                 path.write_bytes(whole[:cut] + rest)
-                self.say(f"torn: {path.name} at {cut} of {len(whole)}")
+                self.strike("disk", "power cut", f"torn at {cut} of {len(whole)}", faults.part_of(str(path)))
         for split in ("train", "test"):
             if (self.folder / split).is_dir() and self.rng.random() < 0.5:
                 place = self.folder / split
@@ -379,25 +464,79 @@ class Round:
             if (self.folder / place).is_dir():
                 (self.folder / place / f".{self.rng.choice(('README.md', 'x.json'))}.89abcdef.tmp").write_bytes(b"{")
 
+    def begun(self, run: Run) -> bool:
+        """Wait until a run has its folder and begins to hire workers; False where it ends before."""
+        end = time.monotonic() + LONGEST_S
+        while run.poll() is None and time.monotonic() < end:
+            if list((self.folder / PROGRESS_FOLDER).glob(f"run-{run.pid}-*")):
+                return True
+            time.sleep(0.005)
+        return False
+
+    def watching(self, pace_s: float = 0.05) -> Run:
+        """A run that logs what the real disk answers."""
+        return self.start(driver=self.disk("driver"), worker={**self.disk("worker"), "pace_s": pace_s})
+
+    def missing_bytes(self) -> int:
+        """What the disk must still take until all is there, a file counted in whole pages."""
+        sizes = {}
+        for folder in (self.clean, self.folder):
+            files = [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+            sizes[folder] = {str(path.relative_to(folder)): -(-path.stat().st_size // PAGE) * PAGE for path in files}
+        return sum(size for name, size in sizes[self.clean].items() if name not in sizes[self.folder])
+
     def _disk_full(self) -> None:
-        self.mount(f"size={self.rng.randint(40, 400)}k")
-        self.ended(self.start(), 0, 1, 3)
-        subprocess.run(["mount", "-o", "remount,size=100m", self.disk], check=True)
+        """Fills up while the run is at work, as by another program: it looked first, and there was room."""
+        self.mount(f"size={LARGE}")
+        run = self.watching()
+        share = self.rng.uniform(0.02, 0.98)
+        if self.begun(run):
+            for _ in range(50):
+                room = shutil.disk_usage(self.mountpoint)
+                size = room.used + int(share * self.missing_bytes())
+                if self.remount(f"size={size}"):
+                    self.say(f"{size - room.used} bytes are left, {share:.2f} of what is missing")
+                    break
+        self.ended(run, 0, 1, 3)
+        assert self.remount(f"size={LARGE}")
+
+    def _inodes_run_out(self) -> None:
+        self.mount(f"size={LARGE}")
+        run = self.watching()
+        if self.begun(run):
+            found = os.statvfs(self.mountpoint)
+            left = self.rng.randint(1, 25)
+            self.remount(f"nr_inodes={found.f_files - found.f_ffree + left}")
+            self.say(f"{left} inodes are left")
+        self.ended(run, 0, 1, 3)
+        assert self.remount(f"size={LARGE},nr_inodes=100000")
+
+    def _disk_too_small(self) -> None:
+        """From the start: refused, as what is missing has no room."""
+        self.mount(f"size={LARGE}")
+        used = shutil.disk_usage(self.mountpoint).used
+        self.remount(f"size={used + int(self.rng.uniform(0.1, 0.9) * self.missing_bytes()) + PAGE}")
+        run = self.watching()
+        if self.ended(run, 0, 1, 3) == 1 and "the disk has" in run.text:
+            self.strike("driver", "start", "refused")
+        assert self.remount(f"size={LARGE}")
 
     def _read_only_folder(self) -> None:
-        self.mount("size=100m")
-        run = self.start(worker={"pace_s": 0.1})
+        self.mount(f"size={LARGE}")
+        run = self.watching(pace_s=0.1)
         self.moment(run)
+        read_only = False
         if run.poll() is None:
             # Refused as long as a file is open for writing, which one of a worker's is: of the mount only.
-            subprocess.run(["mount", "--bind", self.disk, self.disk], check=True)
-            done = subprocess.run(["mount", "-o", "remount,ro,bind", self.disk], capture_output=True)
-            self.say("read-only from now on" if done.returncode == 0 else "busy: not made read-only")
-            subprocess.run(["umount", "--lazy", self.disk], check=True) if done.returncode else None
+            subprocess.run(["mount", "--bind", self.mountpoint, self.mountpoint], check=True)
+            read_only = subprocess.run(["mount", "-o", "remount,ro,bind", self.mountpoint]).returncode == 0
+            self.say("read-only from now on" if read_only else "busy: not made read-only")
+            subprocess.run(["umount", "--lazy", self.mountpoint], check=True) if not read_only else None
         self.ended(run, 0, 1, 3)
-        if run.text and "read-only" in self.told.story[-2]:
-            self.ended(self.start(), 1)
-            subprocess.run(["umount", "--lazy", self.disk], check=True)
+        if read_only:
+            if self.ended(self.start(), 1) == 1:
+                self.strike("driver", "start", "refused: read-only")
+            subprocess.run(["umount", "--lazy", self.mountpoint], check=True)
 
     def _sigterm(self) -> None:
         self._signalled(signal.SIGTERM, 143)
@@ -407,7 +546,7 @@ class Round:
 
     def _signalled(self, number: int, code: int) -> None:
         hang = self.rng.random() < 0.5
-        accidents = [{"index": self.rng.randrange(4), "what": "hang"}] if hang else []
+        accidents = [{"index": self.rng.randrange(4), "what": "hang", **self.logged}] if hang else []
         before = {path for path in self.folder.rglob("*") if TEMPORARY_NAME.fullmatch(path.name)}
         run = self.start(worker={"pace_s": 0.1, "accidents": accidents}, timeout_s=600.0)
         if hang and not self.real:
@@ -421,7 +560,10 @@ class Round:
         early = time.monotonic() - run.began < 1.0
         began = time.monotonic()
         run.kill(number)
-        if self.ended(run, code, 0, 3, *((-number,) if early else ()), seconds=3 * STOP_S) == code:
+        got = self.ended(run, code, 0, 3, *((-number,) if early else ()), seconds=3 * STOP_S)
+        if got in (code, -number):
+            self.strike("driver", signal.Signals(number).name, "at a moment" if got == code else "as it starts")
+        if got == code:
             took = time.monotonic() - began
             self.say(f"took {took:.1f} s")
             if took > STOP_S:
@@ -434,14 +576,15 @@ class Round:
 
     def _clock_jumps(self) -> None:
         seed = self.rng.randrange(1 << 30)
-        run = self.start(driver={"clock": seed}, worker={"clock": seed + 1})
+        clocks = {who: {"clock": {**self.logged, "seed": seed + k, "who": who}} for k, who in enumerate(WHO)}
+        run = self.start(**clocks)
         run.wait(LONGEST_S)
         # Ray measures by the time of day how long it waits for its head; the same command goes on.
         self.ended(run, 0, 3, *((1,) if "Ray did not start" in run.text else ()))
 
     def accident(self, what: str, *, timeout_s: float = 20.0, **more: Any) -> None:
         marker = str(self.place / f"once-{self.rng.randrange(1 << 30)}") if self.rng.random() < 0.6 else ""
-        told = {"index": self.rng.randrange(NUM), "what": what, "marker": marker, **more}
+        told = {"index": self.rng.randrange(NUM), "what": what, "marker": marker, **self.logged, **more}
         self.say(f"{told}")
         self.ended(self.start(worker={"accidents": [told]}, timeout_s=timeout_s), 0, 3)
 
@@ -460,8 +603,11 @@ class Round:
     def _second_run_at_once(self) -> None:
         first = self.start(worker={"pace_s": 0.2})
         self.moment(first)
+        at_work = first.poll() is None
         second = self.start()
         codes = {self.ended(second, 0, 1, 3), self.ended(first, 0, 1, 3)}
+        if at_work and 1 in codes:
+            self.strike("driver", "start", "refused: another run is at work")
         if codes == {1}:
             self.wrong("both of two runs were refused")
 
@@ -478,7 +624,8 @@ class Round:
         for process in found:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        self.say(f"{len(found)} killed")
+                if run.poll() is None:
+                    self.strike(part, "SIGKILL", "at a moment")
         self.ended(run, *codes)
         if not self.own_ray:
             self.ray.stop()
@@ -492,6 +639,8 @@ class Round:
             run = self.start(worker={"pace_s": 0.3})
             self.moment(run)
             two.lose()
+            if run.poll() is None:
+                self.strike("machine", "SIGKILL", "at a moment")
             self.ended(run, 0, 3)
         finally:
             self.own_ray, self.ray = own, mine
@@ -565,7 +714,8 @@ class Round:
                 if process.pid == os.getpid():
                     continue
                 if process.environ().get(MARK) == str(self.place) or any(
-                    opened.readlink().is_relative_to(self.disk) for opened in Path(f"/proc/{process.pid}/fd").iterdir()
+                    opened.readlink().is_relative_to(self.mountpoint)
+                    for opened in Path(f"/proc/{process.pid}/fd").iterdir()
                 ):
                     found.append(process)
             except (psutil.Error, OSError):
@@ -585,24 +735,32 @@ class Round:
             time.sleep(0.05)
 
     def mount(self, options: str) -> None:
+        """Put the data set on a disk of its own, a real one in memory."""
         if not self.mounted:
             there = [(p, p.read_bytes()) for p in self.folder.rglob("*") if p.is_file()] if self.folder.exists() else []
             self.gone()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", self.disk], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.mountpoint], check=True)
             self.mounted = True
             for path, data in there:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-        subprocess.run(["mount", "-o", f"remount,{options}", self.disk], capture_output=True)
+
+    def remount(self, options: str) -> bool:
+        """Whether the disk could be made so; it cannot be made smaller than what is on it."""
+        done = subprocess.run(["mount", "-o", f"remount,{options}", self.mountpoint], capture_output=True)
+        return done.returncode == 0
 
     def end(self) -> None:
         for process in self.alive():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        while subprocess.run(["umount", "--lazy", self.disk], capture_output=True).returncode == 0:
+        while subprocess.run(["umount", "--lazy", self.mountpoint], capture_output=True).returncode == 0:
             pass
 
 
+LARGE = 100 << 20
+PAGE = 4096
+WHO = ("driver", "worker")
 EXPLAINED = (
     r"the next run|run the same `simgen generate` again|is left of a run that was killed|is missing; the next run|"
     r"samples are neither there nor quarantined"
@@ -664,25 +822,27 @@ def make_clean(place: Path, ray: Ray, *, real: bool = False) -> Path:
     return undisturbed.folder
 
 
-def play(seeds: Sequence[int], place: Path, *, real: bool = False, loud: bool = False) -> Iterator[Told]:
+def play(
+    seeds: Sequence[int], place: Path, *, real: bool = False, loud: bool = False, kind: str = ""
+) -> Iterator[Told]:
     """One round after the other, on one Ray."""
     ray = Ray()
     try:
         clean = make_clean(place / "clean", ray, real=real)
         for seed in seeds:
             folder = place / f"round-{seed}"
-            yield Round(seed, folder, clean, ray, real=real, loud=loud).go()
+            yield Round(seed, folder, clean, ray, real=real, loud=loud, kind=kind).go()
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         ray.stop()
 
 
-def _slot(queue: Any, results: Any, place: Path, real: bool) -> None:
+def _slot(queue: Any, results: Any, place: Path, real: bool, kind: str) -> None:
     def seeds() -> Iterator[int]:
         while (seed := queue.get()) is not None:
             yield seed
 
-    for told in play(seeds(), place, real=real):  # type: ignore[arg-type]
+    for told in play(seeds(), place, real=real, kind=kind):  # type: ignore[arg-type]
         results.put(told)
     results.put(None)
 
@@ -694,13 +854,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1000, help="Seed of the first round.")
     parser.add_argument("--jobs", type=int, default=int(os.environ.get("CHAOS_JOBS", "3")), help="Rounds at once.")
     parser.add_argument("--real", action="store_true", help="With Bullet and Blender.")
+    parser.add_argument("--kind", choices=list(KINDS), default="", help="Disturb in this way and no other.")
     parser.add_argument("--log", type=Path, help="A line of JSON for every round.")
     asked = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="simgen-chaos-"))
     began = time.monotonic()
     try:
         if asked.seed is not None:
-            told = list(play([int(asked.seed)], place, real=asked.real, loud=True))
+            told = list(play([int(asked.seed)], place, real=asked.real, loud=True, kind=asked.kind))
         else:
             told = list(_many(range(asked.first, asked.first + asked.rounds), place, asked))
     finally:
@@ -715,7 +876,8 @@ def _many(seeds: Sequence[int], place: Path, asked: Any) -> Iterator[Told]:
     for seed in [*seeds, *[None] * asked.jobs]:
         queue.put(seed)
     slots = [
-        context.Process(target=_slot, args=(queue, results, place / f"slot-{k}", asked.real)) for k in range(asked.jobs)
+        context.Process(target=_slot, args=(queue, results, place / f"slot-{k}", asked.real, asked.kind))
+        for k in range(asked.jobs)
     ]
     for slot in slots:
         slot.start()
@@ -730,9 +892,9 @@ def _many(seeds: Sequence[int], place: Path, asked: Any) -> Iterator[Told]:
         if told is None:
             at_work -= 1
             continue
-        print(
-            f"{told.seed}: {', '.join(told.kinds)}: {told.wrong or 'as undisturbed'} ({told.seconds:.0f} s)", flush=True
-        )
+        struck = f"{len(told.struck)} struck in {len(disturbed(told))} of {len(told.kinds)} runs"
+        what = told.wrong or "as undisturbed"
+        print(f"{told.seed}: {', '.join(told.kinds)}: {struck}: {what} ({told.seconds:.0f} s)", flush=True)
         if asked.log:
             with asked.log.open("a") as file:
                 file.write(json.dumps(dataclasses.asdict(told)) + "\n")
@@ -741,16 +903,43 @@ def _many(seeds: Sequence[int], place: Path, asked: Any) -> Iterator[Told]:
         slot.join()
 
 
+def disturbed(told: Told) -> set[int]:
+    """Which of the runs that were to be disturbed something struck."""
+    return {line["disturbance"] for line in told.struck}
+
+
 def _sum_up(told: Sequence[Told], seconds: float) -> None:
-    kinds = Counter(kind for one in told for kind in one.kinds)
+    meant = Counter(kind for one in told for kind in one.kinds)
+    hit = Counter(one.kinds[k] for one in told for k in disturbed(one))
+    lines = Counter(one.kinds[line["disturbance"]] for one in told for line in one.struck)
     bad = Counter(kind for one in told if one.wrong for kind in set(one.kinds))
-    print(f"\n{len(told)} rounds, {sum(kinds.values())} disturbed runs, {seconds / 60:.0f} min")
-    for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
-        print(f"  {count:4d}  {kind}" + (f", {bad[kind]} in rounds with something wrong" if bad[kind] else ""))
+    print(
+        f"\n{len(told)} rounds, {hit.total()} disturbed runs in which {lines.total()} faults struck, and "
+        f"{meant.total() - hit.total()} that were to be disturbed and were not, {seconds / 60:.0f} min"
+    )
+    print("  struck of meant, faults")
+    for kind, count in sorted(meant.items(), key=lambda item: -item[1]):
+        wrong = f", {bad[kind]} in rounds with something wrong" if bad[kind] else ""
+        print(f"  {hit[kind]:4d} of {count:3d} {lines[kind]:5d}  {kind}{wrong}")
+    places = Counter(_place(line) for one in told for line in one.struck)
+    print("faults by where they struck:")
+    for place, count in sorted(places.items(), key=lambda item: (-item[1], item[0])):
+        print(f"  {count:4d}  {place}")
     failed = [one.seed for one in told if one.wrong]
     print(
         f"wrong: {failed or 'none'}" + (f"; replay: python tests/chaos/chaos.py --seed {failed[0]}" if failed else "")
     )
+
+
+def _place(line: dict[str, Any]) -> str:
+    """Where a fault struck, in a few words: a driver's or a worker's write, and what came of it."""
+    how = re.sub(r" \d+ of \d+", "", line["how"])
+    if line["event"] == "write" and how in ("kill", "short"):
+        how = {"kill": "a part, then SIGKILL", "short": "a part, then ENOSPC"}[how]
+    how = {"kill": "SIGKILL"}.get(how, how) + (" from a full or read-only disk" if line.get("real") else "")
+    shard = line["part"] in (".tar", ".parquet", ".idx.json", "_stats.json")
+    of = "" if line["event"] == "render" or not line["part"] else " of a shard" if shard else " of another file"
+    return f"{line['who']}, {line['event']}{of}: {how}"
 
 
 if __name__ == "__main__":

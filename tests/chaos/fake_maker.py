@@ -2,7 +2,6 @@
 process that `chaos.py` disturbs; it sees nothing of the disturbance but what it is told to do to itself."""
 
 import ctypes
-import errno
 import functools
 import os
 import random
@@ -10,12 +9,15 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 import conftest as hand_made
+import faults
+from faults import install_disk, strike
 
 from simgen.core.sample import Reject
 from simgen.make.maker import Outcome
@@ -24,19 +26,15 @@ from simgen.plan.recipe import Recipe
 
 DULL = 5
 """This sample is rejected at every attempt, in every run."""
-LOST_PLACES = ("open", "os.rename", "os.remove", "os.mkdir", "shutil.rmtree", "os.listdir", "os.scandir")
-"""What a process does to a disk, as Python announces it beforehand."""
 
 
 class FakeMaker:
     """A maker as a worker knows it, without Bullet and Blender."""
 
-    def __init__(self, recipe: Recipe, seed: int, *, folder: str, told: Mapping[str, Any]) -> None:
+    def __init__(self, recipe: Recipe, seed: int, *, told: Mapping[str, Any]) -> None:
         self._recipe, self._seed, self._told = recipe, seed, told
-        if "disk" in told:
-            trip(folder, **told["disk"])
         if "clock" in told:
-            turn_clock(told["clock"])
+            turn_clock(**told["clock"])
 
     def make(self, sample_id: SampleId, *, notice: object) -> Outcome:
         time.sleep(self._told.get("pace_s", 0.02))
@@ -50,13 +48,14 @@ class FakeMaker:
         return Outcome(sample=sample, rejects=rejects, cost={"render": 0.1})
 
 
-def _befall(*, index: int, what: str, marker: str = "", seconds: float = 0.0) -> None:
+def _befall(*, index: int, what: str, log: str, disturbance: int, marker: str = "", seconds: float = 0.0) -> None:
     """An accident, the first time only where it has a marker."""
     if marker:
         try:
             Path(marker).touch(exist_ok=False)
         except FileExistsError:
             return
+    strike(log, disturbance=disturbance, who="worker", event="render", part=f"sample {index}", how=what)
     if what == "abort":
         os.abort()
     elif what == "killed":
@@ -79,41 +78,39 @@ def _befall(*, index: int, what: str, marker: str = "", seconds: float = 0.0) ->
         raise AssertionError(what)
 
 
-def trip(folder: str, at: int, how: str) -> None:
-    """At the `at`-th thing that this process does to files of the folder, before it is done: be killed, or be told
-    of an error, once."""
-    count = 0
-
-    def hook(event: str, arguments: Sequence[Any]) -> None:
-        nonlocal count
-        if event not in LOST_PLACES or not arguments:
-            return
-        if not isinstance(arguments[0], (str, os.PathLike)) or not os.fspath(arguments[0]).startswith(folder):
-            return
-        count += 1
-        if count == at:
-            if how == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    sys.addaudithook(hook)
-
-
-def turn_clock(seed: int) -> None:
+def turn_clock(seed: int, log: str, disturbance: int, who: str) -> None:
     """From now on the time of day jumps: by seconds, hours or years, forward and back."""
     real, rng = time.time, random.Random(seed)
     state = {"offset": 0.0}
 
     def jumpy() -> float:
         if rng.random() < 0.3:
+            if not state["offset"]:
+                strike(log, disturbance=disturbance, who=who, event="clock", part="", how="jumps")
             state["offset"] = rng.choice((-1, 1)) * 10 ** rng.uniform(0, 8.5)
         return real() + state["offset"]
 
     time.time = jumpy
 
 
-def maker(folder: str, told: Mapping[str, Any]) -> Callable[[Recipe, int], FakeMaker]:
-    return functools.partial(FakeMaker, folder=folder, told=told)
+class Factory:
+    """Makes the maker of a worker; it brings the faults of the disk along, which the worker has before its first file
+    is open."""
+
+    def __init__(self, folder: str, told: Mapping[str, Any]) -> None:
+        self._folder, self._told = folder, told
+
+    def __call__(self, recipe: Recipe, seed: int) -> FakeMaker:
+        return FakeMaker(recipe, seed, told=self._told)
+
+    def __reduce__(self) -> Any:
+        return _arrive, (self._folder, self._told)
+
+
+def _arrive(folder: str, told: Mapping[str, Any]) -> Factory:
+    if "disk" in told:
+        install_disk(folder, told["disk"])
+    return Factory(folder, told)
 
 
 def run_simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, Any], worker: Mapping[str, Any]) -> None:
@@ -124,14 +121,14 @@ def run_simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, An
     from simgen.run import limits
     from simgen.run import run as run_module
 
-    for module in {hand_made, sys.modules[__name__]}:
+    for module in {hand_made, faults, sys.modules[__name__]}:
         # pytest takes it away again from where it has imported it.
         sys.modules.setdefault(module.__name__, module)
         driver_module.ray.cloudpickle.register_pickle_by_value(module)
-    run_module.run = functools.partial(run_module.run, maker=maker(folder, worker))
+    run_module.run = functools.partial(run_module.run, maker=Factory(folder, worker))
     limits.Limits = functools.partial(limits.Limits, write_s=60.0)
     if "disk" in driver:
-        trip(folder, **driver["disk"])
+        install_disk(folder, driver["disk"])
     if "clock" in driver:
-        turn_clock(driver["clock"])
+        turn_clock(**driver["clock"])
     app.main(list(arguments))
