@@ -19,7 +19,7 @@ ASSET_TYPES = ("FileBasedObject", "Surface", "Texture")
 """Kubric's two, and ours for what a stage is made of. A Texture is an environment map, as in HDRI_haven."""
 
 ASSET_DIR = "{asset_dir}"
-LABEL_KEYS = ("label", "kind", "substance", "mass_kg", "indoor")
+LABEL_KEYS = ("label", "kind", "substance", "mass_kg", "indoor", "up")
 MAX_BYTES = 256 << 20
 """Of a manifest or a file of labels; the largest that is known, of 50,000 models, has 60 MB."""
 MAX_EXTENT_M = 1000.0
@@ -148,6 +148,9 @@ def read_labels(path: Path) -> dict[str, dict[str, Any]]:
                 raise AssetError(f"{path}: {key}: mass_kg must be a number above 0; got {shown(fact)}")
             if name in ("label", "kind", "substance") and not (isinstance(fact, str) and fact.strip()):
                 raise AssetError(f"{path}: {key}: {name} must be a text; got {shown(fact)}")
+            if name == "up" and fact not in ("y", "z"):
+                # YAML reads a bare y as the letter, some writers as true.
+                raise AssetError(f"{path}: {key}: up must be 'y' or 'z', the axis that points up; got {shown(fact)}")
             if name == "indoor" and not isinstance(fact, bool):
                 raise AssetError(f"{path}: {key}: indoor must be true or false; got {shown(fact)}")
         labels[key] = dict(facts)

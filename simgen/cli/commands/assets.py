@@ -110,29 +110,106 @@ def verify(sources: tuple[str, ...]) -> int:
 @click.option(
     "--unit", type=click.Choice(["mm", "cm", "m"]), default="m", show_default=True, help="Unit of the meshes."
 )
+@click.option(
+    "--up",
+    type=click.Choice(["auto", "y", "z"]),
+    default="auto",
+    show_default=True,
+    help="The axis that points up. auto: Y in GLB, and a guess that is printed in OBJ and PLY.",
+)
+@click.option(
+    "--textures",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="A folder outside FOLDER that pictures may be taken from; may be repeated.",
+)
 @click.option("--labels", type=click.Path(path_type=Path), help="YAML of id to label; FOLDER/labels.yaml otherwise.")
 @click.option("--license", "license_name", default="not stated", metavar="TEXT", help="Goes with every asset.")
 @click.option("--author", default="not stated", metavar="TEXT", help="Goes with every asset.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=1.0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For the convex parts of one mesh; after that it gets its convex hull.",
+)
+@click.option(
+    "--preview", type=click.Path(path_type=Path), metavar="SHEET", help="Also render what was packed into this picture."
+)
 def pack(
-    folder: Path, out: Path, substance: str, unit: str, labels: Path | None, license_name: str, author: str
+    folder: Path,
+    out: Path,
+    substance: str,
+    unit: str,
+    up: str,
+    textures: tuple[Path, ...],
+    labels: Path | None,
+    license_name: str,
+    author: str,
+    time_limit: float,
+    preview: Path | None,
 ) -> int:
     """Turn a FOLDER of OBJ, GLB and PLY meshes into a manifest with archives in OUT.
 
-    Each mesh gets convex parts, a centre of mass and a mass, and its file name becomes its label.
+    Each mesh gets convex parts, a centre of mass and a mass, and its file name becomes its label. What cannot be packed
+    is left out and named: exit code 3, or 1 where nothing is left.
     """
-    from simgen.catalog.pack import Terms, folder_labels, manifest_path, pack_folder
+    from simgen.catalog.pack import LeftOut, Terms, folder_labels, manifest_path, pack_folder
 
     terms = Terms(
-        substance=substance, unit=unit, license=license_name, author=author, labels=folder_labels(folder, labels)
+        substance=substance,
+        unit=unit,
+        license=license_name,
+        author=author,
+        labels=folder_labels(folder, labels),
+        up=up,
+        textures=textures,
+        time_limit_s=time_limit,
     )
-    for packed in pack_folder(folder, out, terms):
+    done, left_out = [], 0
+    for packed in pack_folder(folder, out, terms, _packing):
+        if isinstance(packed, LeftOut):
+            left_out += 1
+            click.echo(f"left out: {packed.reason}", err=True)
+            continue
         for warning in packed.warnings:
             click.echo(f"warning: {warning}", err=True)
-        size = _size(packed.size_m)
         parts = f"{packed.num_parts} convex part{'' if packed.num_parts == 1 else 's'}"
-        click.echo(f"{packed.id}: {packed.label}, {size}, {_mass(packed.mass_kg)}, {parts}")
+        facts = f"{packed.label}, {_size(packed.size_m)}, {_mass(packed.mass_kg)}, {parts}"
+        click.echo(f"{packed.id}: {facts}, up is {packed.up.axis} ({packed.up.reason})")
+        done.append(packed)
     click.echo(f"{manifest_path(out)}: use it with simgen generate --assets {manifest_path(out)}")
-    return 0
+    if left_out:
+        click.echo(f"{left_out} of {left_out + len(done)} meshes are left out; the reasons are above", err=True)
+    if preview is not None:
+        click.echo(_sheet(manifest_path(out), [(one.id, one.up.axis) for one in done], preview))
+    return 3 if left_out else 0
+
+
+def _packing(number: int, count: int, path: Path) -> None:
+    """The mesh that is being packed: it may take minutes."""
+    click.echo(f"packing {number} of {count}: {path.name}", err=True)
+
+
+def _sheet(manifest: Path, packed: Sequence[tuple[str, str]], path: Path) -> Path:
+    """A picture of every packed asset, standing as it was packed."""
+    from simgen.catalog.catalog import open_catalog
+    from simgen.dataset.contact_sheet import asset_sheet
+    from simgen.engine.portraits import portraits
+
+    catalog = open_catalog(objects=[str(manifest)], builtin=False)
+    source = catalog.objects[0].source
+    assets = [catalog.object(f"{source}:{asset_id}") for asset_id, _ in packed]
+    captions = [
+        (asset.id, f"{asset.label}, {_size(asset.size_m)}, {_mass(asset.mass_kg)}, up is {axis}")
+        for asset, (_, axis) in zip(assets, packed, strict=True)
+    ]
+    pictures = []
+    with _progress(assets, "preview") as wanted:
+        pictures += portraits(catalog, wanted)
+    return asset_sheet(list(zip(captions, pictures, strict=True)), path)
 
 
 def _progress(items: Sequence[T], label: str) -> AbstractContextManager[Iterable[T]]:
