@@ -31,15 +31,18 @@ def assets() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
 def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     """Show the assets of each SOURCE; the built-in ones where none is named."""
-    catalog = _catalog(sources)
+    bad: dict[str, str] = {}
+    catalog = _catalog(sources, bad=bad)
+    for fault in bad.values():
+        click.echo(f"cannot be used: {fault}", err=True)
     if as_json:
         click.echo(json.dumps([_as_json(asset) for asset in catalog.all], indent=1))
-        return 0
+        return 1 if bad else 0
     rows = [("asset", "label", "size", "mass", "split", "license"), *map(_row, catalog.all)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return 0
+    return 1 if bad else 0
 
 
 @assets.command()
@@ -85,9 +88,11 @@ def verify(sources: tuple[str, ...]) -> int:
     """
     from simgen.catalog.catalog import ref
 
-    catalog = _catalog(sources)
+    faults: list[str] = []
+    bad: dict[str, str] = {}
+    catalog = _catalog(sources, bad=bad)
     there = [asset for asset in catalog.all if catalog.is_here(ref(asset))]
-    faults = []
+    faults += bad.values()
     with _progress(there, "verify") as wanted:
         for asset in wanted:
             fault = catalog.verify(ref(asset))
@@ -96,7 +101,7 @@ def verify(sources: tuple[str, ...]) -> int:
     for fault in faults:
         click.echo(fault)
     if faults:
-        click.echo(f"{len(faults)} of {len(there)} assets are damaged", err=True)
+        click.echo(f"{len(faults)} of {len(there) + len(bad)} assets are damaged", err=True)
         return 1
     absent = len(catalog.all) - len(there)
     click.echo(f"{len(there)} assets are sound" + (f", {absent} have not been fetched" if absent else ""))
@@ -217,18 +222,35 @@ def _progress(items: Sequence[T], label: str) -> AbstractContextManager[Iterable
     return click.progressbar(items, label=label, file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty())
 
 
-def _catalog(sources: tuple[str, ...]) -> "Catalog":
-    """Sources of either kind, each handed to the side it belongs to."""
+def _catalog(sources: tuple[str, ...], *, bad: dict[str, str] | None = None) -> "Catalog":
+    """Sources of either kind, each handed to the side it belongs to.
+
+    Entries that cannot be used are put into `bad`, where it is given, with a sentence each; what manifests say and
+    simgen does not do is printed.
+    """
     from simgen.catalog.catalog import open_catalog
-    from simgen.catalog.manifests import read_manifest
+    from simgen.catalog.manifests import BadEntries, read_manifest
     from simgen.storage.cache import Cache, default_cache
 
     objects: list[str] = []
     environments: list[str] = []
     for source in dict.fromkeys(sources):
-        entries = read_manifest(source, Cache(root=default_cache())).entries
-        (environments if all(entry.asset_type == "Texture" for entry in entries) else objects).append(source)
-    return open_catalog(objects=objects, environments=environments, builtin=not sources)
+        entries = read_manifest(source, Cache(root=default_cache()), lenient=True).entries
+        maps_only = bool(entries) and all(entry.asset_type == "Texture" for entry in entries)
+        (environments if maps_only else objects).append(source)
+    while True:
+        try:
+            catalog = open_catalog(
+                objects=objects, environments=environments, builtin=not sources, exclude=tuple(bad or ())
+            )
+        except BadEntries as error:
+            if bad is None:
+                raise
+            bad |= error.bad
+            continue
+        for note in catalog.notes:
+            click.echo(f"note: {note}", err=True)
+        return catalog
 
 
 def _as_json(asset: "ObjectAsset | SurfaceAsset | EnvironmentAsset") -> dict[str, Any]:
