@@ -27,6 +27,7 @@ from simgen.catalog.mesh_repair import crease_normals, repaired
 from simgen.catalog.mesh_sources import SUFFIXES, MeshPart, Source, read_source
 from simgen.catalog.upright import TO_Z_UP, Axis, Upright, falls_over, guess_up
 from simgen.core.errors import AssetError, UnknownName, UsageError
+from simgen.core.geometry import argmax_of_columns, fibonacci_sphere
 from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats
 from simgen.procedural import asset_archive
@@ -39,6 +40,9 @@ LARGEST_M, SMALLEST_M = 5.0, 0.005
 LEAST_M = 0.0005
 """What is smaller is refused: files state micrometres, and Bullet's contacts are a millimetre deep."""
 TIME_LIMIT_S = 120.0
+_CONVEX = 0.999
+"""What fills so much of its hull is convex."""
+_DIRECTIONS = np.concatenate([fibonacci_sphere(250), np.eye(3), -np.eye(3)])
 _TWICE = 0.002
 """A share of the volume that shells may count twice without a word."""
 
@@ -223,14 +227,14 @@ def _pack(
     pieces = [_turned(piece, up.axis) for piece in source.parts]
     _check_size(pieces, path, terms.unit)
     whole = repaired(pieces, path)
-    parts, trouble = _convex(whole, terms.time_limit_s)
+    # A closed mesh shows the matter itself; a torn one only its outside, as a scan does.
+    closed = shells.matter(np.asarray(whole.vertices), np.asarray(whole.faces)) if whole.is_watertight else None
+    solid = closed is not None and closed.volume_m3 > 0
+    parts, trouble = _convex(whole, closed.volume_m3 if closed is not None else 0.0, terms.time_limit_s)
     if trouble:
         warnings.append(f"{path}: {trouble}")
     if not parts:
         raise AssetError(f"{path}: it has no convex part; close the mesh, or give it thickness")
-    # A closed mesh shows the matter itself; a torn one only its outside, as a scan does.
-    closed = shells.matter(np.asarray(whole.vertices), np.asarray(whole.faces)) if whole.is_watertight else None
-    solid = closed is not None and closed.volume_m3 > 0
     body = _body(closed if solid else None, whole, parts)
     if closed is not None and closed.twice_m3 > _TWICE * closed.volume_m3:
         share = 100 * closed.twice_m3 / closed.volume_m3
@@ -347,8 +351,11 @@ def _turned(piece: MeshPart, up: Axis) -> MeshPart:
     return replace(piece, vertices=piece.vertices @ TO_Z_UP[up].T)
 
 
-def _convex(whole: Any, time_limit_s: float) -> tuple[list[Any], str]:
+def _convex(whole: Any, volume_m3: float, time_limit_s: float) -> tuple[list[Any], str]:
     """The convex parts of a surface, and a sentence where these are only its hull."""
+    hull = _outward(shells.hull(np.asarray(whole.vertices)))
+    if len(hull.faces) and volume_m3 > _CONVEX * float(hull.volume):
+        return [_coarse(hull)], ""
     trouble = ""
     try:
         found = convex_parts(np.asarray(whole.vertices), np.asarray(whole.faces), time_limit_s=time_limit_s)
@@ -357,11 +364,18 @@ def _convex(whole: Any, time_limit_s: float) -> tuple[list[Any], str]:
         trouble = f"cutting it into convex parts {error}"
         parts = []
     if not parts:
-        hull = _outward(shells.hull(np.asarray(whole.vertices)))
-        parts = [hull] if len(hull.faces) and float(hull.volume) > 0 else []
+        parts = [_coarse(hull)] if len(hull.faces) and float(hull.volume) > 0 else []
         trouble = trouble or "CoACD finds no convex part in it"
         trouble += "; for the physics it is its convex hull, and its hollows are filled"
     return parts, trouble
+
+
+def _coarse(hull: Any) -> Any:
+    """A hull with no more corners than Bullet takes quickly: those that reach furthest in some direction."""
+    points = np.asarray(hull.vertices)
+    if len(points) <= len(_DIRECTIONS):
+        return hull
+    return _outward(shells.hull(points[np.unique(argmax_of_columns(points @ _DIRECTIONS.T))]))
 
 
 def _outward(part: Part) -> Any:
