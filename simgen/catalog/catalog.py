@@ -18,9 +18,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from simgen.catalog.entries import credit_of, environment_asset, object_asset, surface_asset
+from simgen.catalog.entries import credit_of, environment_asset, not_honoured, object_asset, surface_asset
 from simgen.catalog.labels import guess_environment
-from simgen.catalog.manifests import ASSET_DIR, KNOWN_SOURCES, Entry, Manifest, bundled_labels, leads_out, read_manifest
+from simgen.catalog.manifests import (
+    ASSET_DIR,
+    KNOWN_SOURCES,
+    BadEntries,
+    Entry,
+    Manifest,
+    bundled_labels,
+    leads_out,
+    read_manifest,
+)
 from simgen.catalog.mesh_files import Urdf, check_environment, read_obj, read_parts, read_urdf
 from simgen.core.assets import Credit, EnvironmentAsset, ObjectAsset, SurfaceAsset
 from simgen.core.errors import AssetError, UnknownName, shown
@@ -94,13 +103,18 @@ class Catalog:
         self._places: dict[str, _Place] = {}
         self._folders: dict[str, Path] = {}
         self._shapes: dict[str, Shape] = {}
+        self._exclude = frozenset(exclude)
+        self._unusable: dict[str, str] = {
+            f"{manifest.name}:{key}": kind for manifest in manifests.values() for key, kind in manifest.unusable.items()
+        }
+        """asset_type of what is left out and could not be used."""
         found: list[AnyAsset] = []
         for manifest in manifests.values():
             found += self._assets(manifest)
         if builtin:
             found += self._studio_lights()
         found.sort(key=ref)
-        known = {ref(asset) for asset in found}
+        known = {ref(asset) for asset in found} | set(self._unusable)
         for name in exclude:
             if name not in known:
                 raise UnknownName("asset", name, known, where="assets.exclude")
@@ -109,9 +123,12 @@ class Catalog:
         environment_maps = [asset for asset in found if isinstance(asset, EnvironmentAsset)]
         # Blender's lights share the source's name with whatever maps the built-in manifest holds.
         # What is left out changes the split of no other.
-        self.environments = tuple(a for a in _with_split(environment_maps) if ref(a) not in exclude)
+        gone = [name for name, kind in self._unusable.items() if kind == "Texture"]
+        self.environments = tuple(a for a in _with_split(environment_maps, gone) if ref(a) not in exclude)
         self.all: tuple[AnyAsset, ...] = self.objects + self.surfaces + self.environments
         self._by_ref = {ref(asset): asset for asset in self.all}
+        self.notes = tuple(note for manifest in manifests.values() for note in _notes(manifest))
+        """What the manifests say and simgen does not do, a sentence each."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Catalog, self._arguments)
@@ -160,7 +177,8 @@ class Catalog:
         cannot be used."""
         if ref not in self._shapes:
             try:
-                self._shapes[ref] = Shape.from_parts(read_parts(read_urdf(self.urdf_path(ref))))
+                parts, scale = read_parts(read_urdf(self.urdf_path(ref))), self.object(ref).scale
+                self._shapes[ref] = Shape.from_parts(parts if scale == 1.0 else tuple(scale * part for part in parts))
             except AssetError as error:
                 error.asset = ref
                 raise
@@ -174,11 +192,15 @@ class Catalog:
             return forms.mesh(forms.box(body.size_m, radius_m=0.002))
         if body.shape == "ball":
             return forms.mesh(forms.ball(vec3(np.array(body.size_m) / 2)))
-        return _mesh(self.mesh_path(body.asset))
+        return _mesh(self.mesh_path(body.asset), self.object(body.asset).scale)
 
     def fingerprint(self) -> str:
         """The same wherever the same assets come out, fetched or not."""
         assets = [dataclasses.asdict(asset) for asset in self.all]
+        for facts in assets:
+            if facts.get("scale") == 1.0:
+                # Data sets that were begun before there was a scale go on.
+                del facts["scale"]
         return hashlib.sha256(json.dumps(assets, sort_keys=True).encode()).hexdigest()[:16]
 
     def verify(self, ref: str) -> str | None:
@@ -256,7 +278,7 @@ class Catalog:
         return self.cache.unpack(archive, check=lambda folder: _check_archive(entry, folder))
 
     def _read(self, source: str, wanted: tuple[str, ...], what: str, other: str) -> Manifest:
-        manifest = read_manifest(source, self.cache)
+        manifest = read_manifest(source, self.cache, exclude=self._arguments[-1])
         if not any(entry.asset_type in wanted for entry in manifest.entries):
             raise AssetError(f"{manifest.address}: holds no {what}; give it with {other}")
         return manifest
@@ -264,8 +286,11 @@ class Catalog:
     def _assets(self, manifest: Manifest) -> list[AnyAsset]:
         bundled = bundled_labels(manifest.name)
         hashes = self._hashes(manifest)
-        test = _test_ids(manifest.name, [e.id for e in manifest.entries if e.asset_type == "FileBasedObject"])
+        objects = [e.id for e in manifest.entries if e.asset_type == "FileBasedObject"]
+        objects += [key for key, kind in manifest.unusable.items() if kind == "FileBasedObject"]
+        test = _test_ids(manifest.name, objects)
         assets: list[AnyAsset] = []
+        bad: dict[str, str] = {}
         for entry in manifest.entries:
             where = f"{manifest.address}: {entry.id}"
             # From the least to the most particular; a label decides what is guessed.
@@ -276,13 +301,22 @@ class Catalog:
                 "credit": credit_of(manifest.name, entry),
                 "sha256": hashes[entry.id],
             }
-            if entry.asset_type == "Texture":
-                assets.append(environment_asset(entry, facts, common))
-            elif entry.asset_type == "Surface":
-                assets.append(surface_asset(entry, facts, common, where))
-            else:
-                assets.append(object_asset(entry, facts, common, "test" if entry.id in test else "train", where))
-            self._places[f"{manifest.name}:{entry.id}"] = _Place(entry=entry)
+            name = f"{manifest.name}:{entry.id}"
+            try:
+                if entry.asset_type == "Texture":
+                    assets.append(environment_asset(entry, facts, common))
+                elif entry.asset_type == "Surface":
+                    assets.append(surface_asset(entry, facts, common, where))
+                else:
+                    assets.append(object_asset(entry, facts, common, "test" if entry.id in test else "train", where))
+            except AssetError as error:
+                if name in self._exclude:
+                    self._unusable[name] = entry.asset_type
+                else:
+                    bad[name] = str(error)
+            self._places[name] = _Place(entry=entry)
+        if bad:
+            raise BadEntries(bad)
         return assets
 
     def _hashes(self, manifest: Manifest) -> dict[str, str]:
@@ -296,6 +330,10 @@ class Catalog:
                 local[entry.id] = [urls.local_path(entry.archive)]
         needed = [(entry.id, path) for entry in manifest.entries for path in _local_files(entry, local)]
         missing = [(key, path) for key, path in needed if not urls.is_file(path)]
+        # What is left out may be missing.
+        away = {key for key, _ in missing if f"{manifest.name}:{key}" in self._exclude}
+        missing = [(key, path) for key, path in missing if key not in away]
+        local = {key: paths for key, paths in local.items() if key not in away}
         if missing:
             key, path = missing[0]
             raise AssetError(
@@ -347,9 +385,26 @@ class Catalog:
 
 
 @lru_cache(maxsize=32)
-def _mesh(path: Path) -> Mesh:
+def _mesh(path: Path, scale: float) -> Mesh:
     found = read_obj(path)
-    return Mesh(surfaces=(MeshSurface(vertices_m=found.vertices, faces=np.concatenate(found.groups)),))
+    points = found.vertices if scale == 1.0 else found.vertices * scale
+    return Mesh(surfaces=(MeshSurface(vertices_m=points, faces=np.concatenate(found.groups)),))
+
+
+def _notes(manifest: Manifest) -> list[str]:
+    """A sentence for every argument of Kubric that entries state and simgen does not use."""
+    using: dict[str, list[str]] = {}
+    for entry in manifest.entries:
+        for name in not_honoured(entry):
+            using.setdefault(name, []).append(entry.id)
+    notes = []
+    for name, ids in sorted(using.items()):
+        some = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+        notes.append(
+            f"{manifest.address}: kwargs.{name} of {some} is not used: scenes say where things are and how they move, "
+            "and meshes are read with Z up"
+        )
+    return notes
 
 
 def ref(asset: AnyAsset) -> str:
@@ -370,9 +425,15 @@ def _test_ids(source: str, ids: Sequence[str]) -> frozenset[str]:
     return frozenset(ranked[:count])
 
 
-def _with_split(environments: Sequence[EnvironmentAsset]) -> list[EnvironmentAsset]:
-    sources = {asset.source for asset in environments}
-    test = {source: _test_ids(source, [a.id for a in environments if a.source == source]) for source in sources}
+def _with_split(environments: Sequence[EnvironmentAsset], gone: Sequence[str]) -> list[EnvironmentAsset]:
+    """`gone` are refs of maps that cannot be used: they take part in the ranking."""
+    ids: dict[str, list[str]] = {}
+    for asset in environments:
+        ids.setdefault(asset.source, []).append(asset.id)
+    for name in gone:
+        source, _, key = name.partition(":")
+        ids.setdefault(source, []).append(key)
+    test = {source: _test_ids(source, found) for source, found in ids.items()}
     return [dataclasses.replace(a, split="test" if a.id in test[a.source] else "train") for a in environments]
 
 
@@ -416,7 +477,7 @@ def _check_files(entry: Entry, folder: Path) -> None:
 
 
 def _check_object(asset: ObjectAsset, mesh: Path, urdf: Urdf) -> str | None:
-    vertices = read_obj(mesh).vertices
+    vertices = read_obj(mesh).vertices * asset.scale
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     off = max(abs(float(a - b)) for a, b in zip([*low, *high], [*asset.bounds_m[0], *asset.bounds_m[1]], strict=True))
     if off > 0.002 + 0.02 * max(asset.size_m):

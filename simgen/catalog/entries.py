@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
 from simgen.catalog.labels import guess_environment, guess_object, plain
-from simgen.catalog.manifests import KNOWN_SOURCES, Entry, is_positive, leads_out
+from simgen.catalog.manifests import KNOWN_SOURCES, MAX_EXTENT_M, Entry, is_positive, leads_out
 from simgen.core.assets import Credit, EnvironmentAsset, Material, ObjectAsset, Split, SurfaceAsset
 from simgen.core.errors import AssetError, UnknownName, shown
 from simgen.core.substances import SUBSTANCES
@@ -22,11 +22,15 @@ def object_asset(
 ) -> ObjectAsset:
     guess = guess_object(str(facts.get("label") or entry.id), str(facts.get("category") or ""))
     substance = _substance(facts.get("substance", guess.substance), where)
-    low, high = (_vec3(corner) for corner in entry.kwargs["bounds"])
+    scale = _scale(entry.kwargs.get("scale", 1.0), where)
+    low, high = (_vec3(scale * float(value) for value in corner) for corner in entry.kwargs["bounds"])
+    if max(map(abs, (*low, *high))) > MAX_EXTENT_M:
+        raise AssetError(f"{where}: with its scale of {scale:g} it reaches further than {MAX_EXTENT_M:g} m")
     box_m3 = math.prod(b - a for a, b in zip(low, high, strict=True))
     stated = _positive(entry.kwargs.get("mass"))
     # A scan's volume can be that of a torn mesh; nothing is thinner than a fiftieth of its box, or larger.
-    volume = min(max(_positive(facts.get("volume")) or stated or 0.3 * box_m3, 0.02 * box_m3), box_m3)
+    stated_m3 = _positive(facts.get("volume")) * scale**3 or stated
+    volume = min(max(stated_m3 or 0.3 * box_m3, 0.02 * box_m3), box_m3)
     density = _positive(facts.get("density_kgpm3")) or (guess.density_kgpm3 if substance == guess.substance else 0.0)
     mass = min(max((density or SUBSTANCES[substance].scanned_density_kgpm3) * volume, LIGHTEST_KG), HEAVIEST_KG)
     if 20 < stated / volume < 22_000:
@@ -40,10 +44,13 @@ def object_asset(
         mass_kg=_positive(facts.get("mass_kg")) or mass,
         manifest_mass_kg=stated,
         substance=substance,
-        friction=_positive(facts.get("friction")) or SUBSTANCES[substance].friction,
-        restitution=_fraction(facts.get("restitution"), SUBSTANCES[substance].restitution),
+        friction=_contact(entry, "friction", _positive(facts.get("friction")) or SUBSTANCES[substance].friction, where),
+        restitution=_contact(
+            entry, "restitution", _fraction(facts.get("restitution"), SUBSTANCES[substance].restitution), where
+        ),
         split=split,
         materials=_materials(facts.get("materials", {}), where),
+        scale=scale,
         **common,
     )
 
@@ -84,6 +91,49 @@ def credit_of(source: str, entry: Entry) -> Credit:
         license=one_line(scrub(entry.license)) or (known.license if known else "not stated"),
         url=one_line(without_secrets(str(url))),
     )
+
+
+_HONOURED = frozenset(
+    ("bounds", "mass", "render_filename", "simulation_filename", "scale", "friction", "restitution", "asset_id", "name")
+)
+_AS_IT_IS: Mapping[str, tuple[Any, ...]] = {
+    "render_import_kwargs": ({}, {"axis_forward": "Y", "axis_up": "Z"}),
+    "static": (False,),
+    "background": (False,),
+    "segmentation_id": (None,),
+}
+"""Values that mean what simgen does anyway."""
+
+
+def not_honoured(entry: Entry) -> list[str]:
+    """Kubric's arguments in an entry that simgen has no use for: its scenes say where things are and how they move."""
+    if entry.asset_type != "FileBasedObject":
+        return []
+    rest = sorted(set(entry.kwargs) - _HONOURED)
+    return [name for name in rest if not any(entry.kwargs[name] == usual for usual in _AS_IT_IS.get(name, ()))]
+
+
+def _scale(value: Any, where: str) -> float:
+    """One factor for all axes, as a number or three times."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if len(values) not in (1, 3) or not all(map(is_positive, values)):
+        raise AssetError(f"{where}: kwargs.scale must be a number above 0, or three; got {shown(value)}")
+    if max(values) > min(values):
+        raise AssetError(
+            f"{where}: kwargs.scale differs from axis to axis, which neither Bullet nor Kubric can simulate: "
+            f"{shown(value)}; scale the mesh itself"
+        )
+    return float(values[0])
+
+
+def _contact(entry: Entry, name: str, otherwise: float, where: str) -> float:
+    """What Kubric would give to Bullet, where the manifest says so."""
+    value = entry.kwargs.get(name)
+    if value is None:
+        return otherwise
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise AssetError(f"{where}: kwargs.{name} must be a number from 0 to 1; got {shown(value)}")
+    return float(value)
 
 
 def one_line(value: Any) -> str:

@@ -4,6 +4,7 @@ Cole_Hardware_Bowl_Scirocco_YellowBlue → yellow and blue bowl, a bowl of ceram
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -88,7 +89,9 @@ def _vocabulary() -> Mapping[str, Any]:
 def _words(text: str) -> list[str]:
     """Lower-case words of an id without names, sizes, numbers and hash suffixes."""
     vocabulary = _vocabulary()
-    parts = [part for part in re.split(r"[^A-Za-z0-9]+", text) if part]
+    # A Mac's file names have their accents as letters of their own.
+    text = "".join(c if _is_latin(c) else " " for c in unicodedata.normalize("NFC", text))
+    parts = text.split()
     if len(parts) > 1 and _is_hash(parts[-1]):
         parts.pop()
     words: list[str] = []
@@ -96,7 +99,7 @@ def _words(text: str) -> list[str]:
         if part.lower() in vocabulary["things"]:
             words.append(part.lower())
             continue
-        pieces = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+", part)
+        pieces = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+" if part.isascii() else r"[^\W\d_]+|\d+", part)
         words.extend(piece.lower() for piece in pieces)
     for name in vocabulary["names"]:
         for k in range(len(words) - len(name) + 1):
@@ -107,6 +110,36 @@ def _words(text: str) -> list[str]:
     return [
         w for w in words if w not in dropped and (not w.isdigit()) and (len(w) > 1 or (w,) in vocabulary["phrases"])
     ]
+
+
+def _is_latin(letter: str) -> bool:
+    """Whether it is a digit or a letter of the Latin script, with or without an accent."""
+    if letter.isascii():
+        return letter.isalnum()
+    return letter.isalpha() and unicodedata.name(letter, "").startswith("LATIN ")
+
+
+def ascii_name(text: str) -> str:
+    """The same in ASCII letters, digits, dashes and underscores, as it can be part of an address; may be empty."""
+    plain = unicodedata.normalize("NFKD", "".join(_SPELLED.get(c, c) for c in text))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")
+
+
+_SPELLED = {
+    "ß": "ss",
+    "æ": "ae",
+    "Æ": "Ae",
+    "ø": "o",
+    "Ø": "O",
+    "œ": "oe",
+    "ł": "l",
+    "Ł": "L",
+    "đ": "d",
+    "ð": "d",
+    "þ": "th",
+}
+"""Letters that Unicode does not take apart."""
 
 
 def _is_hash(part: str) -> bool:

@@ -4,8 +4,8 @@ import copy
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ ASSET_TYPES = ("FileBasedObject", "Surface", "Texture")
 """Kubric's two, and ours for what a stage is made of. A Texture is an environment map, as in HDRI_haven."""
 
 ASSET_DIR = "{asset_dir}"
-LABEL_KEYS = ("label", "kind", "substance", "mass_kg", "indoor")
+LABEL_KEYS = ("label", "kind", "substance", "mass_kg", "indoor", "up")
 MAX_BYTES = 256 << 20
 """Of a manifest or a file of labels; the largest that is known, of 50,000 models, has 60 MB."""
 MAX_EXTENT_M = 1000.0
@@ -90,10 +90,29 @@ class Manifest:
     """Sorted by id."""
     labels: Mapping[str, Mapping[str, Any]]
     """From the labels file beside it: id → label, kind, substance, mass_kg."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Entries that cannot be used and that were named in `exclude`: id → asset_type, as far as they state one."""
 
 
-def read_manifest(source: str, cache: Cache, *, refresh: bool = False) -> Manifest:
-    """Read a manifest from a path, an address (http, https, gs, s3) or the name of a known source."""
+class BadEntries(AssetError):
+    """Some entries of a manifest cannot be used. `bad` has a sentence for each, by `source:id`."""
+
+    def __init__(self, bad: Mapping[str, str]) -> None:
+        self.bad = dict(bad)
+        names = ", ".join(json.dumps(name, ensure_ascii=False) for name in list(bad)[:20])
+        more = f", and {len(bad) - 1} more of its entries cannot be used" if len(bad) > 1 else ""
+        rest = ", …" if len(bad) > 20 else ""
+        first = next(iter(bad.values()))
+        super().__init__(f"{first}{more}; mend it, or go on without: --set 'assets.exclude=[{names}{rest}]'")
+
+
+def read_manifest(
+    source: str, cache: Cache, *, refresh: bool = False, exclude: Collection[str] = (), lenient: bool = False
+) -> Manifest:
+    """Read a manifest from a path, an address (http, https, gs, s3) or the name of a known source.
+
+    Entries that cannot be used are passed over where `exclude` names them as `source:id`, or all of them if `lenient`.
+    """
     address = _address(source)
     path = cache.fetch(address, refresh=refresh, command=f"simgen assets fetch {urls.without_secrets(source)}").path
     labels: Mapping[str, Mapping[str, Any]] = {}
@@ -103,10 +122,17 @@ def read_manifest(source: str, cache: Cache, *, refresh: bool = False) -> Manife
         if beside is not None:
             labels = read_labels(beside)
             break
-    return parse_manifest(_read_json(path, address), address, labels)
+    return parse_manifest(_read_json(path, address), address, labels, exclude=exclude, lenient=lenient)
 
 
-def parse_manifest(data: Any, address: str, labels: Mapping[str, Mapping[str, Any]]) -> Manifest:
+def parse_manifest(
+    data: Any,
+    address: str,
+    labels: Mapping[str, Mapping[str, Any]],
+    *,
+    exclude: Collection[str] = (),
+    lenient: bool = False,
+) -> Manifest:
     """Check a manifest's content; relative names are seen from `address`."""
     if not isinstance(data, dict) or not isinstance(data.get("assets"), dict):
         raise AssetError(f"{address}: not an asset manifest: it needs an object 'assets' of id to entry")
@@ -119,11 +145,24 @@ def parse_manifest(data: Any, address: str, labels: Mapping[str, Mapping[str, An
     data_dir = urls.admit_beside(urls.join(urls.parent(address), data_dir), address)
     if not data["assets"]:
         raise AssetError(f"{address}: the manifest holds no assets")
-    entries = tuple(_entry(key, data["assets"][key], address, data_dir) for key in sorted(data["assets"]))
+    entries: list[Entry] = []
+    bad: dict[str, str] = {}
+    unusable: dict[str, str] = {}
+    for key in sorted(data["assets"]):
+        try:
+            entries.append(_entry(key, data["assets"][key], address, data_dir))
+        except AssetError as error:
+            if lenient or f"{name}:{key}" in exclude:
+                stated = data["assets"][key]
+                unusable[key] = str(stated.get("asset_type")) if isinstance(stated, dict) else ""
+            else:
+                bad[f"{name}:{key}"] = str(error)
+    if bad:
+        raise BadEntries(bad)
     for key in labels:
         if key not in data["assets"]:
             raise UnknownName("asset", key, data["assets"], where=f"labels beside {address}")
-    return Manifest(name=name, address=address, entries=entries, labels=labels)
+    return Manifest(name=name, address=address, entries=tuple(entries), labels=labels, unusable=unusable)
 
 
 def read_labels(path: Path) -> dict[str, dict[str, Any]]:
@@ -148,6 +187,9 @@ def read_labels(path: Path) -> dict[str, dict[str, Any]]:
                 raise AssetError(f"{path}: {key}: mass_kg must be a number above 0; got {shown(fact)}")
             if name in ("label", "kind", "substance") and not (isinstance(fact, str) and fact.strip()):
                 raise AssetError(f"{path}: {key}: {name} must be a text; got {shown(fact)}")
+            if name == "up" and fact not in ("y", "z"):
+                # YAML reads a bare y as the letter, some writers as true.
+                raise AssetError(f"{path}: {key}: up must be 'y' or 'z', the axis that points up; got {shown(fact)}")
             if name == "indoor" and not isinstance(fact, bool):
                 raise AssetError(f"{path}: {key}: indoor must be true or false; got {shown(fact)}")
         labels[key] = dict(facts)

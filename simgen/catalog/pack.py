@@ -2,45 +2,49 @@
 
 Each mesh is brought to metres with Z up and its centre of mass at the origin, cut into convex parts for the
 physics, and given a mass from its volume and substance. The same meshes give the same bytes.
+
+A mesh that cannot be packed is left out with a sentence, and the others are packed. What is written has been read by
+`catalog.Catalog` before: the reader refuses nothing that the writer makes.
 """
 
 import hashlib
-import io
-import itertools
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import coacd
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
-from simgen.catalog.labels import guess_object, plain
-from simgen.catalog.manifests import read_labels
-from simgen.core.errors import AssetError, UnknownName
+from simgen.catalog.catalog import Catalog
+from simgen.catalog.convex import NotCut, Part, convex_parts
+from simgen.catalog.labels import ascii_name, guess_object, plain
+from simgen.catalog.manifests import MAX_EXTENT_M, MAX_LETTERS, read_labels
+from simgen.catalog.mesh_pictures import is_hidden
+from simgen.catalog.mesh_repair import crease_normals, repaired
+from simgen.catalog.mesh_sources import SUFFIXES, MeshPart, Source, read_source
+from simgen.catalog.upright import TO_Z_UP, Axis, Upright, falls_over, guess_up
+from simgen.core.errors import AssetError, UnknownName, UsageError
+from simgen.core.geometry import argmax_of_columns, fibonacci_sphere
 from simgen.core.substances import SUBSTANCES
 from simgen.core.vectors import Floats
 from simgen.procedural import asset_archive
+from simgen.solvers import shells
 
-SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
 UNITS = {"mm": 0.001, "cm": 0.01, "m": 1.0}
 
 LARGEST_M, SMALLEST_M = 5.0, 0.005
-MAX_PARTS = 32
-CONCAVITY = 0.05
-"""Of CoACD: deeper hollows than this share of the size stay open."""
-_SEARCH = {"mcts_nodes": 10, "mcts_iterations": 60, "mcts_max_depth": 2, "preprocess_resolution": 20}
-"""A fifth of CoACD's default search: parts of a bowl as good as the default's in a fifth of the time."""
-_SMALL_HOLE = 0.5
-"""A hole whose rim is shorter than this share of the mesh's diagonal is damage; a longer one may be meant."""
-
-_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-"""glTF's axes to ours."""
+"""What is larger or smaller has likely another unit."""
+LEAST_M = 0.0005
+"""What is smaller is refused: files state micrometres, and Bullet's contacts are a millimetre deep."""
+TIME_LIMIT_S = 120.0
+_CONVEX = 0.999
+"""What fills so much of its hull is convex."""
+_DIRECTIONS = np.concatenate([fibonacci_sphere(250), np.eye(3), -np.eye(3)])
+_TWICE = 0.002
+"""A share of the volume that shells may count twice without a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,13 @@ class Terms:
     license: str = "not stated"
     author: str = "not stated"
     labels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By id, or by the name of the file without its suffix."""
+    up: str = "auto"
+    """`y`, `z`, or `auto`: Y in glTF, a guess in the others."""
+    textures: tuple[Path, ...] = ()
+    """Folders beside that of the meshes from which pictures may be taken."""
+    time_limit_s: float = TIME_LIMIT_S
+    """For the convex parts of one mesh; after that it gets its hull."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,87 +75,170 @@ class Packed:
     mass_kg: float
     size_m: tuple[float, float, float]
     num_parts: int
+    up: Upright
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _MeshPart:
-    """Triangles of one material, in metres; corners carry texture coordinates where there is a picture."""
+class LeftOut:
+    """One mesh that could not be packed, and the sentence that says why."""
 
-    slot: str
-    vertices: Floats
-    faces: NDArray[np.int64]
-    uv: Floats | None
-    color: tuple[float, float, float]
-    """Linear RGB."""
-    roughness: float
-    metallic: float
-    picture: bytes
-    """PNG; empty where there is none."""
+    path: Path
+    reason: str
 
 
-def pack_folder(folder: Path, out: Path, terms: Terms) -> Iterator[Packed]:
-    """Pack every mesh of a folder into `out`; the manifest is there once the last one has been taken."""
-    paths = _meshes(folder)
-    for asset_id in terms.labels:
-        if asset_id not in paths:
-            raise UnknownName("mesh", asset_id, paths, where="labels")
+Progress = Callable[[int, int, Path], None]
+"""Is told before each mesh: its number from 1, how many there are, its file."""
+
+
+def pack_folder(
+    folder: Path, out: Path, terms: Terms, progress: Progress = lambda number, count, path: None
+) -> Iterator[Packed | LeftOut]:
+    """Pack every mesh of a folder into `out`; the manifest is there once the last one has been taken.
+
+    Raises an AssetError where there is none, or none could be packed, and a UsageError where the terms are wrong.
+    """
+    paths, refused = _meshes(folder)
+    labels = _labels(paths, terms)
+    yield from refused
+    entries: dict[str, Any] = {}
+    failed = len(refused)
+    name = _manifest_name(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        manifest: dict[str, Any] = {"name": out.resolve().name, "data_dir": ".", "version": "1.0", "assets": {}}
-        for asset_id, path in paths.items():
-            entry, archive, packed = _pack(asset_id, path, terms)
+        for number, (asset_id, path) in enumerate(paths.items(), start=1):
+            progress(number, len(paths), path)
+            try:
+                entry, archive, packed = _pack(asset_id, path, folder, terms, labels.get(asset_id, {}))
+                entry["sha256"] = hashlib.sha256(archive).hexdigest()
+                _check(name, asset_id, entry, archive, path)
+            except AssetError as error:
+                failed += 1
+                yield LeftOut(path=path, reason=str(error))
+                continue
             _write(out / f"{asset_id}.tar.gz", archive)
-            manifest["assets"][asset_id] = entry | {"sha256": hashlib.sha256(archive).hexdigest()}
+            entries[asset_id] = entry
             yield packed
+        if not entries:
+            raise AssetError(f"{folder}: none of its {failed} meshes could be packed; mend one of them")
+        # Without `data_dir`: Kubric takes "." for the working directory, and the manifest's folder where it is missing.
+        manifest = {"name": name, "version": "1.0", "assets": entries}
         _write(manifest_path(out), (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     except OSError as error:
         raise AssetError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
 def manifest_path(out: Path) -> Path:
-    return out / f"{out.resolve().name}.json"
+    return out / f"{_manifest_name(out)}.json"
+
+
+def _manifest_name(out: Path) -> str:
+    """The name of the folder as a manifest can have it."""
+    name = "".join(c for c in out.resolve().name if c.isprintable()).replace(":", "_")
+    return name[:MAX_LETTERS] or "packed"
 
 
 def folder_labels(folder: Path, named: Path | None) -> dict[str, dict[str, Any]]:
     """The labels file that was named, or `labels.yaml` in the folder of meshes, or nothing."""
     path = named if named is not None else folder / "labels.yaml"
+    if named is not None and named.exists() and not named.is_file():
+        raise UsageError(f"{named}: is not a regular file; give a YAML file of labels")
     return read_labels(path) if named is not None or path.is_file() else {}
 
 
-def _meshes(folder: Path) -> dict[str, Path]:
+def _meshes(folder: Path) -> tuple[dict[str, Path], list[LeftOut]]:
+    """The meshes of a folder by their ids, and those that cannot be one."""
     if not folder.is_dir():
         raise AssetError(f"{folder}: no such folder of meshes")
     paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES:
+    refused: list[LeftOut] = []
+    below = 0
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise AssetError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    for path in found:
+        if is_hidden(path.name):
             continue
-        asset_id = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_") or "mesh"
+        if path.suffix.lower() not in SUFFIXES:
+            below += path.is_dir() and any(some.suffix.lower() in SUFFIXES for some in path.iterdir())
+            continue
+        # A pipe would never answer, and a device never end.
+        if not path.is_file():
+            why = "is a link that leads nowhere" if path.is_symlink() and not path.exists() else "is not a regular file"
+            refused.append(LeftOut(path=path, reason=f"{path}: {why}; put a mesh in its place, or remove it"))
+            continue
+        asset_id = _asset_id(path.stem)
         if asset_id in paths:
-            raise AssetError(f"{path}: gives the same id {asset_id!r} as {paths[asset_id].name}; rename one of them")
+            reason = f"{path}: gives the same id {asset_id!r} as {paths[asset_id].name}; rename one of them"
+            refused.append(LeftOut(path=path, reason=reason))
+            continue
         paths[asset_id] = path
-    if not paths:
-        raise AssetError(f"{folder}: holds no mesh ({', '.join(SUFFIXES)})")
-    return paths
+    if not paths and not refused:
+        inside = f"; {below} of its folders hold some: give one of these" if below else ""
+        raise AssetError(f"{folder}: holds no mesh ({', '.join(SUFFIXES)}){inside}")
+    return paths, refused
 
 
-def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], bytes, Packed]:
-    facts = terms.labels.get(asset_id, {})
-    label = plain(str(facts.get("label") or guess_object(asset_id).label))
-    guess = guess_object(label)
-    substance = str(facts.get("substance") or terms.substance or guess.substance)
-    if substance not in SUBSTANCES:
-        raise UnknownName("substance", substance, SUBSTANCES, where=asset_id)
+def _asset_id(stem: str) -> str:
+    """A name in plain letters; what has none gets a number that depends on the name alone."""
+    name = ascii_name(stem)[:100]
+    return name or f"mesh_{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}"
+
+
+def _labels(paths: Mapping[str, Path], terms: Terms) -> dict[str, Mapping[str, Any]]:
+    """What the labels file says, by id; all mistakes in the terms are found before any work."""
+    stems = {path.stem: asset_id for asset_id, path in paths.items()}
+    labels: dict[str, Mapping[str, Any]] = {}
+    for key, facts in terms.labels.items():
+        asset_id = key if key in paths else stems.get(key)
+        if asset_id is None:
+            raise UnknownName("mesh", key, [*paths, *stems], where="labels")
+        labels[asset_id] = facts
+    for where, substance in (
+        ("--substance", terms.substance),
+        *((f"labels: {key}", str(facts.get("substance", ""))) for key, facts in labels.items()),
+    ):
+        if substance and substance not in SUBSTANCES:
+            raise UnknownName("substance", substance, SUBSTANCES, where=where)
+    for textures in terms.textures:
+        if not textures.is_dir():
+            raise UsageError(f"--textures {textures}: no such folder of pictures")
+    return labels
+
+
+def _pack(
+    asset_id: str, path: Path, folder: Path, terms: Terms, facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], bytes, Packed]:
+    label = plain(str(facts.get("label") or guess_object(path.stem).label))
+    named = guess_object(label)
+    substance = str(facts.get("substance") or terms.substance or named.substance)
     matter = SUBSTANCES[substance]
+    warnings = []
+    if label == "object" and not facts.get("label"):
+        said = f"{path}: its name has no word in Latin letters, so its label is 'object'"
+        warnings.append(f"{said}; give it one in a labels file: {path.stem}: LABEL")
 
-    pieces = _load(path, UNITS[terms.unit])
-    whole = _repaired(pieces, path)
-    parts = _convex_parts(whole)
-    if not parts:
-        raise AssetError(f"{path}: CoACD finds no convex part in it; close the mesh, or give it thickness")
+    source = read_source(path, UNITS[terms.unit], (folder, *terms.textures))
+    warnings += [f"{path}: {note}" for note in source.notes]
+    up = _up(path, source, label, str(facts.get("up") or terms.up))
+    if not up.sure:
+        warnings.append(f"{path}: which way is up is a guess: {up.axis} ({up.reason}); --up y or --up z says it")
+    pieces = [_turned(piece, up.axis) for piece in source.parts]
+    _check_size(pieces, path, terms.unit)
+    whole = repaired(pieces, path)
     # A closed mesh shows the matter itself; a torn one only its outside, as a scan does.
-    solid = bool(whole.is_watertight) and float(whole.volume) > 0
-    body = whole if solid else trimesh.util.concatenate(parts)
+    closed = shells.matter(np.asarray(whole.vertices), np.asarray(whole.faces)) if whole.is_watertight else None
+    solid = closed is not None and closed.volume_m3 > 0
+    parts, trouble = _convex(whole, closed.volume_m3 if closed is not None else 0.0, terms.time_limit_s)
+    if trouble:
+        warnings.append(f"{path}: {trouble}")
+    if not parts:
+        raise AssetError(f"{path}: it has no convex part; close the mesh, or give it thickness")
+    body = _body(closed if solid else None, whole, parts)
+    if closed is not None and closed.twice_m3 > _TWICE * closed.volume_m3:
+        share = 100 * closed.twice_m3 / closed.volume_m3
+        warnings.append(f"{path}: its shells overlap by {share:.2g} % of the volume; what they share is weighed once")
     volume_m3 = float(body.volume)
     center = np.asarray(body.center_mass, dtype=np.float64)
     density = matter.density_kgpm3 if solid else matter.scanned_density_kgpm3
@@ -153,15 +247,17 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
 
     vertices = whole.vertices - center
     low, high = vertices.min(axis=0), vertices.max(axis=0)
+    if up.sure and up.reason == _BY_FORMAT and falls_over(vertices, np.zeros(3), "z"):
+        warnings.append(f"{path}: glTF has Y up, and so it falls over; if it lies on its side, give --up z")
     materials, files = _materials(pieces)
     metadata = {
         "label": label,
         "description": path.stem,
-        "category": str(facts.get("kind") or guess.kind),
-        "kind": str(facts.get("kind") or guess.kind),
+        "category": str(facts.get("kind") or named.kind),
+        "kind": str(facts.get("kind") or named.kind),
         "substance": substance,
         "mass_kg": round(mass_kg, 6),
-        "volume": round(volume_m3, 10),
+        "volume": round(volume_m3, 13),
         "surface_area": round(float(whole.area), 8),
         "friction": matter.friction,
         "restitution": matter.restitution,
@@ -176,6 +272,9 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
         "kwargs": {
             "bounds": [asset_archive.rounded(low), asset_archive.rounded(high)],
             "mass": round(mass_kg, 6),
+            # Kubric would set its own 0.5 in the place of what the URDF says.
+            "friction": matter.friction,
+            "restitution": matter.restitution,
             "render_filename": "{asset_dir}/visual_geometry.obj",
             "simulation_filename": "{asset_dir}/object.urdf",
         },
@@ -202,7 +301,8 @@ def _pack(asset_id: str, path: Path, terms: Terms) -> tuple[dict[str, Any], byte
         mass_kg=mass_kg,
         size_m=(size[0], size[1], size[2]),
         num_parts=len(parts),
-        warnings=tuple(_warnings(path, max(size), solid, terms.unit)),
+        up=up,
+        warnings=(*warnings, *_warnings(path, max(size), solid, terms.unit)),
     )
     return entry, asset_archive.archive(files), packed
 
@@ -216,189 +316,147 @@ def _warnings(path: Path, largest_m: float, solid: bool, unit: str) -> Iterator[
         yield f"{path}: the mesh is not closed; volume and centre of mass are those of its convex parts"
 
 
-def _load(path: Path, unit_m: float) -> list[_MeshPart]:
+def _check_size(pieces: Sequence[MeshPart], path: Path, unit: str) -> None:
+    """Refuse at once, and in the user's words, what the reader would refuse at the end."""
+    points = np.concatenate([piece.vertices for piece in pieces])
+    extents = np.ptp(points, axis=0)
+    largest = float(extents.max())
+    if not LEAST_M <= largest <= MAX_EXTENT_M:
+        raise AssetError(
+            f"{path}: {largest:.3g} m across, and simgen takes {LEAST_M:g} to {MAX_EXTENT_M:g} m; is its unit "
+            f"{unit!r}? try another --unit"
+        )
+
+
+_BY_FORMAT = "by the file format"
+
+
+def _up(path: Path, source: Source, label: str, wanted: str) -> Upright:
+    if wanted in ("y", "z"):
+        axis: Axis = "y" if wanted == "y" else "z"
+        return Upright(axis=axis, reason="as you say", sure=True)
+    if path.suffix.lower() in (".glb", ".gltf"):
+        return Upright(axis="y", reason=_BY_FORMAT, sure=True)
+    vertices = np.concatenate([piece.vertices for piece in source.parts])
+    corners = np.concatenate([piece.vertices[piece.faces] for piece in source.parts])
+    # Of the surface, which is near enough to that of the matter, and known for a torn mesh too.
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    if not areas.sum() > 0 or not np.ptp(vertices, axis=0).min() > 0:
+        return Upright(axis="z", reason="the mesh is flat", sure=True)
+    center = (corners.mean(axis=1) * areas[:, None]).sum(axis=0) / areas.sum()
+    return guess_up(vertices, center, label, source.comments)
+
+
+def _turned(piece: MeshPart, up: Axis) -> MeshPart:
+    return replace(piece, vertices=piece.vertices @ TO_Z_UP[up].T)
+
+
+def _convex(whole: Any, volume_m3: float, time_limit_s: float) -> tuple[list[Any], str]:
+    """The convex parts of a surface, and a sentence where these are only its hull."""
+    hull = _outward(shells.hull(np.asarray(whole.vertices)))
+    if len(hull.faces) and volume_m3 > _CONVEX * float(hull.volume):
+        return [_coarse(hull)], ""
+    trouble = ""
     try:
-        scene = trimesh.load_scene(path, process=False)
-        meshes = [mesh for mesh in scene.dump(concatenate=False) if isinstance(mesh, trimesh.Trimesh)]
-    except Exception as error:  # every reader of trimesh raises exceptions of its own
-        raise AssetError(f"{path}: cannot be read as a mesh ({type(error).__name__}: {error})") from error
-    if not any(len(mesh.faces) for mesh in meshes):
-        raise AssetError(f"{path}: the mesh is empty; simgen packs surfaces of triangles")
-    turn = _Y_UP if path.suffix.lower() in (".glb", ".gltf") else np.eye(3)
-    pieces: list[_MeshPart] = []
-    for mesh in meshes:
-        if not len(mesh.faces):
-            continue
-        if not np.isfinite(mesh.vertices).all():
-            bad = int((~np.isfinite(mesh.vertices)).any(axis=1).sum())
-            raise AssetError(f"{path}: {bad} of {len(mesh.vertices)} points are not finite numbers; repair the mesh")
-        mesh.remove_unreferenced_vertices()
-        vertices = np.asarray(mesh.vertices, dtype=np.float64) @ turn.T * unit_m
-        pieces.append(_piece(mesh, vertices, f"material_{len(pieces)}", linear=path.suffix.lower() != ".ply"))
-    return pieces
+        found = convex_parts(np.asarray(whole.vertices), np.asarray(whole.faces), time_limit_s=time_limit_s)
+        parts = [part for part in map(_outward, found) if float(part.volume) > 0]
+    except NotCut as error:
+        trouble = f"cutting it into convex parts {error}"
+        parts = []
+    if not parts:
+        parts = [_coarse(hull)] if len(hull.faces) and float(hull.volume) > 0 else []
+        trouble = trouble or "CoACD finds no convex part in it"
+        trouble += "; for the physics it is its convex hull, and its hollows are filled"
+    return parts, trouble
 
 
-def _piece(mesh: Any, vertices: Floats, slot: str, *, linear: bool) -> _MeshPart:
-    visual, uv, picture = mesh.visual, None, b""
-    color, roughness, metallic = np.array([0.6, 0.6, 0.6]), 0.5, 0.0
-    if visual.kind == "texture":
-        material = visual.material
-        if getattr(material, "roughnessFactor", None) is not None:
-            roughness = float(material.roughnessFactor)
-        if getattr(material, "metallicFactor", None) is not None:
-            metallic = float(material.metallicFactor)
-        color = np.asarray(material.main_color[:3]) / 255.0
-        image = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
-        if image is not None and visual.uv is not None and len(visual.uv) == len(vertices):
-            uv, picture = np.asarray(visual.uv, dtype=np.float64), _png(image)
-    elif visual.kind in ("vertex", "face"):
-        # One colour for all of it: the renderer knows materials and pictures, not colours of points.
-        color = np.asarray(visual.face_colors[:, :3]).mean(axis=0) / 255.0
-    if not linear:
-        color = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
-    return _MeshPart(
-        slot=slot,
-        vertices=vertices,
-        faces=np.asarray(mesh.faces, dtype=np.int64),
-        uv=uv,
-        color=(float(color[0]), float(color[1]), float(color[2])),
-        roughness=roughness,
-        metallic=metallic,
-        picture=picture,
-    )
+def _coarse(hull: Any) -> Any:
+    """A hull with no more corners than Bullet takes quickly: those that reach furthest in some direction."""
+    points = np.asarray(hull.vertices)
+    if len(points) <= len(_DIRECTIONS):
+        return hull
+    return _outward(shells.hull(points[np.unique(argmax_of_columns(points @ _DIRECTIONS.T))]))
 
 
-def _png(image: Any) -> bytes:
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, format="PNG", compress_level=6)
-    return stream.getvalue()
-
-
-def _repaired(pieces: list[_MeshPart], path: Path) -> Any:
-    """All triangles as one surface: same points merged, slivers and doubles dropped, normals outward."""
-    offsets = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
-    whole = trimesh.Trimesh(
-        vertices=np.concatenate([piece.vertices for piece in pieces]),
-        faces=np.concatenate([piece.faces + start for piece, start in zip(pieces, offsets, strict=False)]),
-        process=False,
-    )
-    spread = np.linalg.svd(whole.vertices - whole.vertices.mean(axis=0), compute_uv=False)
-    if spread[-1] < 1e-4 * spread[0]:
-        raise AssetError(f"{path}: is flat, without a volume that physics could use; give it thickness")
-    whole.merge_vertices(merge_tex=True, merge_norm=True)
-    whole.update_faces(whole.unique_faces() & whole.nondegenerate_faces())
-    whole.remove_unreferenced_vertices()
-    if not (whole.is_winding_consistent and whole.volume > 0):
-        whole.faces = _wound_outward(np.asarray(whole.vertices), np.asarray(whole.faces))
-    if whole.is_watertight:
-        return whole
-    points, triangles = _without_small_holes(np.asarray(whole.vertices), np.asarray(whole.faces))
-    return trimesh.Trimesh(points, triangles, process=False)
-
-
-def _wound_outward(vertices: Floats, faces: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Turn triangles so that neighbours agree, and every connected piece so that it holds a positive volume."""
-    sharing: dict[tuple[int, int], list[tuple[int, bool]]] = {}
-    for number, (a, b, c) in enumerate(faces.tolist()):
-        for u, v in ((a, b), (b, c), (c, a)):
-            sharing.setdefault((min(u, v), max(u, v)), []).append((number, u < v))
-    neighbours: list[list[tuple[int, bool]]] = [[] for _ in faces]
-    for pair in sharing.values():
-        if len(pair) == 2:
-            (one, forward), (two, backward) = pair
-            neighbours[one].append((two, forward == backward))
-            neighbours[two].append((one, forward == backward))
-    corners = vertices[faces]
-    volumes = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
-    turned = np.zeros(len(faces), dtype=bool)
-    seen = np.zeros(len(faces), dtype=bool)
-    for seed in range(len(faces)):
-        if seen[seed]:
-            continue
-        seen[seed] = True
-        piece, at = [seed], 0
-        while at < len(piece):
-            for other, against in neighbours[piece[at]]:
-                if not seen[other]:
-                    seen[other] = True
-                    turned[other] = turned[piece[at]] ^ against
-                    piece.append(other)
-            at += 1
-        members = np.array(piece)
-        if (np.where(turned[members], -1.0, 1.0) * volumes[members]).sum() < 0:
-            turned[members] ^= True
-    return np.where(turned[:, None], faces[:, ::-1], faces)
-
-
-def _without_small_holes(vertices: Floats, faces: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
-    """Close every short rim with a fan around its middle; faces must be wound alike."""
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    there = set(map(tuple, edges.tolist()))
-    follows: dict[int, list[int]] = {}
-    for a, b in sorted(there):
-        if (b, a) not in there:
-            follows.setdefault(b, []).append(a)
-    limit = _SMALL_HOLE * float(np.linalg.norm(np.ptp(vertices, axis=0)))
-    middles: list[Floats] = []
-    fans: list[list[int]] = []
-    for start in sorted(follows):
-        walk = [start]
-        while follows.get(walk[-1]):
-            corner = follows[walk[-1]].pop()
-            if corner not in walk:
-                walk.append(corner)
-                continue
-            # Holes that touch at a corner are closed one by one.
-            rim = walk[walk.index(corner) :]
-            del walk[walk.index(corner) + 1 :]
-            ring = vertices[rim]
-            if float(np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1).sum()) <= limit:
-                middle = len(vertices) + len(middles)
-                middles.append(ring.mean(axis=0))
-                fans += [[a, b, middle] for a, b in itertools.pairwise([*rim, corner])]
-    if not middles:
-        return vertices, faces
-    return np.concatenate([vertices, middles]), np.concatenate([faces, np.array(fans, dtype=np.int64)])
-
-
-def _convex_parts(whole: Any) -> list[Any]:
-    coacd.set_log_level("error")
-    source = coacd.Mesh(np.ascontiguousarray(whole.vertices), np.ascontiguousarray(whole.faces))
-    found = coacd.run_coacd(source, threshold=CONCAVITY, max_convex_hull=MAX_PARTS, max_ch_vertex=64, seed=0, **_SEARCH)
-    parts = [_outward(np.asarray(vertices), np.asarray(faces)) for vertices, faces in found]
-    return [part for part in parts if float(part.volume) > 0]
-
-
-def _outward(vertices: Floats, faces: NDArray[np.int64]) -> Any:
+def _outward(part: Part) -> Any:
     """A convex part with every triangle turned away from its middle."""
+    vertices, faces = part
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     inward = (normals * (corners.mean(axis=1) - vertices.mean(axis=0))).sum(axis=1) < 0
     return trimesh.Trimesh(vertices, np.where(inward[:, None], faces[:, ::-1], faces), process=False)
 
 
-def _materials(pieces: list[_MeshPart]) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
+def _body(closed: shells.Matter | None, whole: Any, parts: Sequence[Any]) -> Any:
+    """What is weighed: the matter of a closed mesh, the convex parts of another, each place once."""
+    if closed is not None:
+        return trimesh.Trimesh(closed.vertices_m, closed.faces, process=False) if closed.twice_m3 else whole
+    joined = trimesh.util.concatenate(parts)
+    union = shells.matter(np.asarray(joined.vertices), np.asarray(joined.faces))
+    return joined if union is None else trimesh.Trimesh(union.vertices_m, union.faces, process=False)
+
+
+def _check(name: str, asset_id: str, entry: Mapping[str, Any], archive: bytes, path: Path) -> None:
+    """Read what is about to be written as `generate` and `verify` will; an AssetError by the name of the mesh."""
+    with tempfile.TemporaryDirectory(prefix="simgen-pack-") as folder:
+        place = Path(folder)
+        (place / f"{asset_id}.tar.gz").write_bytes(archive)
+        (place / "check.json").write_text(json.dumps({"name": name, "assets": {asset_id: entry}}))
+        try:
+            catalog = Catalog((str(place / "check.json"),), (), False, True, place / "cache")
+            fault = catalog.verify(f"{name}:{asset_id}")
+        except AssetError as error:
+            fault = str(error)
+    if fault is not None:
+        raise AssetError(f"{path}: simgen could not read what it would be packed as: {fault.replace(folder, '')}")
+
+
+def _materials(pieces: Sequence[MeshPart]) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
     materials, files = {}, {}
     for piece in pieces:
+        look = piece.look
         material: dict[str, Any] = {
-            "base_color": asset_archive.rounded(piece.color),
-            "roughness": round(piece.roughness, 4),
-            "metallic": round(piece.metallic, 4),
+            "base_color": asset_archive.rounded(look.color),
+            "roughness": round(look.roughness, 4),
+            "metallic": round(look.metallic, 4),
         }
-        if piece.picture:
-            material["color_map"] = f"{piece.slot}.png"
-            files[f"{piece.slot}.png"] = piece.picture
+        if look.transmission:
+            material |= {"transmission": round(look.transmission, 4), "ior": round(look.ior, 4)}
+        if any(look.emission):
+            material["emission"] = asset_archive.rounded(look.emission)
+        if piece.colors is not None:
+            material["color_field"] = COLOR_FIELD
+        for key, data, suffix in (
+            ("color_map", look.color_map, ""),
+            ("roughness_map", look.roughness_map, "_roughness"),
+            ("normal_map", look.normal_map, "_normal"),
+        ):
+            if data:
+                material[key] = f"{piece.slot}{suffix}.png"
+                files[material[key]] = data
         materials[piece.slot] = material
     return materials, files
 
 
-def _visual_obj(pieces: list[_MeshPart], center: Floats) -> bytes:
+COLOR_FIELD = "Color"
+"""What Blender calls the colours of the points of an OBJ."""
+
+
+def _visual_obj(pieces: Sequence[MeshPart], center: Floats) -> bytes:
     lines = ["mtllib visual_geometry.mtl"]
     first, first_uv, first_normal = 1, 1, 1
+    # Blender gives colours to all points of a file or to none.
+    colored = any(piece.colors is not None for piece in pieces)
     for piece in pieces:
-        normals, corners = _crease_normals(piece)
+        normals, corners = crease_normals(piece)
         lines += [f"o {piece.slot}", f"usemtl {piece.slot}"]
-        lines += ["v {:.6f} {:.6f} {:.6f}".format(*point) for point in piece.vertices - center]
+        points = piece.vertices - center
+        if colored:
+            colors = piece.colors if piece.colors is not None else np.ones_like(points)
+            rows = np.concatenate([points, colors], axis=1)
+            lines += ["v {:.6f} {:.6f} {:.6f} {:.4f} {:.4f} {:.4f}".format(*row) for row in rows]
+        else:
+            lines += ["v {:.6f} {:.6f} {:.6f}".format(*point) for point in points]
         lines += ["vn {:.4f} {:.4f} {:.4f}".format(*normal) for normal in normals]
         if piece.uv is not None:
             lines += ["vt {:.6f} {:.6f}".format(*point) for point in piece.uv]
@@ -413,34 +471,11 @@ def _visual_obj(pieces: list[_MeshPart], center: Floats) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _crease_normals(piece: _MeshPart, crease_rad: float = math.radians(40.0)) -> tuple[Floats, NDArray[np.int64]]:
-    """A normal [N, 3] for every corner [M, 3] of the triangles: smooth over gentle bends, split at sharp edges."""
-    corners = piece.vertices[piece.faces]
-    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    unit = area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), 1e-30)
-    # Points are told apart by place: a seam of the texture is no edge of the surface.
-    _, place = np.unique(np.round(piece.vertices, 7), axis=0, return_inverse=True)
-    at = place.reshape(-1)[piece.faces].reshape(-1)
-    order = np.argsort(at, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(at[order]) > 0])
-    counts = np.diff(np.r_[starts, len(order)])
-    # Every pair of corners that meet at one place: those whose triangles bend gently share their normals.
-    own = np.repeat(order, np.repeat(counts, counts))
-    block = np.repeat(starts, counts**2)
-    within = np.arange(len(own)) - np.repeat(np.cumsum(np.r_[0, counts[:-1] ** 2]), counts**2)
-    other = order[block + within % np.repeat(counts, counts**2)]
-    gentle = (unit[own // 3] * unit[other // 3]).sum(axis=1) > math.cos(crease_rad)
-    summed = np.zeros((len(at), 3))
-    np.add.at(summed, own[gentle], area[other[gentle] // 3])
-    summed /= np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-30)
-    normals, index = np.unique(np.round(summed, 4) + 0.0, axis=0, return_inverse=True)
-    return normals, index.reshape(-1, 3)
-
-
 def _mtl(materials: Mapping[str, Mapping[str, Any]]) -> bytes:
     blocks = []
     for slot, material in materials.items():
         lines = [f"newmtl {slot}", "Kd {:.4f} {:.4f} {:.4f}".format(*material["base_color"])]
+        lines += ["Ke {:.4f} {:.4f} {:.4f}".format(*material["emission"])] if "emission" in material else []
         lines += [f"Pr {material['roughness']}", f"Pm {material['metallic']}"]
         lines += [f"map_Kd {material['color_map']}"] if "color_map" in material else []
         blocks.append("\n".join(lines) + "\n")

@@ -120,6 +120,8 @@ class ObjectAsset:
     sha256: str
     materials: tuple[tuple[str, Material], ...] = ()
     """Material of each named slot of the mesh; empty: what the mesh file itself says."""
+    scale: float = 1.0
+    """What the lengths in the asset's files are multiplied with; bounds and volume are scaled already."""
 
     @property
     def size_m(self) -> Vec3:

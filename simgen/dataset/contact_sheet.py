@@ -39,6 +39,33 @@ def contact_sheet(samples: Sequence[Sample], path: Path, *, columns: int = 2, ti
     return _save(sheet, path)
 
 
+def asset_sheet(
+    assets: Sequence[tuple[tuple[str, str], NDArray[np.uint8]]], path: Path, *, columns: int = 4, tile: int = 320
+) -> Path:
+    """Write a sheet of pictures of assets, each with its title and a caption above it."""
+    title, body = _font(15), _font(13)
+    blocks = []
+    for (name, caption), picture in assets:
+        lines = _wrapped(_plain(caption), body, tile)
+        top = 24 + 17 * len(lines) + 4
+        block = Image.new("RGB", (tile, top + tile), _PAPER)
+        draw = ImageDraw.Draw(block)
+        draw.text((0, 0), _wrapped(_plain(name), title, tile)[0][:48], fill=_INK, font=title)
+        for i, line in enumerate(lines):
+            draw.text((0, 22 + 17 * i), line, fill=_MUTED, font=body)
+        block.paste(_fitted(picture, tile), (0, top))
+        blocks.append(block)
+    rows = [blocks[i : i + columns] for i in range(0, len(blocks), columns)]
+    width = min(columns, max(len(blocks), 1)) * (tile + _MARGIN) + _MARGIN
+    sheet = Image.new("RGB", (width, _MARGIN + sum(max(b.height for b in row) + _MARGIN for row in rows)), _PAPER)
+    y = _MARGIN
+    for row in rows:
+        for i, block in enumerate(row):
+            sheet.paste(block, (_MARGIN + i * (tile + _MARGIN), y))
+        y += max(b.height for b in row) + _MARGIN
+    return _save(sheet, path)
+
+
 def strip(samples: Sequence[Sample], path: Path, *, tile: int = 256) -> Path:
     """Write a banner: one column a sample, from top to bottom start, end and mask picture."""
     count = max(len(samples), 1)

@@ -23,7 +23,7 @@ from simgen.core.substances import SUBSTANCES
 from simgen.core.tracks import PoseTrack, Track, VisibilityTrack
 from simgen.core.vectors import Floats
 from simgen.engine.kubric_import import KubricPyBullet, register_physical_object_setters
-from simgen.engine.world import Generated, World, build_world, convex_parts
+from simgen.engine.world import Generated, ScaledFiles, World, build_world, convex_parts
 from simgen.procedural import models
 
 SLOWEST_BOUNCE_MPS = 0.05
@@ -378,6 +378,20 @@ def _add_generated(self: Any, thing: Generated) -> int:
     return index
 
 
+@KubricPyBullet.add_asset.register(ScaledFiles)  # type: ignore[untyped-decorator]
+def _add_scaled(self: Any, thing: ScaledFiles) -> int:
+    """A body from a URDF in another size, entered the way Kubric enters its own."""
+    index: int = self._physics_client.loadURDF(
+        thing.simulation_filename,
+        useFixedBase=thing.static,
+        globalScaling=thing.scale[0] * thing.file_scale,
+        useMaximalCoordinates=True,
+    )
+    self._physics_client.changeDynamics(index, -1, contactProcessingThreshold=0)
+    register_physical_object_setters(thing, index, self._physics_client)
+    return index
+
+
 def _closed(pair: tuple[int, int], touch: _Touch) -> Contact:
     return Contact(
         a=pair[0],
@@ -412,6 +426,7 @@ def _inertia(body: Body, catalog: Catalog) -> tuple[float, float, float]:
     if mass is not None and moments is not None and float(mass.get("value", 0)) > 0:
         diagonal = np.array([float(moments.get(name, 0)) for name in ("ixx", "iyy", "izz")])
         if (diagonal > 0).all():
-            return vec3(diagonal * body.mass_kg / float(mass.get("value", 1)) * body.scale**2)
+            scale = body.scale * catalog.object(body.asset).scale
+            return vec3(diagonal * body.mass_kg / float(mass.get("value", 1)) * scale**2)
     x, y, z = (extent * body.scale for extent in catalog.object(body.asset).size_m)
     return vec3(np.array([y**2 + z**2, x**2 + z**2, x**2 + y**2]) * body.mass_kg / 12)

@@ -185,7 +185,11 @@ class Renderer:
 
     def snapshot(self, exposure_ev: float = 0.0) -> Frame:
         """The loaded scene with everything where it is now."""
-        return self._take(self.width, self.height, self.sampling).frame(exposure_ev)
+        return self.look().frame(exposure_ev)
+
+    def look(self) -> LinearFrame:
+        """The same before its exposure is chosen."""
+        return self._take(self.width, self.height, self.sampling)
 
     def render_survey(self, rollout: Rollout, instant: Instant) -> LinearFrame:
         """What the camera sees at one instant of the rollout, small and rough."""

@@ -16,7 +16,7 @@ from simgen.engine.environment import SAMPLING_WIDTH, world_nodes
 from simgen.engine.kubric_import import kb
 from simgen.engine.pass_reader import quiet
 from simgen.engine.shapes import new_mesh, rounded_box
-from simgen.engine.world import Generated
+from simgen.engine.world import Generated, ScaledFiles
 
 SMOOTH_BELOW_RAD = np.radians(40.0)
 """Edges of a mesh without normals are smooth up to this angle between their faces."""
@@ -62,6 +62,13 @@ class CyclesView(kb.core.View):  # type: ignore[misc]
         name = asset.render_filename
         if name not in self.meshes:
             self.meshes[name] = import_mesh(Path(name))
+        return self._physical(asset, self.meshes[name])
+
+    @add_asset.register
+    def _(self, asset: ScaledFiles) -> Any:
+        name = f"{asset.render_filename} x {asset.file_scale!r}"
+        if name not in self.meshes:
+            self.meshes[name] = _scaled(import_mesh(Path(asset.render_filename)), asset.file_scale)
         return self._physical(asset, self.meshes[name])
 
     @add_asset.register
@@ -206,6 +213,14 @@ def import_mesh(path: Path) -> Any:
         _smooth(mesh)
     for thing in things:
         bpy.data.objects.remove(thing)
+    return mesh
+
+
+def _scaled(mesh: Any, scale: float) -> Any:
+    points = np.empty(3 * len(mesh.vertices), dtype=np.float32)
+    mesh.vertices.foreach_get("co", points)
+    mesh.vertices.foreach_set("co", points * np.float32(scale))
+    mesh.update()
     return mesh
 
 

@@ -25,6 +25,13 @@ class Generated(kb.core.PhysicalObject):  # type: ignore[misc]
     mesh = traitlets.Any()
 
 
+class ScaledFiles(kb.FileBasedObject):  # type: ignore[misc]
+    """A Kubric object whose files are in another size than the object: their lengths are multiplied at reading, so that
+    `scale` is that of the body, as with all others."""
+
+    file_scale = traitlets.Float(1.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """A spec with its Kubric scene. `assets` are the bodies by instance id; 0 is the stage."""
@@ -92,10 +99,13 @@ def _body(body: Body, catalog: Catalog) -> Any:
         return kb.Sphere(scale=half, **common)
     if body.model is not None:
         return Generated(mesh=models.build(body.model), scale=(body.scale,) * 3, **common)
-    return kb.FileBasedObject(
+    asset = catalog.object(body.asset)
+    made, scaled = (kb.FileBasedObject, {}) if asset.scale == 1.0 else (ScaledFiles, {"file_scale": asset.scale})
+    return made(
+        **scaled,
         asset_id=body.asset,
         scale=(body.scale,) * 3,
-        bounds=catalog.object(body.asset).bounds_m,
+        bounds=asset.bounds_m,
         render_filename=str(catalog.mesh_path(body.asset)),
         simulation_filename=str(catalog.urdf_path(body.asset)),
         **common,

@@ -63,7 +63,7 @@ def build_package(recipe: Recipe, place: Path) -> ShippedPackage:
         for number, source in enumerate(dict.fromkeys(named)):
             if urls.is_remote(source) or not urls.is_file(urls.local_path(source)):
                 continue
-            manifest = read_manifest(source, cache)
+            manifest = read_manifest(source, cache, exclude=recipe.assets.exclude)
             # No further than it takes to see that it is too much: loose files may lie in a folder of everything.
             sizes = itertools.accumulate(path.stat().st_size for path in _local_files(manifest))
             size = 0
@@ -123,7 +123,8 @@ def _local_files(manifest: Manifest) -> Iterator[Path]:
     for folder in {entry.data_dir for entry in manifest.entries if not entry.archive}:
         yield from (path for path in Path(folder).rglob("*") if path.is_file())
     for entry in manifest.entries:
-        if entry.archive and not urls.is_remote(entry.archive):
+        # What is left out by assets.exclude may be missing.
+        if entry.archive and not urls.is_remote(entry.archive) and urls.is_file(urls.local_path(entry.archive)):
             yield urls.local_path(entry.archive)
 
 
@@ -141,7 +142,7 @@ def _copy_manifest(manifest: Manifest, to: Path) -> None:
             continue
         if urls.is_remote(entry.archive):
             data["assets"][entry.id]["path"] = entry.archive
-        else:
+        elif urls.is_file(urls.local_path(entry.archive)):
             data["assets"][entry.id]["path"] = f"{number}.tar.gz"
             shutil.copyfile(urls.local_path(entry.archive), files / f"{number}.tar.gz")
     to.write_text(json.dumps(_scrubbed(data)), encoding="utf-8")

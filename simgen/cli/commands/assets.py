@@ -35,15 +35,18 @@ def assets() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
 def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     """Show the assets of each SOURCE; the built-in ones where none is named."""
-    catalog = _catalog(sources)
+    bad: dict[str, str] = {}
+    catalog = _catalog(sources, bad=bad)
+    for fault in bad.values():
+        click.echo(f"cannot be used: {fault}", err=True)
     if as_json:
         click.echo(json.dumps([_as_json(asset) for asset in catalog.all], indent=1))
-        return 0
+        return 1 if bad else 0
     rows = [("asset", "label", "size", "mass", "split", "license"), *map(_row, catalog.all)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return 0
+    return 1 if bad else 0
 
 
 @assets.command(short_help="Bring a SOURCE into the cache.")
@@ -89,9 +92,11 @@ def verify(sources: tuple[str, ...]) -> int:
     """
     from simgen.catalog.catalog import ref
 
-    catalog = _catalog(sources)
+    faults: list[str] = []
+    bad: dict[str, str] = {}
+    catalog = _catalog(sources, bad=bad)
     there = [asset for asset in catalog.all if catalog.is_here(ref(asset))]
-    faults = []
+    faults += bad.values()
     with _progress(there, "verify") as wanted:
         for asset in wanted:
             fault = catalog.verify(ref(asset))
@@ -100,7 +105,7 @@ def verify(sources: tuple[str, ...]) -> int:
     for fault in faults:
         click.echo(fault)
     if faults:
-        click.echo(f"{len(faults)} of {len(there)} assets are damaged", err=True)
+        click.echo(f"{len(faults)} of {len(there) + len(bad)} assets are damaged", err=True)
         return 1
     absent = len(catalog.all) - len(there)
     click.echo(f"{len(there)} assets are sound" + (f", {absent} have not been fetched" if absent else ""))
@@ -114,29 +119,106 @@ def verify(sources: tuple[str, ...]) -> int:
 @click.option(
     "--unit", type=click.Choice(["mm", "cm", "m"]), default="m", show_default=True, help="Unit of the meshes."
 )
+@click.option(
+    "--up",
+    type=click.Choice(["auto", "y", "z"]),
+    default="auto",
+    show_default=True,
+    help="The axis that points up. auto: Y in GLB, and a guess that is printed in OBJ and PLY.",
+)
+@click.option(
+    "--textures",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="A folder outside FOLDER that pictures may be taken from; may be repeated.",
+)
 @click.option("--labels", type=click.Path(path_type=Path), help="YAML of id to label; FOLDER/labels.yaml otherwise.")
 @click.option("--license", "license_name", default="not stated", metavar="TEXT", help="Goes with every asset.")
 @click.option("--author", default="not stated", metavar="TEXT", help="Goes with every asset.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=1.0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For the convex parts of one mesh; after that it gets its convex hull.",
+)
+@click.option(
+    "--preview", type=click.Path(path_type=Path), metavar="SHEET", help="Also render what was packed into this picture."
+)
 def pack(
-    folder: Path, out: Path, substance: str, unit: str, labels: Path | None, license_name: str, author: str
+    folder: Path,
+    out: Path,
+    substance: str,
+    unit: str,
+    up: str,
+    textures: tuple[Path, ...],
+    labels: Path | None,
+    license_name: str,
+    author: str,
+    time_limit: float,
+    preview: Path | None,
 ) -> int:
     """Turn a FOLDER of OBJ, GLB and PLY meshes into a manifest with archives in OUT.
 
-    Each mesh gets convex parts, a centre of mass and a mass, and its file name becomes its label.
+    Each mesh gets convex parts, a centre of mass and a mass, and its file name becomes its label. What cannot be packed
+    is left out and named: exit code 3, or 1 where nothing is left.
     """
-    from simgen.catalog.pack import Terms, folder_labels, manifest_path, pack_folder
+    from simgen.catalog.pack import LeftOut, Terms, folder_labels, manifest_path, pack_folder
 
     terms = Terms(
-        substance=substance, unit=unit, license=license_name, author=author, labels=folder_labels(folder, labels)
+        substance=substance,
+        unit=unit,
+        license=license_name,
+        author=author,
+        labels=folder_labels(folder, labels),
+        up=up,
+        textures=textures,
+        time_limit_s=time_limit,
     )
-    for packed in pack_folder(folder, out, terms):
+    done, left_out = [], 0
+    for packed in pack_folder(folder, out, terms, _packing):
+        if isinstance(packed, LeftOut):
+            left_out += 1
+            click.echo(f"left out: {packed.reason}", err=True)
+            continue
         for warning in packed.warnings:
             click.echo(f"warning: {warning}", err=True)
-        size = _size(packed.size_m)
         parts = f"{packed.num_parts} convex part{'' if packed.num_parts == 1 else 's'}"
-        click.echo(f"{packed.id}: {packed.label}, {size}, {_mass(packed.mass_kg)}, {parts}")
+        facts = f"{packed.label}, {_size(packed.size_m)}, {_mass(packed.mass_kg)}, {parts}"
+        click.echo(f"{packed.id}: {facts}, up is {packed.up.axis} ({packed.up.reason})")
+        done.append(packed)
     click.echo(f"{manifest_path(out)}: use it with simgen generate --assets {manifest_path(out)}")
-    return 0
+    if left_out:
+        click.echo(f"{left_out} of {left_out + len(done)} meshes are left out; the reasons are above", err=True)
+    if preview is not None:
+        click.echo(_sheet(manifest_path(out), [(one.id, one.up.axis) for one in done], preview))
+    return 3 if left_out else 0
+
+
+def _packing(number: int, count: int, path: Path) -> None:
+    """The mesh that is being packed: it may take minutes."""
+    click.echo(f"packing {number} of {count}: {path.name}", err=True)
+
+
+def _sheet(manifest: Path, packed: Sequence[tuple[str, str]], path: Path) -> Path:
+    """A picture of every packed asset, standing as it was packed."""
+    from simgen.catalog.catalog import open_catalog
+    from simgen.dataset.contact_sheet import asset_sheet
+    from simgen.engine.portraits import portraits
+
+    catalog = open_catalog(objects=[str(manifest)], builtin=False)
+    source = catalog.objects[0].source
+    assets = [catalog.object(f"{source}:{asset_id}") for asset_id, _ in packed]
+    captions = [
+        (asset.id, f"{asset.label}, {_size(asset.size_m)}, {_mass(asset.mass_kg)}, up is {axis}")
+        for asset, (_, axis) in zip(assets, packed, strict=True)
+    ]
+    pictures = []
+    with _progress(assets, "preview") as wanted:
+        pictures += portraits(catalog, wanted)
+    return asset_sheet(list(zip(captions, pictures, strict=True)), path)
 
 
 def _progress(items: Sequence[T], label: str) -> AbstractContextManager[Iterable[T]]:
@@ -144,18 +226,35 @@ def _progress(items: Sequence[T], label: str) -> AbstractContextManager[Iterable
     return click.progressbar(items, label=label, file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty())
 
 
-def _catalog(sources: tuple[str, ...]) -> "Catalog":
-    """Sources of either kind, each handed to the side it belongs to."""
+def _catalog(sources: tuple[str, ...], *, bad: dict[str, str] | None = None) -> "Catalog":
+    """Sources of either kind, each handed to the side it belongs to.
+
+    Entries that cannot be used are put into `bad`, where it is given, with a sentence each; what manifests say and
+    simgen does not do is printed.
+    """
     from simgen.catalog.catalog import open_catalog
-    from simgen.catalog.manifests import read_manifest
+    from simgen.catalog.manifests import BadEntries, read_manifest
     from simgen.storage.cache import Cache, default_cache
 
     objects: list[str] = []
     environments: list[str] = []
     for source in dict.fromkeys(sources):
-        entries = read_manifest(source, Cache(root=default_cache())).entries
-        (environments if all(entry.asset_type == "Texture" for entry in entries) else objects).append(source)
-    return open_catalog(objects=objects, environments=environments, builtin=not sources)
+        entries = read_manifest(source, Cache(root=default_cache()), lenient=True).entries
+        maps_only = bool(entries) and all(entry.asset_type == "Texture" for entry in entries)
+        (environments if maps_only else objects).append(source)
+    while True:
+        try:
+            catalog = open_catalog(
+                objects=objects, environments=environments, builtin=not sources, exclude=tuple(bad or ())
+            )
+        except BadEntries as error:
+            if bad is None:
+                raise
+            bad |= error.bad
+            continue
+        for note in catalog.notes:
+            click.echo(f"note: {note}", err=True)
+        return catalog
 
 
 def _as_json(asset: "ObjectAsset | SurfaceAsset | EnvironmentAsset") -> dict[str, Any]:
