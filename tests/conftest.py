@@ -390,6 +390,31 @@ def make_dataset() -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def finish_dataset() -> Callable[..., None]:
+    """`finish_dataset(folder, plan, holes=(), accept_code=False)`: makes all that is missing, as a run does."""
+    from simgen.dataset.card import write_card
+    from simgen.run.folder import open_folder, unmade
+    from simgen.run.quarantine import make_mark, set_aside
+
+    def finish(folder: Any, plan: Plan, *, holes: Iterable[int] = (), accept_code: bool = False) -> None:
+        with open_folder(folder, plan, sample_bytes=0, accept_code=accept_code):
+            for name in unmade(plan, folder):
+                shard = plan.shard(*name)
+                for sample in (sample for sample in shard.samples if sample.index in holes):
+                    set_aside(folder, make_mark(folder, sample, "timeout", "took too long"), "it hung here\n")
+                write_shard(
+                    folder,
+                    shard,
+                    nudge_entries(plan, shard.samples, holes=holes),
+                    fingerprint=plan.fingerprint,
+                    machine={"host": "here"},
+                )
+            write_card(folder, command="simgen generate --n 12")
+
+    return finish
+
+
 class StoreServer:
     """moto's S3 behind one door, which counts requests and can fail a seeded share of them."""
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from simgen.core.assets import Split
 from simgen.core.errors import OutputError
 from simgen.dataset.layout import (
-    ATTRIBUTION,
-    CARD,
     CHECKSUMS,
     HASHED,
     checksums,
@@ -17,8 +15,7 @@ from simgen.dataset.layout import (
 )
 from simgen.dataset.lock import lock_dataset, remove_leftovers
 from simgen.dataset.recover import holds_dataset
-from simgen.dataset.verify import Examination, Problem, examine
-from simgen.plan.plan import RESOLVED
+from simgen.dataset.verify import Examination, Problem, examine, is_ours
 from simgen.storage.files import remove
 from simgen.storage.paths import AnyPath
 
@@ -85,7 +82,7 @@ def _is_removable(path: Path) -> bool:
 def _remove_empty_folder(folder: AnyPath, name: str, report: Callable[[str], object]) -> bool:
     """An empty folder in the place of a file."""
     path = folder / name
-    if name not in (RESOLVED, CARD, ATTRIBUTION, CHECKSUMS) or not isinstance(path, Path) or not path.is_dir():
+    if not (is_ours(name) or name == CHECKSUMS) or not isinstance(path, Path) or not path.is_dir():
         return False
     with contextlib.suppress(OSError):
         path.rmdir()

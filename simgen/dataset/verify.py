@@ -242,7 +242,7 @@ def _changed_beside(folder: AnyPath, at_work: bool) -> Iterator[Problem]:
                 where=name, what=f"is not named in {CHECKSUMS}; the next run, or `simgen report`, writes it anew"
             )
     for name, digest in sorted(told.items()):
-        if not _is_ours(name):
+        if not is_ours(name):
             yield Problem(
                 where=CHECKSUMS, what=f"names {shown(name)}, which is not simgen's; the next run writes it anew"
             )
@@ -262,7 +262,8 @@ def _changed_beside(folder: AnyPath, at_work: bool) -> Iterator[Problem]:
             yield Problem(where=name, what=str(error).removeprefix(f"{folder / name}: "), by_hand=True)
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
+    """Whether a path inside a data set is that of a file which simgen writes beside the shards and sums up."""
     aside = re.fullmatch(r"quarantine/([A-Za-z0-9-]+\.json|logs/[A-Za-z0-9-]+\.log)", name)
     return name in (RESOLVED, CARD, ATTRIBUTION, REPORT) or aside is not None
 
@@ -272,7 +273,7 @@ def _marks(folder: AnyPath, listings: Mapping[str, Mapping[str, bool]]) -> Itera
     told = ("key", "scene", "split", "failure", "reason", "detail", "reproduce")
     for name, is_file in sorted(listings["quarantine"].items()):
         where = f"quarantine/{name}"
-        if not (is_file and name.endswith(".json") and _is_ours(where)):
+        if not (is_file and name.endswith(".json") and is_ours(where)):
             continue
         try:
             mark = read_json(folder / where)
@@ -328,7 +329,7 @@ def _misplaced_beside(listings: Mapping[str, Mapping[str, bool]]) -> Iterator[Pr
             where = f"{place}/{name}"
             if TEMPORARY_NAME.fullmatch(name):
                 yield Problem(where=where, what=_KILLED)
-            elif not (_is_ours(where) and is_file) and where != "quarantine/logs":
+            elif not (is_ours(where) and is_file) and where != "quarantine/logs":
                 yield Problem(where=inline(where), what="does not belong here; move it away", by_hand=True)
 
 

@@ -7,11 +7,12 @@ import json
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from simgen.core.errors import OutputError
 from simgen.storage.paths import AnyPath, RemotePath
@@ -51,13 +52,22 @@ def read(path: AnyPath, offset: int = 0, size: int = -1) -> bytes:
     try:
         if isinstance(path, RemotePath):
             return path.read(min(offset, LARGEST_FILE_BYTES), size)
-        with path.open("rb") as file:
+        with _open(path) as file:
             # Python allocates memory for all that is asked for, however little is there.
             available = max(0, os.fstat(file.fileno()).st_size - offset)
             file.seek(min(offset, LARGEST_FILE_BYTES))
             return file.read(available if size < 0 else min(size, available))
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a local file for reading. A pipe by its name is an error, where a plain `open` waits for ever."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "Is no plain file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def read_end(path: AnyPath, size: int) -> bytes:
@@ -74,7 +84,7 @@ def read_blocks(path: AnyPath, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
         if isinstance(path, RemotePath):
             yield from _remote_blocks(path)
             return
-        with path.open("rb") as file:
+        with _open(path) as file:
             while block := file.read(size):
                 yield block
     except OSError as error:
