@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from simgen.core.errors import ConflictError
-from simgen.plan.fingerprint import DECIDES_BYTES, pins
+from simgen.plan.fingerprint import DECIDES_BYTES, changed_scenes, pins
 from simgen.plan.plan import make_plan
 from simgen.plan.recipe import Recipe, load_recipe
 from simgen.run.folder import open_folder
@@ -94,3 +95,8 @@ def test_the_text_of_a_scene_file_is_pinned(tmp_path: Path) -> None:
     after = pins(recipe)
     assert before["scene hop_once"] != after["scene hop_once"]
     assert before["simgen"] == after["simgen"]
+    then = make_plan(recipe, n=4, seed=0, pins=before)
+    said = changed_scenes(then, "hop_once")
+    assert len(said) == 1 and f"was made by other code than that of {path}" in said[0]
+    assert before["scene hop_once"] in said[0] and after["scene hop_once"] in said[0]
+    assert changed_scenes(replace(then, pins=after), "hop_once") == []
