@@ -226,7 +226,7 @@ def is_file(path: Path) -> bool:
 
 def name_of(address: str) -> str:
     """The last name in an address, without a query."""
-    return _path_only(address).rsplit("/", 1)[-1] if is_remote(address) else local_path(address).name
+    return _path_only(address).rstrip("/").rsplit("/", 1)[-1] if is_remote(address) else local_path(address).name
 
 
 def parent(address: str) -> str:

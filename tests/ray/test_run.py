@@ -416,3 +416,20 @@ def test_a_folder_is_only_opened_when_it_can_be_used(plan, tmp_path) -> None:
         opened(tmp_path / "ours", make_plan(RECIPE, n=24, seed=8))
     with open_folder(tmp_path / "ours", plan, sample_bytes=0), pytest.raises(OutputError, match="another simgen"):
         opened(tmp_path / "ours")
+
+
+def test_a_worker_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """6 s: a Ray of its own. What stands in the current folder may be a stranger's data set."""
+    (tmp_path / "numpy.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'mark')!r}).touch()\n")
+    monkeypatch.chdir(tmp_path)
+    with ray_session.local_ray(1):
+        import_path, entrypoint = ray.get(ray.remote(_import_numpy).remote()), ray.state.jobs()[0]["Entrypoint"]
+    assert "site-packages" in import_path and not (tmp_path / "mark").exists()
+    # The command line may hold addresses with tokens.
+    assert entrypoint == "simgen"
+
+
+def _import_numpy() -> str:
+    import numpy
+
+    return str(numpy.__file__)

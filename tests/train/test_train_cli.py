@@ -308,3 +308,27 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(simgen: Callable[.
     rows = {line.split()[0] for line in ended.out.splitlines()}
     assert {"base", "memory", "FLOPs", "time"} <= rows
     assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("base", "billions"),
+    [
+        ("Qwen/Qwen-Image-Edit-2511", "20.4"),
+        ("black-forest-labs/FLUX.1-Kontext-dev", "11.9"),
+        ("black-forest-labs/FLUX.2-klein-base-4B", "3.88"),
+        ("black-forest-labs/FLUX.2-dev", "32.2"),
+        ("Qwen/Qwen-Image-2.1", "7.12"),
+    ],
+)
+def test_a_dry_run_of_a_known_base_asks_no_network(
+    simgen: Callable[..., Ended], pairs_folder: Path, monkeypatch: pytest.MonkeyPatch, base: str, billions: str
+) -> None:
+    """3 s each: layers without numbers."""
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the Hub is asked")
+
+    monkeypatch.setattr("simgen.train.base.hf_hub_download", asked)
+    ended = simgen("train", "--data", pairs_folder, "--base", base, "--device", "cpu", "--dry-run")
+    assert ended.code == 0, ended.err
+    assert f"parameters   {billions} B frozen" in ended.out and "licence: " in ended.out

@@ -571,9 +571,9 @@ def test_a_recipe_file_that_lies_in_a_data_set_runs_nothing(simgen, attack: Atta
 def test_the_users_own_folder_takes_the_place_of_what_a_data_set_names(simgen, attack: Attack) -> None:
     attack.name("scenes")
     Path("mine").mkdir()
-    Path("mine", "flip_own.py").write_text(SCENE.format(name="nudge"))
+    Path("mine", "flip_own.py").write_text(SCENE.format(name="flip_own"))
     config = attack.folder / "config.resolved.yaml"
-    ended = simgen("generate", config, "--print-config", "--scenes", "mine", "--set", "scenes.nudge={}")
+    ended = simgen("generate", config, "--print-config", "--scenes", "mine", "--set", "scenes={flip_own: {}}")
     assert ended.code == 0 and yaml.safe_load(ended.out)["scene_folders"] == [str(Path("mine").absolute())]
     assert not attack.mark.exists()
 
@@ -684,7 +684,6 @@ def test_a_report_goes_where_it_is_wanted_and_leaves_the_data_set_alone(simgen, 
 def test_the_benchmark_beside_kubric_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    pytest.importorskip("kubric")
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "bench"))
     import bench_generate
 

@@ -11,7 +11,7 @@ import pytest
 from simgen.core.errors import ConflictError
 from simgen.dataset.status import read_status
 from simgen.dataset.verify import examine
-from simgen.plan.fingerprint import DECIDES_BYTES, code_digest, file_digests, pins
+from simgen.plan.fingerprint import DECIDES_BYTES, changed_scenes, code_digest, file_digests, pins
 from simgen.plan.plan import RESOLVED, check_same, make_plan, read_plan
 from simgen.plan.recipe import AssetChoice, Recipe, load_recipe
 from simgen.run.folder import open_folder
@@ -101,6 +101,11 @@ def test_what_a_scene_file_does_is_pinned_and_not_its_text(tmp_path: Path) -> No
     after = pins(recipe)
     assert before["scene hop_once"] != after["scene hop_once"]
     assert before["simgen"] == after["simgen"]
+    then = make_plan(recipe, n=4, seed=0, pins=before)
+    said = changed_scenes(then, "hop_once")
+    assert len(said) == 1 and f"was made by other code than that of {path}" in said[0]
+    assert before["scene hop_once"] in said[0] and after["scene hop_once"] in said[0]
+    assert changed_scenes(replace(then, pins=after), "hop_once") == []
 
 
 @pytest.mark.parametrize("text", ["# a comment\n", '"""More words."""\n', "\n\n\n"])

@@ -21,6 +21,7 @@ from simgen.plan.recipe import (
     recipe_names,
 )
 from simgen.scene import registry
+from simgen.storage.urls import with_secrets
 from simgen.storage.yaml_files import load_yaml
 
 HOP_CHOICE = SceneChoice(name="hop", weight=1.0, parameters={})
@@ -297,3 +298,29 @@ def test_ctrl_c_waits_until_the_scenes_are_imported(monkeypatch: pytest.MonkeyPa
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_recipe_holds_no_password_and_another_token_is_the_same_recipe() -> None:
+    def chosen(token: str) -> Recipe:
+        address = f"https://ann:pa55@host/M.json?token={token}&raw=1"
+        return load_recipe("drop", assets=[address], overrides=[f"assets.environments=['{address}']"])
+
+    one, other = chosen("s3cret"), chosen("n3w")
+    assert one.assets.objects == one.assets.environments == ("https://host/M.json?raw=1",)
+    assert one.fingerprint == other.fingerprint and one == other
+    assert not [word for word in ("pa55", "s3cret", "n3w") if word in one.to_yaml() + repr(one)]
+    assert with_secrets(one.assets.objects[0]).endswith("token=n3w&raw=1")
+
+
+def test_two_manifests_that_differ_in_a_secret_only_are_refused_without_it() -> None:
+    with pytest.raises(UsageError, match=r"names https://host/M\.json twice") as caught:
+        load_recipe("drop", assets=["https://host/M.json?key=s3cret1", "https://host/M.json?key=s3cret2"])
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["{address}", "[{{a: {address}}}]", "[{address}"])
+def test_a_mistake_with_an_address_is_told_without_its_secrets(value: str) -> None:
+    for address in ("https://ann:pa55word@host/M.json?token=s3cret", "https://b.s3/" + "x" * 400 + "?Signature=s3cret"):
+        with pytest.raises(UsageError) as caught:
+            load_recipe("drop", overrides=["assets.objects=" + value.format(address=address)])
+        assert "pa55" not in str(caught.value) and "s3cret" not in str(caught.value)
