@@ -57,6 +57,7 @@ test-all: install
 # The suite runs the same readers on a few hundred inputs that are always the same; here they are new every time.
 fuzz: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_readers.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_commands.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/test_damage.py
 
 # With a fake maker, CHAOS_JOBS (3) rounds at once; then ten with Bullet and Blender, and assets that are poison.
