@@ -1,6 +1,6 @@
 """simgen beside stock Kubric: the same scenes through both, and both against one picture with very many samples.
 
-    pip install OpenEXR scikit-learn trimesh
+    pip install -e '.[bench]'
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json
     python tests/bench/bench_generate.py --assets GSO.json --hdri HDRI_haven.json --quick --json figures.json
 
@@ -22,6 +22,7 @@ cost that share a start four by four.
 
 import argparse
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -47,6 +48,7 @@ from simgen.plan.plan import SampleId, sample_id
 from simgen.plan.recipe import SceneChoice, load_recipe
 from simgen.record.codec import encode
 from simgen.scene.draw import Draw
+from simgen.storage.resources import how_to_install
 
 Picture = NDArray[np.uint8]
 STAGES = ("dome", "table", "floor")
@@ -80,6 +82,10 @@ def main() -> None:
         kind, size, quality = options.part.split(":")
         {"simgen": simgen_side, "stock": stock_side, "reference": reference_side}[kind](options, int(size), quality)
         return
+    # Stock Kubric imports them; its turn comes after many minutes.
+    missing = [name for name in ("OpenEXR", "sklearn") if importlib.util.find_spec(name) is None]
+    if missing and options.family == 1:
+        sys.exit(f"bench_generate: stock Kubric needs {' and '.join(missing)}; {how_to_install('bench')}")
     rows = []
     if options.family > 1:
         for size, quality in itertools.product(options.sizes, options.qualities):

@@ -1,6 +1,7 @@
 """What README and CONTRIBUTING show is what is there, and what texts say of packages is what works."""
 
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -157,3 +159,13 @@ def test_without_an_extra_a_data_set_can_be_looked_at_and_the_right_extra_is_nam
         )
         assert (run.returncode, words in run.stdout + run.stderr) == (code, True), f"{command}: {run}"
         assert "Traceback" not in run.stderr
+
+
+def test_the_benchmark_beside_stock_kubric_says_at_once_what_it_lacks() -> None:
+    """Not after many minutes, when it is stock Kubric's turn. Takes 2 s."""
+    if importlib.util.find_spec("OpenEXR"):
+        pytest.skip("the extra `bench` is installed")
+    script = ROOT / "tests/bench/bench_generate.py"
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert run.stderr.strip().endswith("run: pip install -e '.[bench]'")
