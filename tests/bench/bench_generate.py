@@ -131,12 +131,12 @@ def _run(options: argparse.Namespace, part: str) -> None:
 
 def simgen_side(options: argparse.Namespace, size: int, quality: str) -> None:
     """One pair of each scene by simgen: PNG files, costs, and what the others need to repeat it."""
-    from simgen.engine import cycles
+    from simgen.engine import renderer
 
     folder, inside = _folder(options, size, quality), _Timer()
-    cycles.render_in_memory = inside.around(cycles.render_in_memory)
+    renderer.render_in_memory = inside.around(renderer.render_in_memory)
     maker = _maker(options, size, quality)
-    assert maker.renderer._shoot is cycles.render_in_memory
+    assert maker.renderer._capture is renderer.render_in_memory
     cpu, wall, stages, made, index = [], [], {}, [], 0
     while len(made) < options.scenes or index % options.family:
         planned = sample_id(maker.recipe, seed=maker.seed, index=index)
@@ -283,10 +283,10 @@ def _as_blender_bounces() -> None:
 
 
 def _maker(options: argparse.Namespace, size: int, quality: str) -> Maker:
-    from simgen.engine import cycles
+    from simgen.engine import renderer
 
     if quality.isdigit():
-        quality, cycles.QUALITIES["high"] = "high", cycles.Sampling(int(quality), "HIGH")
+        quality, renderer.QUALITIES["high"] = "high", renderer.Sampling(int(quality), "HIGH")
     settings = [f"render.width={size}", f"render.height={size}", f"render.quality={quality}"]
     recipe = load_recipe("rigid", overrides=settings)
     recipe = replace(

@@ -1,5 +1,6 @@
 """What README and CONTRIBUTING show is what is there, and what texts say of packages is what works."""
 
+import ast
 import importlib.metadata
 import importlib.util
 import os
@@ -169,3 +170,17 @@ def test_the_benchmark_beside_stock_kubric_says_at_once_what_it_lacks() -> None:
     run = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert run.returncode == 1 and "Traceback" not in run.stderr
     assert run.stderr.strip().endswith("run: pip install -e '.[bench]'")
+
+
+def test_what_the_benchmarks_take_from_simgen_is_there() -> None:
+    """No test runs them, so their imports are compared with the files of the modules."""
+    wrong = []
+    for path in sorted((ROOT / "tests/bench").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("simgen"):
+                place = ROOT / (node.module or "").replace(".", "/")
+                source = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
+                words = set(re.findall(r"\w+", source.read_text())) if source.is_file() else set()
+                there = words | {file.stem for file in place.glob("*")}
+                wrong += [f"{path.name}: {node.module}.{name.name}" for name in node.names if name.name not in there]
+    assert wrong == []
