@@ -1,7 +1,7 @@
 """Kubric's own Blender renderer on Blender 4.5, for comparison: every setting as Kubric has it, and only what fails
 mended.
 
-Needs what it imports and does not declare: `pip install -e '.[bench]'`.
+It needs what Kubric's renderer imports: `pip install -e '.[bench]'`, beside what `make` installs.
 
 Mended from outside: sockets of the Principled shader that Blender renamed, the OBJ importer that is gone, the names of
 the cryptomatte's channels. Left as they are, since they cost no time: the flow's first channel and the object

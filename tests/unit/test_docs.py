@@ -1,6 +1,8 @@
 """What README and CONTRIBUTING show is what is there, and what texts say of packages is what works."""
 
+import ast
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -10,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -157,3 +160,27 @@ def test_without_an_extra_a_data_set_can_be_looked_at_and_the_right_extra_is_nam
         )
         assert (run.returncode, words in run.stdout + run.stderr) == (code, True), f"{command}: {run}"
         assert "Traceback" not in run.stderr
+
+
+def test_the_benchmark_beside_stock_kubric_says_at_once_what_it_lacks() -> None:
+    """Not after many minutes, when it is stock Kubric's turn. Takes 2 s."""
+    if importlib.util.find_spec("OpenEXR"):
+        pytest.skip("the extra `bench` is installed")
+    script = ROOT / "tests/bench/bench_generate.py"
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert run.stderr.strip().endswith("run: pip install -e '.[bench]'")
+
+
+def test_what_the_benchmarks_take_from_simgen_is_there() -> None:
+    """No test runs them, so their imports are compared with the files of the modules."""
+    wrong = []
+    for path in sorted((ROOT / "tests/bench").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("simgen"):
+                place = ROOT / (node.module or "").replace(".", "/")
+                source = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
+                words = set(re.findall(r"\w+", source.read_text())) if source.is_file() else set()
+                there = words | {file.stem for file in place.glob("*")}
+                wrong += [f"{path.name}: {node.module}.{name.name}" for name in node.names if name.name not in there]
+    assert wrong == []
