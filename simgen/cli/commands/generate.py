@@ -57,7 +57,7 @@ def generate(
     RECIPE is a YAML file, the name of a recipe, or the name of a scene; see `simgen scenes`. The same command again
     goes on where it was stopped.
     """
-    from simgen.make.planning import pinned_plan, resolve_device
+    from simgen.make.planning import catalog_of, pinned_plan, resolve_device
     from simgen.plan.plan import read_run
     from simgen.plan.recipe import load_recipe
 
@@ -81,6 +81,8 @@ def generate(
     plan = pinned_plan(chosen, n=n, seed=seed, shard_size=shard_size)
     if probes is not None and (probes < 0 or not dry_run):
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
+    for note in catalog_of(chosen).notes if chosen.assets.objects else ():
+        click.echo(f"note: {note}", err=True)
     if dry_run:
         return _dry_run(plan, folder, workers, probes)
 
