@@ -89,8 +89,13 @@ def read_source(path: Path, unit_m: float, roots: Sequence[Path]) -> Source:
     source = reader(path, data, files, notes)
     try:
         scene = trimesh.load_scene(
-            io.BytesIO(source.data), file_type=path.suffix.lower()[1:], resolver=files, process=False
+            io.BytesIO(source.data), file_type=path.suffix.lower()[1:], resolver=source.files, process=False
         )
+        for geometry in scene.geometry.values():
+            # A copy of a textured mesh loses the colours of its points.
+            attributes = getattr(getattr(geometry, "visual", None), "vertex_attributes", None) or {}
+            if "color" in attributes:
+                geometry.vertex_attributes["color"] = attributes["color"]
         meshes = [mesh for mesh in scene.dump(concatenate=False) if isinstance(mesh, trimesh.Trimesh)]
     except Exception as error:  # every reader of trimesh raises exceptions of its own
         raise AssetError(f"{path}: cannot be read as a mesh ({type(error).__name__}: {inline(error)})") from error
@@ -495,9 +500,8 @@ class _Gltf(_Reader):
 
     def colors(self, mesh: Any, vertices: Floats) -> Floats | None:
         """glTF's are linear."""
-        attributes = getattr(mesh.visual, "vertex_attributes", None) or {}
-        if mesh.visual.kind == "texture" and "color" in attributes:
-            values = np.asarray(attributes["color"])
+        if "color" in mesh.vertex_attributes:
+            values = np.asarray(mesh.vertex_attributes["color"])
             whole = float(np.iinfo(values.dtype).max) if values.dtype.kind in "iu" else 1.0
             return to_srgb(np.asarray(values[:, :3], dtype=np.float64) / whole)
         found = super().colors(mesh, vertices)

@@ -141,8 +141,8 @@ def _manifest_name(out: Path) -> str:
 def folder_labels(folder: Path, named: Path | None) -> dict[str, dict[str, Any]]:
     """The labels file that was named, or `labels.yaml` in the folder of meshes, or nothing."""
     path = named if named is not None else folder / "labels.yaml"
-    if named is not None and named.exists() and not named.is_file():
-        raise UsageError(f"{named}: is not a regular file; give a YAML file of labels")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is not a regular file; give a YAML file of labels")
     return read_labels(path) if named is not None or path.is_file() else {}
 
 
@@ -216,7 +216,7 @@ def _pack(
     matter = SUBSTANCES[substance]
     warnings = []
     if label == "object" and not facts.get("label"):
-        said = f"{path}: its name has no word in Latin letters, so its label is 'object'"
+        said = f"{path}: its name has no word that a sentence can use, so its label is 'object'"
         warnings.append(f"{said}; give it one in a labels file: {path.stem}: LABEL")
 
     source = read_source(path, UNITS[terms.unit], (folder, *terms.textures))

@@ -148,8 +148,12 @@ def load_folder(folder: Path) -> None:
     if not there:
         raise UsageError(f"{folder}: no such folder of scenes")
     for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
+        # A Mac leaves a `._drop.py` beside every `drop.py`.
+        if path.name.startswith(("_", ".")):
             continue
+        if not path.is_file():
+            # A pipe would never answer.
+            raise UsageError(f"{path}: is not a regular file; a scene is a file of Python")
         module_name = f"simgen_scenes_{abs(hash(str(path.resolve().parent))) % 10**8}_{path.stem}"
         if module_name in sys.modules:
             continue

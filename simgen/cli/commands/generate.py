@@ -65,7 +65,7 @@ def generate(
       simgen generate drop --n 100
       simgen generate --n 10000 --dry-run
     """
-    from simgen.make.planning import pinned_plan, resolve_device
+    from simgen.make.planning import catalog_of, pinned_plan, resolve_device
     from simgen.plan.plan import read_run
     from simgen.plan.recipe import load_recipe
 
@@ -91,6 +91,8 @@ def generate(
         _print_changed_scenes(plan, run.get("pins", {}))
     if probes is not None and (probes < 0 or not dry_run):
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
+    for note in catalog_of(chosen).notes if chosen.assets.objects else ():
+        click.echo(f"note: {note}", err=True)
     if dry_run:
         return _dry_run(plan, folder, workers, probes)
 
