@@ -81,6 +81,12 @@ class Catalog:
         named += [self._read(source, ("Texture",), "environment maps", "--assets") for source in environments]
         manifests = {manifest.address: manifest for manifest in named}
         self.given = frozenset(manifest.name for manifest in manifests.values())
+        self.given_here = frozenset(
+            manifest.name
+            for manifest in manifests.values()
+            if not any(urls.is_remote(entry.archive) for entry in manifest.entries)
+        )
+        """Those of which no archive has to be fetched."""
         if builtin:
             folder = self.cache.build(BUILTIN, builtin_fingerprint(), build_builtin)
             own = read_manifest(str(folder / "builtin.json"), self.cache)

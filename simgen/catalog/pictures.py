@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from simgen.catalog.manifests import leads_out
 from simgen.core.errors import AssetError, inline, shown
@@ -109,7 +109,7 @@ def _check_display(path: Path, head: bytes) -> None:
     except Image.DecompressionBombError:
         _check_size(path, MAX_PIXELS, MAX_PIXELS)
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
-        if not isinstance(error, Image.UnidentifiedImageError):
+        if not isinstance(error, UnidentifiedImageError):
             # Pillow's own words may name the file once more.
             reason = f"cannot be decoded ({inline(str(error).split(str(path))[0]) or type(error).__name__})"
         elif head.startswith(_KNOWN):

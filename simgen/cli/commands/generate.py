@@ -11,6 +11,7 @@ from simgen.core.errors import UsageError
 
 if TYPE_CHECKING:
     from simgen.dataset.cost import CostEstimate
+    from simgen.make.fits import Fits
     from simgen.plan.plan import Plan
     from simgen.storage.paths import AnyPath
 
@@ -81,12 +82,33 @@ def generate(
     plan = pinned_plan(chosen, n=n, seed=seed, shard_size=shard_size)
     if probes is not None and (probes < 0 or not dry_run):
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
+    fits = _own_objects(plan)
     if dry_run:
         return _dry_run(plan, folder, workers, probes)
 
     from simgen.cli.run_plan import run_plan
 
-    return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout)
+    return run_plan(plan, folder, workers=workers, address=address, sample_timeout=sample_timeout, fits=fits)
+
+
+def _own_objects(plan: "Plan") -> "Fits | None":
+    """What of the user's own objects fits the recipe, said before anything is made; None where it names none."""
+    recipe = plan.recipe
+    if not recipe.assets.objects:
+        return None
+    from simgen.make.fits import find_fits, in_words, refusal
+    from simgen.make.planning import catalog_of
+    from simgen.scene import registry
+
+    scenes = {c.name: registry.build(c.name, c.parameters, where=recipe.name) for c in recipe.scenes}
+    fits = find_fits(scenes, catalog_of(recipe))
+    if not fits.objects:
+        return None
+    for line in in_words(fits, strict=recipe.assets.strict):
+        click.echo(f"note: {line}", err=True)
+    if recipe.assets.strict and (reason := refusal(fits)):
+        raise UsageError(reason)
+    return fits
 
 
 def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:
