@@ -28,6 +28,7 @@ class Drop(Scene):
     throw_mps: Range = (0.25, 0.65)
     num_bystanders: tuple[int, int] = (0, 2)
 
+    own_up_to_m = 1.2
     law = "gravity"
     types = (21,)
     claims = ("actor dropped", "actor at rest")

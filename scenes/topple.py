@@ -19,6 +19,7 @@ class Topple(Scene):
     """The push, in multiples of the one that just lifts the centre of mass over the edge."""
     num_bystanders: tuple[int, int] = (0, 2)
 
+    own_up_to_m = 1.2
     law = "torque and tipping"
     types = (23, 21)
     claims = ("actor toppled", "actor at rest")

@@ -26,6 +26,7 @@ class Turn(Scene):
     """Half as much for what looks the same after half a turn: from 90 degrees on nobody could tell which way it went."""
     num_bystanders: tuple[int, int] = (0, 2)
 
+    own_up_to_m = 1.2
     law = "rigid rotation"
     types = (23,)
     quantities = ("turn",)

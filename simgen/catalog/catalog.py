@@ -31,6 +31,7 @@ from simgen.catalog.manifests import (
     read_manifest,
 )
 from simgen.catalog.mesh_files import Urdf, check_environment, read_obj, read_parts, read_urdf
+from simgen.catalog.pictures import check_picture, mtl_pictures
 from simgen.core.assets import Credit, EnvironmentAsset, ObjectAsset, SurfaceAsset
 from simgen.core.errors import AssetError, UnknownName, shown
 from simgen.core.geometry import Shape, vec3
@@ -89,6 +90,12 @@ class Catalog:
         named += [self._read(source, ("Texture",), "environment maps", "--assets") for source in environments]
         manifests = {manifest.address: manifest for manifest in named}
         self.given = frozenset(manifest.name for manifest in manifests.values())
+        self.given_here = frozenset(
+            manifest.name
+            for manifest in manifests.values()
+            if not any(urls.is_remote(entry.archive) for entry in manifest.entries)
+        )
+        """Those of which no archive has to be fetched."""
         if builtin:
             folder = self.cache.build(BUILTIN, builtin_fingerprint(), build_builtin)
             own = read_manifest(str(folder / "builtin.json"), self.cache)
@@ -145,7 +152,11 @@ class Catalog:
     def folder(self, ref: str) -> Path:
         """The folder of an asset's files, fetched and unpacked where that has not happened yet."""
         if ref not in self._folders:
-            self._folders[ref] = self._unpack(ref)
+            try:
+                self._folders[ref] = self._unpack(ref)
+            except AssetError as error:
+                error.asset = ref
+                raise
         return self._folders[ref]
 
     def mesh_path(self, ref: str) -> Path:
@@ -212,6 +223,7 @@ class Catalog:
             if place.entry is None:
                 assert place.file is not None, "an asset has an entry or a file"
                 check_environment(place.file)
+                check_picture(place.file)
                 return None
             if place.entry.archive:
                 self.cache.verify(self._archive(ref, place.entry), folder)
@@ -273,9 +285,10 @@ class Catalog:
         entry = place.entry
         assert entry is not None, "an asset has an entry or a file"
         if not entry.archive:
+            _check_pictures(entry, Path(entry.data_dir))
             return Path(entry.data_dir)
         archive = self._archive(ref, entry)
-        return self.cache.unpack(archive, check=lambda folder: _check_archive(entry, folder))
+        return self.cache.unpack(archive, check=lambda folder: _check_archive(entry, folder), rules=_rules(entry))
 
     def _read(self, source: str, wanted: tuple[str, ...], what: str, other: str) -> Manifest:
         manifest = read_manifest(source, self.cache, exclude=self._arguments[-1])
@@ -457,6 +470,12 @@ def _check_archive(entry: Entry, folder: Path) -> None:
         raise AssetError(str(error).replace(str(folder), entry.archive)) from error
 
 
+def _rules(entry: Entry) -> str:
+    """What the files of an archive are checked against. Another number has every archive checked again that was
+    unpacked before it, once."""
+    return json.dumps([2, entry.asset_type, entry.kwargs, _material_data(entry)], sort_keys=True)
+
+
 def _check_files(entry: Entry, folder: Path) -> None:
     kwargs = entry.kwargs
     if entry.asset_type == "Texture":
@@ -464,16 +483,31 @@ def _check_files(entry: Entry, folder: Path) -> None:
     elif entry.asset_type == "FileBasedObject":
         read_obj(_inside(folder, kwargs["render_filename"]))
         read_parts(read_urdf(_inside(folder, kwargs["simulation_filename"])))
-    # Their types were checked when the catalogue was opened.
-    materials: list[Mapping[str, Any]] = []
+    _check_pictures(entry, folder)
+
+
+def _check_pictures(entry: Entry, folder: Path) -> None:
+    """Decode every picture that an asset shows: the maps of its materials, those of its mesh, an environment map."""
+    pictures: list[Path] = []
+    if entry.asset_type == "Texture":
+        pictures.append(_inside(folder, entry.kwargs["filename"]))
+    for material in _material_data(entry):
+        named = (material.get(name) for name in ("color_map", "roughness_map", "normal_map"))
+        pictures += [_inside(folder, name) for name in named if name]
+    if entry.asset_type == "FileBasedObject":
+        pictures += mtl_pictures(_inside(folder, entry.kwargs["render_filename"]))
+    for picture in dict.fromkeys(pictures):
+        try:
+            check_picture(picture)
+        except AssetError as error:
+            raise AssetError(f"{error}, or leave {entry.id!r} out with assets.exclude") from error
+
+
+def _material_data(entry: Entry) -> list[Mapping[str, Any]]:
+    """The materials of an entry as they stand in it; their types were checked when the catalogue was opened."""
     if entry.asset_type == "Surface":
-        materials = [entry.metadata.get("material", {})]
-    elif entry.asset_type == "FileBasedObject":
-        materials = list(entry.metadata.get("materials", {}).values())
-    for material in materials:
-        for name in ("color_map", "roughness_map", "normal_map"):
-            if material.get(name) and not _inside(folder, material[name]).is_file():
-                raise AssetError(f"{_inside(folder, material[name])}: the material names a picture that is not there")
+        return [entry.metadata.get("material", {})]
+    return list(entry.metadata.get("materials", {}).values()) if entry.asset_type == "FileBasedObject" else []
 
 
 def _check_object(asset: ObjectAsset, mesh: Path, urdf: Urdf) -> str | None:

@@ -10,6 +10,7 @@ from simgen.cli.errors import traceback_folder
 from simgen.cli.exit_codes import QUARANTINED
 
 if TYPE_CHECKING:
+    from simgen.make.fits import Fits
     from simgen.plan.plan import Plan
     from simgen.run.quarantine import Quarantined
     from simgen.run.run import Summary
@@ -24,12 +25,15 @@ def run_plan(
     address: str | None,
     sample_timeout: float | None,
     accept_code: bool = False,
+    fits: "Fits | None" = None,
 ) -> int:
-    """Make what the plan still lacks in the folder; returns the exit code."""
+    """Make what the plan still lacks in the folder; returns the exit code. `fits` is what is known of the user's own
+    objects."""
     from rich.console import Console
 
     from simgen.dataset import cost
     from simgen.dataset.card import write_card
+    from simgen.dataset.own_objects import OwnObjects, read_own_objects, write_own_objects
     from simgen.dataset.progress import Progress
     from simgen.plan.plan import RESOLVED
     from simgen.run.folder import finished, open_folder
@@ -40,6 +44,11 @@ def run_plan(
     sample_bytes = cost.sample_bytes(plan.recipe.render)
     with open_folder(folder, plan, sample_bytes=sample_bytes, accept_code=accept_code):
         traceback_folder.set(folder / QUARANTINE / "logs")
+        if fits is not None:
+            write_own_objects(
+                folder,
+                OwnObjects(objects=fits.objects, unused=fits.unused, without=fits.without, used={}, own=0, builtin=0),
+            )
         done = finished(plan, folder)
         if done:
             click.echo(f"{folder}: {done} of {plan.n} samples are there, going on", err=True)
@@ -50,6 +59,9 @@ def run_plan(
             summary = run(plan, folder, workers=workers, address=address, limits=limits, watch=progress.update)
         scenes = " --scenes FOLDER" if plan.recipe.scene_folders else ""
         write_card(folder, command=f"simgen generate {RESOLVED}{scenes} --out DIR")
+    if (own := read_own_objects(folder)) is not None:
+        for line in own.in_words():
+            click.echo(line)
     _print_summary(folder, summary)
     return QUARANTINED if summary.quarantined else 0
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from simgen.core.assets import Credit
 from simgen.dataset.layout import ATTRIBUTION, CARD, SPLITS, csv_cell, update_checksums
 from simgen.dataset.licences import OTHER, hub_license, overall_license
+from simgen.dataset.own_objects import count_use, read_own_objects, write_own_objects
 from simgen.dataset.reader import Dataset, open_dataset
 from simgen.dataset.status import SceneStatus, Status, read_status
 from simgen.plan.plan import read_plan
@@ -49,6 +50,8 @@ class Contents:
     tracks: tuple[str, ...]
     used: tuple[CreditedAsset, ...]
     """Sorted by asset."""
+    objects: tuple[tuple[str, ...], ...] = ()
+    """Of each sample that shows any, as `source:id`."""
 
     def split(self, name: str) -> int:
         return sum(count for (_, split), count in self.counts.items() if split == name)
@@ -58,6 +61,8 @@ def write_card(folder: AnyPath, *, command: str) -> None:
     """Write README.md and ATTRIBUTION.csv of a data set as far as it has come. `command` is what to run to make it."""
     data = open_dataset(folder)
     contents = read_contents(data)
+    if (own := read_own_objects(folder)) is not None:
+        write_own_objects(folder, count_use(own, contents.objects))
     write_file(folder / ATTRIBUTION, attribution_csv(contents.used).encode())
     write_file(folder / CARD, _card(folder, data, contents, command).encode())
     # Marks and logs of the quarantine come from many workers; now, at the end of a run, they stand still.
@@ -75,11 +80,14 @@ def read_contents(data: Dataset) -> Contents:
     samples: Counter[tuple[str, str]] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
     tracks: set[str] = set()
+    objects: list[tuple[str, ...]] = []
     version = ""
     for record in map_concurrently(data.folder, data.record, data.keys):
         version = version or record["simgen_version"]
         counts[record["scene"], record["split"]] += 1
         tracks.update(record["tracks"])
+        if shown := tuple(item["asset"] for item in record["attribution"] if item["use"] == "object"):
+            objects.append(shown)
         for item in record["attribution"]:
             at = (item["asset"], item["use"])
             items[at] = item
@@ -94,7 +102,7 @@ def read_contents(data: Dataset) -> Contents:
         )
         for (asset, use), item in sorted(items.items())
     )
-    return Contents(version=version, counts=counts, tracks=tuple(sorted(tracks)), used=used)
+    return Contents(version=version, counts=counts, tracks=tuple(sorted(tracks)), used=used, objects=tuple(objects))
 
 
 def attribution_csv(used: Iterable[CreditedAsset]) -> str:

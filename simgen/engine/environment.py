@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simgen.core.colour import LUMINANCE
 from simgen.core.spec import Environment, Light, SceneSpec
 from simgen.engine.blender import bpy
+from simgen.engine.pictures import load_image
 
 FLOOR_DIP_RAD = np.radians(3.0)
 """Below the horizon, where the edge of a floor is seen from three quarters of a metre above it."""
@@ -56,7 +57,7 @@ class EnvironmentMap:
 
 def read_environment_map(path: Path) -> EnvironmentMap:
     """An environment map from disk, scaled to mean radiance 1."""
-    image = bpy.data.images.load(str(path))
+    image = load_image(path, anew=True)
     width, height = image.size
     pixels = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(pixels)

@@ -8,6 +8,7 @@ from simgen.core.assets import Layer, Material, Pattern
 from simgen.core.errors import UnknownName
 from simgen.core.vectors import Vec3
 from simgen.engine.blender import bpy
+from simgen.engine.pictures import load_image
 
 Coordinates = Literal["uv", "metres", "solid"]
 """`uv`: the mesh's own, 0 to 1. `metres`: the mesh's, in metres, repeated every `tile_m`. `solid`: from three sides of
@@ -181,7 +182,7 @@ class _Pictures:
         """The colour output of a picture; `data` for what is not a colour."""
         assert self.map_file is not None, f"material names the map {name!r} but has no folder to find it in"
         node = self.nodes.add("ShaderNodeTexImage", Vector=self._coordinates())
-        node.image = bpy.data.images.load(str(self.map_file(name)), check_existing=True)
+        node.image = load_image(self.map_file(name))
         node.image.colorspace_settings.name = "Non-Color" if data else "sRGB"
         if self.coordinates == "solid":
             node.projection = "BOX"

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from simgen.core.errors import AssetError, UnknownName, UsageError
+from simgen.core.errors import UnknownName, UsageError
 from simgen.core.spec import STAGE_ID
 from simgen.engine.appearance import blender_mesh, set_materials
 from simgen.engine.blender import bmesh, bpy
 from simgen.engine.environment import SAMPLING_WIDTH, world_nodes
 from simgen.engine.kubric_import import kb
 from simgen.engine.pass_reader import quiet
+from simgen.engine.pictures import check_image
 from simgen.engine.shapes import new_mesh, rounded_box
 from simgen.engine.world import Generated, ScaledFiles
 
@@ -203,7 +204,7 @@ def import_mesh(path: Path) -> Any:
         else:
             raise UsageError(f"{path}: {path.suffix!r} is not a mesh that can be rendered; use .obj, .ply or .glb")
     for image in set(bpy.data.images) - pictures:
-        _check_picture(image, path)
+        check_image(image, path)
     things = [thing for thing in bpy.data.objects if thing not in before]
     meshes = [thing for thing in things if thing.type == "MESH"]
     if len(meshes) != 1:
@@ -222,19 +223,6 @@ def _scaled(mesh: Any, scale: float) -> Any:
     mesh.vertices.foreach_set("co", points * np.float32(scale))
     mesh.update()
     return mesh
-
-
-def _check_picture(image: Any, mesh: Path) -> None:
-    """Blender paints what a missing or empty picture covers in pink, and says nothing."""
-    if image.source != "FILE" or image.packed_file is not None:
-        return
-    picture = Path(bpy.path.abspath(image.filepath))
-    if not picture.is_file() or not picture.stat().st_size:
-        what = "is empty" if picture.is_file() else "is not there"
-        bpy.data.images.remove(image)
-        raise AssetError(
-            f"{mesh}: its picture {picture} {what}; repair the archive, or name the asset in assets.exclude"
-        )
 
 
 def _smooth(mesh: Any) -> None:

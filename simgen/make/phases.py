@@ -130,6 +130,8 @@ def draw_event(
         split=sample_id.split,
         event_rng=np.random.default_rng([*numbers, 2, event_number]),
         aspect=render.height / render.width,
+        strict=kit.recipe.assets.strict,
+        own_up_to_m=kit.scenes[sample_id.scene].own_up_to_m,
     )
     try:
         return kit.scenes[sample_id.scene].sample(draw)

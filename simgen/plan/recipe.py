@@ -7,7 +7,7 @@
       "domain:optical": {weight: 3}             # shared by all its scenes; so are law:… and type:… (an id or a name)
       "all:scenes": {weight: 1}                 # shared by every scene that is known
     render: {width: 512, height: 512, quality: standard, passes: [depth]}
-    assets: {objects: [GSO.json], environments: [], builtin: true, exclude: ["GSO:Broken_Mug"]}
+    assets: {objects: [GSO.json], environments: [], builtin: true, exclude: ["GSO:Broken_Mug"], strict: false}
 
 Parsing is strict: a key, a scene or a parameter that nothing answers to is an error that names the nearest.
 """
@@ -106,6 +106,8 @@ class AssetChoice:
     builtin: bool = True
     exclude: tuple[str, ...] = ()
     """Assets that are left out, as `source:id`."""
+    strict: bool = False
+    """Objects come from the manifests that are named, and never from the built-in ones."""
 
     def __post_init__(self) -> None:
         for name in ("objects", "environments", "exclude"):
@@ -118,6 +120,10 @@ class AssetChoice:
                     raise UsageError(f"assets.{name} names {address} twice, with other secrets")
         if not isinstance(self.builtin, bool):
             raise UsageError(f"assets.builtin must be true or false; got {shown(self.builtin)}")
+        if not isinstance(self.strict, bool):
+            raise UsageError(f"assets.strict must be true or false; got {shown(self.strict)}")
+        if self.strict and not self.objects:
+            raise UsageError("assets.strict is for objects of your own; name their manifest with --assets MANIFEST")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +162,8 @@ class Recipe:
                 "environments": list(self.assets.environments),
                 "builtin": self.assets.builtin,
                 "exclude": list(self.assets.exclude),
+                # Data sets are older than the choice.
+                **({"strict": True} if self.assets.strict else {}),
             },
             "max_attempts": self.max_attempts,
             "family": self.family,
@@ -457,7 +465,7 @@ def _assets(value: Any) -> AssetChoice:
     named = {name: _texts(values.get(name, []), f"assets.{name}") for name in ("objects", "environments", "exclude")}
     # One order, so that the order in which they are named does not make another data set.
     named["exclude"] = tuple(sorted(set(named["exclude"])))
-    return AssetChoice(**named, builtin=values.get("builtin", True))
+    return AssetChoice(**named, builtin=values.get("builtin", True), strict=values.get("strict", False))
 
 
 def _plain(value: Any) -> Any:

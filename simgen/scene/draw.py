@@ -25,6 +25,9 @@ T = TypeVar("T")
 GAP_M = 0.0005
 """Bodies are set down from this height; settling does the rest."""
 RAMP_THICKNESS_M = 0.012
+LARGE_M = 0.5
+"""Larger than any built-in object, and too large to do something on a table."""
+FLOOR_M = (8.0, 8.0)
 
 
 class NothingFits(SimgenError):
@@ -63,6 +66,13 @@ class Draw:
     event_rng: np.random.Generator | None = None
     aspect: float = 1.0
     """Height of the picture to come over its width."""
+    strict: bool = False
+    """Objects come from the user's own manifests alone."""
+    own_up_to_m: float = 0.0
+    """The scene takes the user's own objects up to this extent, whatever its limit for others is."""
+    watch: Callable[[Sequence[ObjectAsset], Callable[[ObjectAsset], bool], bool], None] | None = None
+    """Called at each draw of an object with those of the user's own that are of the right size, with what says of one
+    whether it fits, and with whether it is for a bystander."""
 
     @property
     def event(self) -> "Draw":
@@ -98,20 +108,36 @@ class Draw:
         without: Collection[str] = (),
         size_m: tuple[float, float] = (0.03, 0.45),
         where: Callable[[ObjectAsset, Shape], bool] | None = None,
+        aside: bool = False,
     ) -> ObjectAsset:
         """An object of this split whose largest extent is within `size_m` and for which `where` holds.
 
-        `without` holds refs that are taken. Manifests that the user gave come first: three of their objects are
-        tried, then the built-in ones. Raises NothingFits.
+        `without` holds refs that are taken. The user's own objects come first: all of those that lie on a disk, three
+        of those that would have to be fetched; then the built-in ones. `aside` for what only stands there, which is
+        never larger than `size_m`. Raises NothingFits.
         """
         fitting = [a for a in self.fitting(kinds=kinds, size_m=size_m) if ref(a) not in without]
         order: list[ObjectAsset] = [fitting[int(k)] for k in self.rng.permutation(len(fitting))]
-        given = [asset for asset in order if asset.source in self.catalog.given]
-        rest = [asset for asset in order if asset.source not in self.catalog.given]
-        for asset in given[:3] + rest + given[3:]:
+        own = [asset for asset in order if asset.source in self.catalog.given]
+        if self.own_up_to_m and not aside:
+            # Shuffled for themselves, so that they change no draw that could do without them.
+            low, high = size_m[1], self.own_up_to_m
+            larger = [
+                a for a in self.fitting(kinds=kinds, size_m=(low, high)) if a not in own and ref(a) not in without
+            ]
+            larger = [asset for asset in larger if asset.source in self.catalog.given]
+            own += [larger[int(k)] for k in self.rng.permutation(len(larger))] if larger else []
+        rest = [] if self.strict else [asset for asset in order if asset.source not in self.catalog.given]
+        near = [asset for asset in own if asset.source in self.catalog.given_here]
+        far = [asset for asset in own if asset.source not in self.catalog.given_here]
+        if self.watch is not None:
+            self.watch(near, lambda asset: where is None or where(asset, self.shape(asset)), aside)
+        for asset in near + far[:3] + rest + far[3:]:
             if where is None or where(asset, self.shape(asset)):
                 return asset
         wanted = " or ".join(sorted(kinds)) or "object"
+        if self.strict:
+            raise NothingFits(f"no {wanted} of your own in the {self.split} split fits, and assets.strict is true")
         raise NothingFits(f"no {wanted} of the {self.split} split fits; add objects with --assets MANIFEST")
 
     def fitting(self, *, kinds: Collection[str] = (), size_m: tuple[float, float] = (0.03, 0.45)) -> list[ObjectAsset]:
@@ -248,6 +274,7 @@ class Draw:
                     without={b.asset for b in placed},
                     size_m=(0.05, 0.28),
                     where=lambda _, shape: shape.support().tip_angle_rad > 0.15,
+                    aside=True,
                 )
             except NothingFits:
                 break
@@ -293,6 +320,7 @@ class Draw:
                     without={*without, *(b.asset for b in placed)},
                     size_m=size_m,
                     where=lambda _, shape: shape.support().tip_angle_rad > 0.15,
+                    aside=True,
                 )
             except NothingFits:
                 break
@@ -363,7 +391,7 @@ class Draw:
         if kind == "dome":
             return Stage(kind="dome", size_m=(20.0, 20.0), friction=1.0, restitution=0.0)
         surface = self.choice(self.catalog.surfaces)
-        size = {"table": (1.8, 1.8), "floor": (8.0, 8.0), "sweep": (4.0, 4.0)}[kind]
+        size = {"table": (1.8, 1.8), "floor": FLOOR_M, "sweep": (4.0, 4.0)}[kind]
         return Stage(
             kind=kind,  # type: ignore[arg-type]
             surface=ref(surface),
@@ -448,6 +476,11 @@ class Draw:
         if isinstance(view, ViewRequest):
             values["lights"] = self.lights(view)
         values["render_seed"] = self.integer((0, 2**31 - 1))
+        stage = overrides.get("stage", values["stage"])
+        large = [b for b in bodies if b.asset and max(b.size_m) * b.scale > LARGE_M]
+        if self.own_up_to_m and large and stage.kind == "table":
+            # What is as large as furniture stands where furniture does.
+            overrides["stage"] = replace(stage, kind="floor", size_m=FLOOR_M)
         return SceneSpec(scene=scene, bodies=tuple(bodies), camera=view, **(values | overrides))
 
 

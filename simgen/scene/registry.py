@@ -74,6 +74,9 @@ class Scene:
     """Mean display luminance of the start picture, 0 to 1."""
     families: ClassVar[bool] = True
     """Whether more than one thing can happen to the same start."""
+    own_up_to_m: ClassVar[float] = 0.0
+    """Largest extent of the user's own objects that the event can be about, where all else follows from their size; the
+    built-in ones are of a table's size. 0: as `sample` has it for all."""
     contrast: ClassVar[float] = 6.0
     """Least colour difference (CIE76) of the subject and what is around it; less for what one looks through."""
 

@@ -2,6 +2,7 @@
 
     archives/ab/ab12…           a fetched file, under its sha256
     unpacked/ab/ab12…/          the files of an archive, under the archive's sha256
+    checked/ab/ab12…-34cd…      marks of archives whose files were looked at, with the rules of that look
     addresses/….json            which hash an address gave
     hashes/….json               hashes of local files, by path, size and time of change
     builtin/HASH/               what simgen's own code made, under the hash of that code
@@ -153,10 +154,15 @@ class Cache:
                 self._write(memo_path, json.dumps(memo, sort_keys=True).encode())
         return hashes
 
-    def unpack(self, archive: Fetched, *, check: Callable[[Path], None] = lambda folder: None) -> Path:
-        """The folder of an archive's files; `check` may refuse it before anyone else can see it."""
+    def unpack(self, archive: Fetched, *, check: Callable[[Path], None] = lambda folder: None, rules: str = "") -> Path:
+        """The folder of an archive's files; `check` may refuse it before anyone else can see it. What was unpacked
+        under other `rules` is checked again."""
         folder = self.unpacked(archive.sha256)
+        mark = self.root / "checked" / archive.sha256[:2] / f"{archive.sha256}-{_name(rules)[:16]}"
         if folder.is_dir():
+            if rules and not mark.is_file():
+                check(folder)
+                self._mark(mark)
             return folder
         with self.lock(archive.sha256):
             if folder.is_dir():
@@ -171,6 +177,8 @@ class Cache:
                 inner = entries[0] if len(entries) == 1 and entries[0].is_dir() else files
                 check(inner)
                 _put_folder(inner, folder)
+        if rules:
+            self._mark(mark)
         return folder
 
     def path(self, address: str, sha256: str = "") -> Path | None:
@@ -284,6 +292,12 @@ class Cache:
 
     def _archive(self, sha256: str) -> Path:
         return self.root / "archives" / sha256[:2] / sha256
+
+    def _mark(self, mark: Path) -> None:
+        """Remember that a folder was checked; where the cache cannot be written, it is checked again next time."""
+        with contextlib.suppress(OSError):
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
 
     def _write(self, path: Path, data: bytes) -> None:
         with self.staging() as staging:

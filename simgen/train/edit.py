@@ -3,17 +3,18 @@
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from safetensors import SafetensorError, safe_open
 
-from simgen.core.errors import EnvironmentProblem, OutputError, UsageError
+from simgen.core.errors import EnvironmentProblem, OutputError, UsageError, inline
 from simgen.storage.files import list_names, read_json, write_file
 from simgen.train.adapter import attach
 from simgen.train.base import Base, device_of, load_base
@@ -21,6 +22,8 @@ from simgen.train.checkpoint import RUN, WEIGHTS
 
 Picture = NDArray[np.uint8]
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_NOISE = 24
+"""Levels by which an edit differs where it changes nothing."""
 _LAYER = re.compile(r"transformer\.(.+)\.lora_([AB])\.weight")
 
 
@@ -37,7 +40,8 @@ def edit(
 
     The pipelines work in sizes of their own and hand out what came of that, a little larger or wider. Here start and
     edit share one size that the model can work in without resizing; only where the picture is not of such a size is it
-    resampled to the nearest one, and the edit back.
+    resampled to the nearest one, and the edit back. Of an instruction that is too long the model reads the beginning,
+    see `Family.fit_text`.
     """
     family, pipeline = base.family, base.pipeline
     height, width = picture.shape[:2]
@@ -48,8 +52,9 @@ def edit(
     arguments = family.edit_arguments(
         pipeline, size, steps or family.edit_steps, family.edit_guidance if guidance is None else guidance
     )
+    words, _ = family.fit_text(pipeline, instruction)
     with family.native_size(size):
-        found = pipeline(image=start, prompt=instruction, generator=generator, **arguments).images[0]
+        found = pipeline(image=start, prompt=words, generator=generator, **arguments).images[0]
     edited = found.convert("RGB")
     if edited.size != size:
         raise RuntimeError(f"{type(pipeline).__name__} made {edited.size} of {size}")
@@ -73,6 +78,29 @@ def working_size(width: int, height: int, *, size_multiple_px: int, max_area_px:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A picture as the model sees it: sRGB, upright, on white where it is transparent."""
+
+    pixels: Picture
+    """[H, W, 3]"""
+    alpha: Picture | None
+    """[H, W], 0 where it is transparent; None where it is nowhere."""
+    notes: tuple[str, ...]
+    """What a user should know of how it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """What became of one picture."""
+
+    source: Path
+    target: Path | None
+    """None where it could not be read, for the reason of `failure`."""
+    failure: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A picture to edit, and where the edit goes."""
 
@@ -81,10 +109,11 @@ class Job:
 
 
 def jobs(place: Path, out: Path | None) -> list[Job]:
-    """One picture, or all of a folder; the edits go beside it under `-edit` names, or to `out`. No edit takes the
-    place of a picture, or of another edit."""
+    """One picture, or all of a folder but its hidden files (`._photo.png` of a Mac is none); the edits go beside it
+    under `-edit` names, or to `out`. No edit takes the place of a picture, or of another edit."""
     if place.is_dir():
-        sources = [place / name for name in list_names(place) if Path(name).suffix.lower() in _FORMATS]
+        shown = [name for name in list_names(place) if not name.startswith(".")]
+        sources = [place / name for name in shown if Path(name).suffix.lower() in _FORMATS and (place / name).is_file()]
         if not sources:
             raise UsageError(f"{place}: holds no pictures; they end in {', '.join(_FORMATS)}")
         # `.` has no name to put anything behind.
@@ -117,9 +146,10 @@ def edit_all(
     steps: int | None,
     guidance: float | None,
     device: str | None,
-) -> Iterator[Path]:
-    """Edit pictures one after another; gives the path of each as it is written. The seed makes an edit repeatable,
-    the same for every picture."""
+    say: Callable[[str], object] = lambda line: None,
+) -> Iterator[Edited]:
+    """Edit pictures one after another; gives what became of each as it is done. The seed makes an edit repeatable,
+    the same for every picture. One of several that cannot be read costs itself alone."""
     if not -(2**63) <= seed < 2**63:
         raise UsageError(f"--seed must fit into 64 bits; got {seed}")
     if guidance is not None and not 0 <= guidance < math.inf:
@@ -131,15 +161,28 @@ def edit_all(
     if weights is not None:
         _check_fits(weights, base)
         attach(base.pipeline, str(weights))
+    _, unread = base.family.fit_text(base.pipeline, instruction)
+    if unread:
+        say(
+            f"the instruction has {base.family.count_text(base.pipeline, instruction)} tokens and {base.name} reads "
+            f"{base.family.text_limit}; these words at its end are left out: {inline(unread)!r}"
+        )
     for job in found:
         drawn = torch.Generator().manual_seed(seed)
         try:
-            made = edit(base, _read(job.source), instruction, steps=steps, guidance=guidance, generator=drawn)
+            photo = read_photo(job.source)
+        except UsageError as error:
+            if len(found) == 1:
+                raise
+            yield Edited(source=job.source, target=None, failure=str(error))
+            continue
+        try:
+            made = edit(base, photo.pixels, instruction, steps=steps, guidance=guidance, generator=drawn)
         except torch.OutOfMemoryError as error:
             raise EnvironmentProblem(
                 f"{job.source}: out of memory on {chosen}; give a smaller picture, or a GPU with more"
             ) from error
-        yield _write(job.target, made)
+        yield _write(job, made, photo)
 
 
 def base_of(lora: Path | None) -> str:
@@ -189,20 +232,77 @@ def _fits(layer: torch.nn.Linear | None, factor: str, shape: Sequence[int]) -> b
     return layer.in_features == shape[-1] if factor == "A" else layer.out_features == shape[0]
 
 
-def _read(path: Path) -> Picture:
+def read_photo(path: Path) -> Photo:
+    """A picture from disk; a UsageError where it cannot be read."""
+    notes: list[str] = []
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise UsageError(f"{path}: has more than 8 bits a pixel and channel; convert it to 8 first")
-            # A photo of a telephone lies on its side, and says so beside the pixels: the edit would not.
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        with warnings.catch_warnings():
+            # Of size: what is too large is refused, and the model works on a megapixel at most.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                if image.mode.startswith(("I", "F")):
+                    raise UsageError(f"{path}: has more than 8 bits a pixel and channel; convert it to 8 first")
+                # A photo of a telephone lies on its side, and says so beside the pixels: the edit would not.
+                upright = ImageOps.exif_transpose(image)
+                alpha = np.asarray(upright.convert("RGBA"))[..., 3] if upright.has_transparency_data else None
+                pixels = _as_srgb(upright, notes)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path}: is not a picture that can be read ({error})") from error
+    if alpha is None or (alpha == 255).all():
+        return Photo(pixels=pixels, alpha=None, notes=tuple(notes))
+    # What colour lies under transparent pixels is chance: cut-outs come on black, or with what was there before.
+    share = alpha[..., None] / 255
+    pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
+    return Photo(pixels=pixels, alpha=alpha, notes=tuple(notes))
 
 
-def _write(path: Path, picture: Picture) -> Path:
+def _as_srgb(image: Image.Image, notes: list[str]) -> Picture:
+    """The colours of an image [H, W, 3] in sRGB: through its colour profile, where it has one."""
+    # With its transparency in a channel of its own, which profiles know nothing of.
+    if image.mode in ("P", "PA", "1"):
+        plain = image.convert("RGBA").convert("RGB")
+    elif image.mode in ("LA", "La"):
+        plain = image.convert("LA").getchannel("L")
+    else:
+        plain = image if image.mode in ("L", "CMYK", "LAB") else image.convert("RGBA").convert("RGB")
+    if profile := image.info.get("icc_profile"):
+        try:
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(own):
+                srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+                try:
+                    plain = ImageCms.profileToProfile(plain, own, srgb, outputMode="RGB")
+                except ImageCms.PyCMSError:
+                    # A grey picture with a profile of three colours.
+                    plain = ImageCms.profileToProfile(plain.convert("RGB"), own, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+            notes.append("its colour profile cannot be read, so its colours are taken for sRGB")
+    return np.asarray(plain.convert("RGB"))
+
+
+def with_alpha(edited: Picture, start: Picture, alpha: Picture) -> Picture:
+    """An edit [H, W, 3] made on white, [H, W, 4]: as transparent as its start was, but for where the edit differs from
+    that start by more than a model's noise. On white it looks as the edit does."""
+    difference = np.abs(edited.astype(np.int16) - start).max(axis=-1)
+    changed = np.clip((difference - _NOISE) / _NOISE, 0.0, 1.0)
+    opaque = np.rint(255 * np.maximum(alpha / 255, changed))
+    share = np.maximum(opaque, 1.0)[..., None] / 255
+    colors = np.where(opaque[..., None] > 0, (edited - 255 * (1 - share)) / share, 255)
+    return np.concatenate([np.rint(np.clip(colors, 0, 255)), opaque[..., None]], axis=-1).astype(np.uint8)
+
+
+def _write(job: Job, made: Picture, photo: Photo) -> Edited:
+    kind, notes = _FORMATS[job.target.suffix.lower()], photo.notes
+    if photo.alpha is not None:
+        if kind == "JPEG":
+            notes = (*notes, "is transparent in parts, which JPEG cannot be: the edit lies on white")
+        else:
+            made = with_alpha(made, photo.pixels, photo.alpha)
+            notes = (
+                *notes,
+                "is transparent in parts: it was edited on white, and stays transparent where the edit put nothing",
+            )
     buffer = io.BytesIO()
-    kind = _FORMATS[path.suffix.lower()]
-    Image.fromarray(picture).save(buffer, kind, **({"quality": 95} if kind != "PNG" else {}))
-    write_file(path, buffer.getvalue())
-    return path
+    Image.fromarray(made).save(buffer, kind, **({"quality": 95} if kind != "PNG" else {}))
+    write_file(job.target, buffer.getvalue())
+    return Edited(source=job.source, target=job.target, notes=notes)

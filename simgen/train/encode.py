@@ -49,6 +49,8 @@ class Encoder:
         self._device = device
         self._offload = offload and device.type != "cpu"
         self._cache = cache
+        self.cut_short: dict[str, str] = {}
+        """Words that the text encoder has no room for, by the key of their sample."""
 
     @torch.no_grad()
     def encode(self, examples: Sequence[Example], *, drop_caption: Sequence[bool]) -> list[Encoded]:
@@ -74,7 +76,12 @@ class Encoder:
             name: base.family.encode_pictures(base.pipeline, _tensor(picture).to(self._device))[0]
             for name, picture in {"start": example.start, "end": example.end, **example.others}.items()
         }
-        instruction = example.instruction if caption else base.family.empty_prompt
+        instruction = base.family.empty_prompt
+        if caption:
+            # As when it edits: the end of what is too long is left out in whole words.
+            instruction, unread = base.family.fit_text(base.pipeline, example.instruction)
+            if unread:
+                self.cut_short[example.key] = unread
         height, width = example.mask.shape
         grid = base.family.grid(base.pipeline, width, height)
         return Encoded(

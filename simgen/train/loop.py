@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from rich.console import Console
 
-from simgen.core.errors import SimgenError, UsageError
+from simgen.core.errors import SimgenError, UsageError, inline
 from simgen.storage.urls import admit
 from simgen.train import checkpoint, speed
 from simgen.train.adapter import Adapter, average, norm, rate
@@ -172,6 +172,7 @@ class _Run:
         self.sums = torch.zeros(2 + 2 * len(self.method.figures), device=process.device)
         self.step = self.skipped = self.in_a_row = 0
         self.stop = False
+        self._told_cut = False
         self._flops: dict[tuple[int, int], Step] = {}
         self._resume()
         self.encoder = Encoder(
@@ -498,6 +499,13 @@ class _Run:
     def _report(self, figures: dict[str, float]) -> dict[str, float]:
         if self.telemetry is not None:
             self.telemetry.step(self.step, figures)
+            if self.encoder.cut_short and not self._told_cut:
+                self._told_cut = True
+                key, words = next(iter(self.encoder.cut_short.items()))
+                self.telemetry.say(
+                    f"the instruction of {key} is longer than the {self.base.family.text_limit} tokens that "
+                    f"{self.base.name} reads, and perhaps others are; left out at its end: {inline(words)!r}"
+                )
         return figures
 
 

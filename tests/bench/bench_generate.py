@@ -48,7 +48,6 @@ from simgen.plan.plan import SampleId, sample_id
 from simgen.plan.recipe import SceneChoice, load_recipe
 from simgen.record.codec import encode
 from simgen.scene.draw import Draw
-from simgen.storage.resources import how_to_install
 
 Picture = NDArray[np.uint8]
 STAGES = ("dome", "table", "floor")
@@ -85,10 +84,6 @@ def main() -> None:
         kind, size, quality = options.part.split(":")
         {"simgen": simgen_side, "stock": stock_side, "reference": reference_side}[kind](options, int(size), quality)
         return
-    # Stock Kubric imports them; its turn comes after many minutes.
-    missing = [name for name in ("OpenEXR", "sklearn") if importlib.util.find_spec(name) is None]
-    if missing and options.family == 1:
-        sys.exit(f"bench_generate: stock Kubric needs {' and '.join(missing)}; {how_to_install('bench')}")
     rows = []
     if options.family > 1:
         for size, quality in itertools.product(options.sizes, options.qualities):

@@ -33,8 +33,17 @@ def assets() -> None:
 @assets.command("list", short_help="Show the assets of each SOURCE.")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=KNOWN)
 @click.option("--json", "as_json", is_flag=True, help="Every fact of every asset, as JSON.")
-def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
+@click.option(
+    "--fits",
+    "recipes",
+    multiple=True,
+    metavar="NAME",
+    help="Show which scenes of this recipe, or whether this scene, can use each object; may be repeated.",
+)
+def list_assets(sources: tuple[str, ...], as_json: bool, recipes: tuple[str, ...]) -> int:
     """Show the assets of each SOURCE; the built-in ones where none is named."""
+    if recipes:
+        return _list_fits(sources, recipes, as_json)
     bad: dict[str, str] = {}
     catalog = _catalog(sources, bad=bad)
     for fault in bad.values():
@@ -47,6 +56,38 @@ def list_assets(sources: tuple[str, ...], as_json: bool) -> int:
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 1 if bad else 0
+
+
+def _list_fits(sources: tuple[str, ...], recipes: tuple[str, ...], as_json: bool) -> int:
+    """Say of each object of one's own which scenes it can be in, and of each scene whether any fits."""
+    from simgen.catalog.catalog import open_catalog
+    from simgen.core.errors import UsageError
+    from simgen.make.fits import find_fits
+    from simgen.plan.recipe import load_recipe
+    from simgen.scene import registry
+
+    if not sources:
+        raise UsageError("--fits is about objects of your own; name their manifest as SOURCE")
+    chosen = {choice.name: choice for name in recipes for choice in load_recipe(name).scenes}
+    scenes = {name: registry.build(name, choice.parameters) for name, choice in chosen.items()}
+    # With the built-in objects: without a second thing many scenes draw nothing.
+    catalog = open_catalog(objects=sources)
+    fits = find_fits(scenes, catalog)
+    if as_json:
+        told = {asset: {"event": fits.of(asset), "beside": fits.beside(asset)} for asset in fits.objects}
+        click.echo(json.dumps({"objects": told, "without": fits.without, "broken": dict(fits.broken)}, indent=1))
+        return 0
+    for asset in fits.objects:
+        about, beside = ", ".join(fits.of(asset)), [name for name in fits.beside(asset) if name not in fits.of(asset)]
+        size = _size(catalog.object(asset).size_m)
+        if asset in fits.broken:
+            click.echo(f"{asset} ({size}): cannot be used: {fits.broken[asset]}")
+            continue
+        also = f"; can stand beside in {', '.join(beside)}" if beside else ""
+        click.echo(f"{asset} ({size}): {f'fits {about}' if about else 'fits no event'}{also}")
+    if fits.without:
+        click.echo(f"no object fits {', '.join(fits.without)}")
+    return 0
 
 
 @assets.command(short_help="Bring a SOURCE into the cache.")

@@ -7,6 +7,8 @@ import click
 from simgen.core.errors import UsageError
 
 SECTION = "Use a data set"
+SOME_FAILED = 3
+"""Exit code where some pictures of a folder could not be edited."""
 
 
 @click.command()
@@ -32,7 +34,11 @@ def edit(
 ) -> int:
     """Edit a picture, or a folder of them.
 
-    With --lora the editor uses what a run of `simgen train` has learnt; without it, it edits as it was released.
+    With --lora the editor uses what a run of `simgen train` has learnt; without it, it edits as it was released. Size
+    and place of things stay. Colours become sRGB. A picture that is transparent in parts is edited on white, and stays
+    transparent where the edit puts nothing.
+
+    Hidden files of a folder are left out. Exit code 3: some pictures of the folder could not be read, 1: none could.
 
     \b
       simgen edit photo.jpg "knock over the mug" --lora runs/qwen
@@ -41,7 +47,8 @@ def edit(
         raise UsageError('the instruction is empty; say what happens, as in "knock over the mug"')
     from simgen.train.edit import edit_all, jobs
 
-    for path in edit_all(
+    done = failed = 0
+    for one in edit_all(
         jobs(picture, out),
         instruction,
         base_name=base,
@@ -50,6 +57,16 @@ def edit(
         steps=steps,
         guidance=guidance,
         device=device,
+        say=lambda line: click.echo(f"note: {line}", err=True),
     ):
-        click.echo(path)
-    return 0
+        for note in one.notes:
+            click.echo(f"note: {one.source}: {note}", err=True)
+        if one.target is None:
+            failed += 1
+            click.echo(one.failure, err=True)
+        else:
+            done += 1
+            click.echo(one.target)
+    if failed:
+        click.echo(f"edited {done} of {done + failed} pictures; {failed} could not be read", err=True)
+    return 0 if not failed else SOME_FAILED if done else 1

@@ -13,6 +13,7 @@ from simgen.core.errors import UsageError
 
 if TYPE_CHECKING:
     from simgen.dataset.cost import CostEstimate
+    from simgen.make.fits import Fits
     from simgen.plan.plan import Plan
     from simgen.storage.paths import AnyPath
 
@@ -93,13 +94,20 @@ def generate(
         raise UsageError(f"--probes must be at least 0 and stand beside --dry-run; got {probes}")
     for note in catalog_of(chosen).notes if chosen.assets.objects else ():
         click.echo(f"note: {note}", err=True)
+    fits = _own_objects(plan)
     if dry_run:
         return _dry_run(plan, folder, workers, probes)
 
     from simgen.cli.run_plan import run_plan
 
     return run_plan(
-        plan, folder, workers=workers, address=address, sample_timeout=sample_timeout, accept_code=accept_code
+        plan,
+        folder,
+        workers=workers,
+        address=address,
+        sample_timeout=sample_timeout,
+        accept_code=accept_code,
+        fits=fits,
     )
 
 
@@ -111,6 +119,26 @@ def _print_changed_scenes(plan: "Plan", pins: Mapping[str, str]) -> None:
 
     for changed in changed_scenes(replace(plan, pins=pins), *(choice.name for choice in plan.recipe.scenes)):
         click.echo(f"note: {changed}", err=True)
+
+
+def _own_objects(plan: "Plan") -> "Fits | None":
+    """What of the user's own objects fits the recipe, said before anything is made; None where it names none."""
+    recipe = plan.recipe
+    if not recipe.assets.objects:
+        return None
+    from simgen.make.fits import find_fits, in_words, refusal
+    from simgen.make.planning import catalog_of
+    from simgen.scene import registry
+
+    scenes = {c.name: registry.build(c.name, c.parameters, where=recipe.name) for c in recipe.scenes}
+    fits = find_fits(scenes, catalog_of(recipe))
+    if not fits.objects:
+        return None
+    for line in in_words(fits, strict=recipe.assets.strict):
+        click.echo(f"note: {line}", err=True)
+    if recipe.assets.strict and (reason := refusal(fits)):
+        raise UsageError(reason)
+    return fits
 
 
 def _dry_run(plan: "Plan", folder: "AnyPath", workers: int | None, probes: int | None) -> int:

@@ -21,17 +21,20 @@ SECTION = "Look at a data set"
 @click.option("--watch", is_flag=True, help="Again every other second, until it is complete.")
 def status(folder: "AnyPath", as_json: bool, watch: bool) -> int:
     """Say how far a data set has come."""
+    from simgen.dataset.own_objects import read_own_objects
     from simgen.dataset.status import read_status
     from simgen.dataset.suspects import exclusion, read_suspects
 
     while True:
-        found, suspects = read_status(folder), read_suspects(folder)
+        found, suspects, own = read_status(folder), read_suspects(folder), read_own_objects(folder)
         without = exclusion(folder, suspects) if suspects else ""
         if as_json:
             data = {**found.as_data(), "suspects": [s.as_data() for s in suspects], "without_suspects": without}
+            if own is not None:
+                data["own_objects"] = own.as_data()
             click.echo(json.dumps(data))
         else:
-            click.echo("\n".join([_in_words(found), *(f"  {s}" for s in suspects)]))
+            click.echo("\n".join([_in_words(found), *(own.in_words() if own else ()), *(f"  {s}" for s in suspects)]))
             if suspects:
                 click.echo(f"without: {without}")
         if not watch or found.complete:

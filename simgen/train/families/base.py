@@ -5,8 +5,10 @@ it edits (a test compares the two, argument by argument), says which linear laye
 many rows each layer multiplies, and which tiny random bases stand for it in tests.
 """
 
+import bisect
 import contextlib
 import functools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -132,6 +134,9 @@ class Family(ABC):
     """False where texts of different length cannot stand in one batch."""
     typical_text_tokens: ClassVar[int]
     """Text tokens of an ordinary instruction, for estimates."""
+    text_limit: ClassVar[int]
+    """Tokens of an instruction, as `count_text` counts them, that the pipeline reads; what is more it cuts off without
+    a word, or fails."""
     empty_prompt: ClassVar[str]
     """What the pipeline takes for an empty instruction when it edits with guidance."""
 
@@ -152,6 +157,24 @@ class Family(ABC):
     @abstractmethod
     def encode_text(self, pipeline: Pipeline, instruction: str, start: Image.Image) -> dict[str, Tensor]:
         """What the text encoder makes of an instruction and the picture it is about, without a batch dimension."""
+
+    @abstractmethod
+    def count_text(self, pipeline: Pipeline, instruction: str) -> int:
+        """Tokens that an instruction takes, with the template around it where that shares the limit."""
+
+    def fit_text(self, pipeline: Pipeline, instruction: str) -> tuple[str, str]:
+        """An instruction as far as the pipeline reads it, in whole words, and the words that it does not read."""
+        if self.count_text(pipeline, instruction) <= self.text_limit:
+            return instruction, ""
+        words = [word.end() for word in re.finditer(r"\S+", instruction)]
+        for ends in (words, range(1, len(instruction))):  # within its only word, where that alone is too long
+            kept = bisect.bisect_right(
+                ends, self.text_limit, key=lambda end: self.count_text(pipeline, instruction[:end])
+            )
+            if kept:
+                return instruction[: ends[kept - 1]], instruction[ends[kept - 1] :].strip()
+        # The template alone is too long for a tokenizer of single letters: the pipeline does what it does.
+        return instruction, ""
 
     @abstractmethod
     def arguments(self, transformer: Any, noisy: Tensor, sigma: Tensor, condition: Condition) -> dict[str, Any]:

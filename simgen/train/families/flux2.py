@@ -11,6 +11,7 @@ from diffusers import (
     Flux2Pipeline,
     Flux2Transformer2DModel,
 )
+from diffusers.pipelines.flux2.pipeline_flux2 import format_input
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 from PIL import Image
 from tokenizers.pre_tokenizers import ByteLevel
@@ -180,6 +181,7 @@ class Flux2(Family):
     )
     edit_steps, edit_guidance, empty_prompt = 50, 4.0, ""
     typical_text_tokens = 512
+    text_limit = 512
 
     def pack(self, pipeline: Pipeline, latents: Tensor) -> Tensor:
         packed: Tensor = pipeline._pack_latents(latents)
@@ -188,6 +190,16 @@ class Flux2(Family):
     def encode_text(self, pipeline: Pipeline, instruction: str, start: Image.Image) -> dict[str, Tensor]:
         embeds, _ = pipeline.encode_prompt(prompt=instruction, device=pipeline.text_encoder.device)
         return {"embeds": embeds[0]}
+
+    def count_text(self, pipeline: Pipeline, instruction: str) -> int:
+        if isinstance(pipeline, Flux2Pipeline):
+            messages = format_input([instruction], system_message=pipeline.system_message)
+            said = pipeline.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)
+            return len(said["input_ids"][0])
+        messages = [{"role": "user", "content": instruction}]
+        options = {"add_generation_prompt": True, "enable_thinking": False}
+        text = pipeline.tokenizer.apply_chat_template(messages, tokenize=False, **options)
+        return len(pipeline.tokenizer(text, verbose=False).input_ids)
 
     def arguments(self, transformer: Any, noisy: Tensor, sigma: Tensor, condition: Condition) -> dict[str, Any]:
         embeds, device = condition.text["embeds"], noisy.device

@@ -145,6 +145,7 @@ class Kontext(Family):
     )
     edit_steps, edit_guidance, empty_prompt = 28, 2.5, ""
     typical_text_tokens = 512
+    text_limit = 512
 
     def pack(self, pipeline: Pipeline, latents: Tensor) -> Tensor:
         packed: Tensor = pipeline._pack_latents(latents, *latents.shape)
@@ -155,6 +156,10 @@ class Kontext(Family):
             prompt=instruction, prompt_2=None, device=pipeline.text_encoder.device
         )
         return {"embeds": embeds[0], "pooled": pooled[0]}
+
+    def count_text(self, pipeline: Pipeline, instruction: str) -> int:
+        # Of T5, which reads the words; CLIP sums up the first 77 tokens in one vector.
+        return len(pipeline.tokenizer_2(instruction, verbose=False).input_ids)
 
     def arguments(self, transformer: Any, noisy: Tensor, sigma: Tensor, condition: Condition) -> dict[str, Any]:
         embeds = condition.text["embeds"]

@@ -138,6 +138,8 @@ class Qwen21(Family):
     )
     edit_steps, edit_guidance, empty_prompt = 40, 1.0, " "
     typical_text_tokens = 64
+    # Half of the positions that the transformer knows; the reference takes of the others.
+    text_limit = 4096
     batches = False
 
     def vae_input(self, pictures: Tensor) -> Tensor:
@@ -153,6 +155,9 @@ class Qwen21(Family):
             prompt=instruction, image=[start.convert("RGBA")], device=pipeline.text_encoder.device
         )
         return {"embeds": embeds[0], "slots": slots[0]}
+
+    def count_text(self, pipeline: Pipeline, instruction: str) -> int:
+        return len(pipeline.processor.tokenizer(instruction, verbose=False).input_ids)
 
     def arguments(self, transformer: Any, noisy: Tensor, sigma: Tensor, condition: Condition) -> dict[str, Any]:
         slots = condition.text["slots"]
