@@ -137,7 +137,7 @@ def examine(folder: AnyPath, *, workers: int | None = None, alone: bool = False)
     present = [(split, number) for split in SPLITS for number in there[split]]
     # Hashing, inflating and comparing all release the interpreter's lock.
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(lambda name: _read_shard(folder, *name, plan), present))
+        results = list(pool.map(lambda name: _read_shard(folder, name[0], name[1], plan), present))
     at_work = at_work or (not alone and run_at_work(folder))
     if at_work:
         # `retry` takes the commit away from a shard that it makes again.

@@ -133,7 +133,7 @@ def test_whatever_happens_to_a_file_verify_says_all_and_repair_and_the_same_comm
         code, _, err = called(capsys, command, folder)
         assert code in (0, 1) and "unexpected" not in err and err.count("\n") == code, err
 
-    found, stays = repair(folder)
+    _, stays = repair(folder)
     left = {problem.where for problem in stays}
     assert "train/notes.txt" in left and "train/00001.tar" not in left
     assert (folder / "train" / "notes.txt").read_text() == "mine"
