@@ -92,4 +92,4 @@ def _remove_empty_folder(folder: AnyPath, name: str, report: Callable[[str], obj
 
 
 def _without_remedy(problem: Problem) -> str:
-    return problem.what.partition("; `simgen verify --repair`")[0]
+    return problem.what.partition("; `simgen verify --repair`")[0].partition("; the next run")[0]

@@ -122,7 +122,7 @@ def examine(folder: AnyPath, *, workers: int | None = None, alone: bool = False)
     try:
         plan = read_plan(folder)
     except PlanDamaged as error:
-        what = str(error).removeprefix(f"{folder / RESOLVED}: ")
+        what = str(error).removeprefix(str(folder / RESOLVED)).removeprefix(":").strip()
         problems.append(Problem(where=RESOLVED, what=what, by_hand=(folder / RESOLVED).is_dir()))
     if plan is None and not holds_dataset(folder):
         raise OutputError(f"{folder}: holds no simgen data set; check the folder's name")
@@ -137,7 +137,7 @@ def examine(folder: AnyPath, *, workers: int | None = None, alone: bool = False)
     present = [(split, number) for split in SPLITS for number in there[split]]
     # Hashing, inflating and comparing all release the interpreter's lock.
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(lambda name: _read_shard(folder, *name, plan), present))
+        results = list(pool.map(lambda name: _read_shard(folder, name[0], name[1], plan), present))
     at_work = at_work or (not alone and run_at_work(folder))
     if at_work:
         # `retry` takes the commit away from a shard that it makes again.
@@ -252,11 +252,11 @@ def _changed_beside(folder: AnyPath, at_work: bool) -> Iterator[Problem]:
                 yield Problem(where=name, what="is missing; the next run, or `simgen report`, writes it")
             elif sha256(folder / name) != digest:
                 what = "has been changed after it was written (its sha256 does not fit)"
-                again = "the next run, or `simgen report`, writes it anew"
-                # Neither is written again by a run that finds all shards there.
                 bad = name if name == REPORT or name.startswith("quarantine/") else ""
-                again = f"`simgen verify --repair` removes it, and {again}" if name == REPORT else again
-                again = "`simgen verify --repair` removes it" if bad and name != REPORT else again
+                again = "the next run, or `simgen report`, writes it anew"
+                if name.startswith("quarantine/"):
+                    # No run writes the mark of a sample again that it does not make again.
+                    again = "`simgen verify --repair` removes it"
                 yield Problem(where=name, what=f"{what}; {again}", bad_file=bad)
         except OutputError as error:
             yield Problem(where=name, what=str(error).removeprefix(f"{folder / name}: "), by_hand=True)

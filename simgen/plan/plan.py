@@ -442,7 +442,8 @@ def check_same(folder: AnyPath, plan: Plan, *, accept_code: bool = False) -> Pla
         return recorded
     begun = next((code for code in reversed(there.codes) if code.pins), there.code)
     settings = _differences(_settings(there), _settings(plan))
-    code, other = [], []
+    code: list[tuple[str, Any, Any]] = []
+    other: list[tuple[str, Any, Any]] = []
     for difference in _differences(begun.pins, plan.pins):
         (code if _is_code(difference[0], plan.recipe) else other).append(difference)
     if not settings and not other:
