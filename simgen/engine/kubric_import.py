@@ -9,7 +9,9 @@ afterwards: a permanent one makes `transformers` fail. Import kubric through thi
 import shutil
 import sys
 import tempfile
+import threading
 import types
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,5 +48,9 @@ with _stand_in():
     import kubric as kb
     from kubric.simulator.pybullet import PyBullet as KubricPyBullet
     from kubric.simulator.pybullet import register_physical_object_setters
+
+# Kubric's own lock for counting names is one between processes, which needs a shared memory that can be written.
+kb.utils.next_global_count.counter = defaultdict(int)
+kb.utils.next_global_count.lock = threading.Lock()
 
 __all__ = ["KubricPyBullet", "kb", "register_physical_object_setters"]

@@ -85,7 +85,7 @@ def render_to_files() -> dict[str, Image]:
         output.file_slots.new(name)
         tree.links.new(layers.outputs[sockets.get(name, name)], output.inputs[name])
     shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="simgen-", dir=shared if shared.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="simgen-", dir=shared if os.access(shared, os.W_OK) else None) as folder:
         output.base_path = folder
         with quiet():
             bpy.ops.render.render()

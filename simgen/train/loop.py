@@ -574,7 +574,7 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             os.write(2, b"stopping after this step; once more stops at once\n")
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {n: signal.signal(n, ask) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+    before = {int(n): signal.signal(n, ask) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
     try:
         yield lambda: bool(asked)
     finally:

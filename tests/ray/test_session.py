@@ -163,8 +163,9 @@ with open_folder(folder, plan, sample_bytes=0):
 """
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_kernel_kills_for_memory_is_said_to_be(tmp_path: Path) -> None:
-    """Ten seconds: a Ray in a control group of 1.2 GB."""
+    """Fifteen seconds: a Ray in a control group of 1.2 GB."""
     group = Path(f"/sys/fs/cgroup/memory/simgen-test-{os.getpid()}")
     try:
         group.mkdir()

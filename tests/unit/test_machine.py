@@ -199,9 +199,10 @@ def test_a_temporary_folder_is_removed_when_its_process_is_gone_and_not_before(h
 def test_a_temporary_folder_of_another_pid_namespace_is_left_alone(hold, tmp_path: Path) -> None:
     if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode:
         pytest.skip("only root can make a namespace for processes")
-    holder = hold("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    # With a number there that is nobody's here.
+    last = "echo $(($(cat /proc/sys/kernel/pid_max) - 9)) > /proc/sys/kernel/ns_last_pid; "
+    holder = hold("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", last + '"$@"; true', "sh")
     place = Path(holder.stdout.readline().strip())
-    # Its number there is 1, or one that here is nobody's or another's.
     remove_abandoned("held-", tmp_path)
     assert (place / "work").is_dir()
     holder.communicate("\n")
