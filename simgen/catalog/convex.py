@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import coacd
 import numpy as np
@@ -77,7 +78,7 @@ def _main(source: str, target: str) -> None:
         mesh = coacd.Mesh(np.ascontiguousarray(given["vertices"]), np.ascontiguousarray(given["faces"]))
         search = {str(name): int(number) for name, number in zip(given["names"], given["numbers"], strict=True)}
     found = coacd.run_coacd(mesh, threshold=CONCAVITY, max_convex_hull=MAX_PARTS, max_ch_vertex=64, seed=0, **search)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for k, (vertices, faces) in enumerate(found):
         arrays |= {f"vertices{k}": np.asarray(vertices), f"faces{k}": np.asarray(faces, dtype=np.int64)}
     np.savez(target, count=len(found), **arrays)
