@@ -66,7 +66,7 @@ def convex_parts(
             process.stdin.close()
         if code:
             raise NotCut("was killed, perhaps for want of memory" if code == -signal.SIGKILL else "failed")
-        with np.load(target) as found:
+        with np.load(target, allow_pickle=False) as found:
             return [(found[f"vertices{k}"], found[f"faces{k}"]) for k in range(int(found["count"]))]
 
 
@@ -74,7 +74,7 @@ def _main(source: str, target: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     coacd.set_log_level("error")
-    with np.load(source) as given:
+    with np.load(source, allow_pickle=False) as given:
         mesh = coacd.Mesh(np.ascontiguousarray(given["vertices"]), np.ascontiguousarray(given["faces"]))
         search = {str(name): int(number) for name, number in zip(given["names"], given["numbers"], strict=True)}
     found = coacd.run_coacd(mesh, threshold=CONCAVITY, max_convex_hull=MAX_PARTS, max_ch_vertex=64, seed=0, **search)
