@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import coacd
 import numpy as np
@@ -65,7 +66,7 @@ def convex_parts(
             process.stdin.close()
         if code:
             raise NotCut("was killed, perhaps for want of memory" if code == -signal.SIGKILL else "failed")
-        with np.load(target) as found:
+        with np.load(target, allow_pickle=False) as found:
             return [(found[f"vertices{k}"], found[f"faces{k}"]) for k in range(int(found["count"]))]
 
 
@@ -73,11 +74,11 @@ def _main(source: str, target: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     coacd.set_log_level("error")
-    with np.load(source) as given:
+    with np.load(source, allow_pickle=False) as given:
         mesh = coacd.Mesh(np.ascontiguousarray(given["vertices"]), np.ascontiguousarray(given["faces"]))
         search = {str(name): int(number) for name, number in zip(given["names"], given["numbers"], strict=True)}
     found = coacd.run_coacd(mesh, threshold=CONCAVITY, max_convex_hull=MAX_PARTS, max_ch_vertex=64, seed=0, **search)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for k, (vertices, faces) in enumerate(found):
         arrays |= {f"vertices{k}": np.asarray(vertices), f"faces{k}": np.asarray(faces, dtype=np.int64)}
     np.savez(target, count=len(found), **arrays)

@@ -161,7 +161,7 @@ def rgb(image: Image.Image) -> tuple[Image.Image, bool]:
     clear = False
     if "A" in image.getbands() or "transparency" in image.info:
         whole = image.convert("RGBA")
-        clear = whole.getchannel("A").getextrema()[0] < 250
+        clear = bool(np.asarray(whole.getchannel("A")).min() < 250)
         return whole.convert("RGB"), clear
     return image.convert("RGB"), clear
 

@@ -174,7 +174,7 @@ def _sum_cells(unit: Floats, area: Floats, limit: float) -> Floats:
     count = int(cell.max()) + 1
     total = np.stack([np.bincount(cell, area[:, k], count) for k in range(3)], axis=1)
     middle = np.stack([np.bincount(cell, unit[:, k], count) for k in range(3)], axis=1)
-    middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-30)
+    middle = middle / np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-30)
     sums = np.concatenate(
         [(some @ middle.T > limit) @ total for some in np.array_split(middle, count * count // _MOST_PAIRS + 1)]
     )

@@ -434,7 +434,7 @@ def _point_colors(text: str) -> tuple[dict[tuple[float, ...], int], Floats] | No
     if not re.search(r"^v(\s+\S+){6,7}\s*$", text, re.MULTILINE):
         return None
     places: dict[tuple[float, ...], int] = {}
-    colors = []
+    colors: list[list[float]] = []
     for line in text.splitlines():
         words = line.split()
         if words[:1] == ["v"] and len(words) in (7, 8):

@@ -64,7 +64,8 @@ def guess_up(vertices: Floats, center: Floats, label: str, comments: str = "") -
         low[axis] = abs(placed[:, 2].min()) / extent[2]
         off[axis] = abs(placed[:, 2].max() + placed[:, 2].min()) / 2 / extent[2]
     words = set(label.split())
-    for axis, other in (("y", "z"), ("z", "y")):
+    pairs: tuple[tuple[Axis, Axis], ...] = (("y", "z"), ("z", "y"))
+    for axis, other in pairs:
         if stands[axis] > _STEADY_RAD >= stands[other]:
             marks[axis].append((2.5, f"it falls over on its {other}"))
         if lopsided[axis] > lopsided[other] + 0.03:
@@ -94,7 +95,7 @@ def falls_over(vertices: Floats, center: Floats, axis: Axis) -> bool:
     """Whether something with this axis up does not stand, and with the other one does."""
     other: Axis = "z" if axis == "y" else "y"
     tilts = {key: _tilt((vertices - center) @ TO_Z_UP[key].T) for key in (axis, other)}
-    return tilts[axis] <= _STEADY_RAD < tilts[other]
+    return bool(tilts[axis] <= _STEADY_RAD < tilts[other])
 
 
 def _tilt(points: Floats) -> float:

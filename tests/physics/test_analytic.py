@@ -1,6 +1,9 @@
 """Bullet as simgen drives it, against formulas."""
 
 import gc
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,11 @@ from simgen.catalog.catalog import open_catalog
 from simgen.core.geometry import quat, quat_from_axis_angle, vec3
 from simgen.core.rollout import Rollout
 from simgen.core.spec import Body, Camera, Environment, Push, Release, Remove, SceneSpec, Stage
-from simgen.engine.physics import simulate
+from simgen.engine.physics import _inertia, simulate
 from simgen.make.changes import changed_bodies
 from simgen.make.evidence import Physics
 from simgen.make.gates import judge
+from simgen.procedural import asset_archive
 from simgen.procedural.models import make
 
 G = 9.81
@@ -208,3 +212,32 @@ def test_a_simulation_leaves_no_client_of_bullet_behind_for_the_collector() -> N
     finally:
         gc.enable()
     assert (first.poses(1).position_m == second.poses(1).position_m).all()
+
+
+def test_an_asset_whose_manifest_scales_it_is_that_large_in_every_engine(tmp_path: Path) -> None:
+    """A cube of 10 cm with `scale: 2`: it stands 10 cm high about its centre, and turns as one of 20 cm."""
+    corners = [(x, y, z) for x in (-0.05, 0.05) for y in (-0.05, 0.05) for z in (-0.05, 0.05)]
+    sides = ("1 2 4 3", "5 7 8 6", "1 5 6 2", "3 4 8 7", "1 3 7 5", "2 6 8 4")
+    text = "".join("v {} {} {}\n".format(*c) for c in corners) + "".join(f"f {side}\n" for side in sides)
+    moment = 1.0 * 0.1**2 / 6
+    data = {
+        "a.obj": text.encode(),
+        "a.urdf": f"""<robot name="a"><link name="base"><inertial><mass value="1"/>
+<inertia ixx="{moment}" iyy="{moment}" izz="{moment}" ixy="0" ixz="0" iyz="0"/></inertial>
+<collision><geometry><mesh filename="a.obj"/></geometry></collision></link></robot>""".encode(),
+    }
+    (tmp_path / "a.tar.gz").write_bytes(asset_archive.archive(data))
+    kwargs = {"bounds": [[-0.05] * 3, [0.05] * 3], "scale": [2, 2, 2], "mass": 4.0}
+    kwargs |= {"render_filename": "{asset_dir}/a.obj", "simulation_filename": "{asset_dir}/a.urdf"}
+    manifest = {"name": "set", "assets": {"a": {"asset_type": "FileBasedObject", "kwargs": kwargs}}}
+    (tmp_path / "set.json").write_text(json.dumps(manifest))
+    catalog = open_catalog(objects=[str(tmp_path / "set.json")], builtin=False, cache=tmp_path / "cache")
+    asset = catalog.object("set:a")
+    made = Body(
+        id=1, asset="set:a", label="cube", role="actor", position_m=(0.0, 0.0, 0.15), size_m=asset.size_m,
+        mass_kg=4.0, friction=0.5, restitution=0.0,
+    )  # fmt: skip
+    spec = run(box(2, size_m=(0.1, 0.1, 0.1), at=(1.0, 0.0, 0.05))).spec
+    rollout = simulate(replace(spec, bodies=(made,), events=()), catalog)
+    assert rollout.poses(1).position_m[-1][2] == pytest.approx(0.1, abs=0.002)
+    assert _inertia(made, catalog) == pytest.approx((4.0 * 0.2**2 / 6,) * 3)

@@ -1,5 +1,6 @@
 """Manifests, archives, the cache and the catalogue, on assets that are made here."""
 
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -910,3 +911,92 @@ def test_real_scans_come_out_with_plain_labels_and_real_masses(scans: Path, open
         assert np.allclose(points.min(axis=0), low, atol=0.004) and np.allclose(points.max(axis=0), high, atol=0.004)
     assert catalog.environment("HDRI_haven:lebombo").indoor
     assert catalog.verify("HDRI_haven:lebombo") is None
+
+
+def test_one_bad_entry_can_be_left_out_and_changes_nothing_of_the_others(
+    tmp_path: Path, opened: Callable[..., Catalog]
+) -> None:
+    names = [f"thing_{k}" for k in range(12)]
+    archives = {name: tar(box_files()) for name in names}
+    whole = opened(
+        objects=[str(write_set(tmp_path / "whole", {name: entry() for name in names}, archives, name="whole"))]
+    )
+    bad = {
+        "thing_3": entry(kwargs=entry()["kwargs"] | {"bounds": [[0, 0, 0], [0, 0, 0]]}),
+        "thing_5": entry(metadata={"substance": "woof"}),
+        "thing_7": "nonsense",
+    }
+    del archives["thing_9"]
+    path = write_set(tmp_path / "bad", {name: bad.get(name, entry()) for name in names}, archives, name="whole")
+    steps = [
+        (
+            r"thing_3: kwargs\.bounds .*, and 1 more of its entries cannot be used.*exclude=\[\"whole:thing_3\", ",
+            (3, 7),
+        ),
+        (r"1 of \d+ files are missing, first .*thing_9", (9,)),
+        ("thing_5: no substance 'woof'; did you mean 'wood'.*mend it, or go on without", (5,)),
+    ]
+    left_out: list[str] = []
+    for said, numbers in steps:
+        with pytest.raises(AssetError, match=said):
+            opened(objects=[str(path)], exclude=left_out)
+        left_out += [f"whole:thing_{number}" for number in numbers]
+    rest = opened(objects=[str(path)], exclude=left_out)
+    assert [a.id for a in rest.objects] == sorted(name for name in names if name[-1] not in "3579")
+    assert {a.id: a.split for a in rest.objects}.items() <= {a.id: a.split for a in whole.objects}.items()
+    with pytest.raises(UnknownName):
+        opened(objects=[str(path)], exclude=[*left_out, "whole:thing_99"])
+
+
+def test_scale_friction_and_restitution_are_what_kubric_makes_of_them(
+    tmp_path: Path, opened: Callable[..., Catalog]
+) -> None:
+    changed = {"scale": [2, 2, 2], "friction": 0.05, "restitution": 1, "mass": 0.384}
+    entries = {"big": entry(kwargs=entry()["kwargs"] | changed), "plain": entry()}
+    entries["big"]["metadata"] = {"volume": 0.00048, "friction": 0.6}
+    path = write_set(tmp_path / "set", entries, {name: tar(box_files()) for name in entries}, name="set")
+    catalog = opened(objects=[str(path)])
+    big = catalog.object("set:big")
+    assert big.size_m == pytest.approx((0.2, 0.16, 0.12)) and big.volume_m3 == pytest.approx(0.00384)
+    assert (big.friction, big.restitution, big.mass_kg) == (0.05, 1.0, 0.384)
+    assert np.ptp(catalog.shape("set:big").points, axis=0) == pytest.approx([0.2, 0.16, 0.12])
+    assert catalog.verify("set:big") is None and catalog.notes == ()
+    plain = catalog.object("set:plain")
+    assert plain.scale == 1.0 and plain.size_m == pytest.approx((0.1, 0.08, 0.06))
+
+
+def test_a_catalogue_without_scales_has_the_fingerprint_of_before(
+    tmp_path: Path, opened: Callable[..., Catalog]
+) -> None:
+    catalog = opened(objects=[str(write_set(tmp_path / "set", {"a": entry()}, {"a": tar(box_files())}))])
+    facts = [dataclasses.asdict(asset) for asset in catalog.all]
+    assert facts[0].pop("scale") == 1.0
+    assert catalog.fingerprint() == hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"scale": [1, 2, 1]}, "differs from axis to axis"),
+        ({"scale": 0}, "must be a number above 0, or three"),
+        ({"scale": "big"}, "must be a number above 0, or three"),
+        ({"scale": 1e6}, "reaches further than 1000 m"),
+        ({"friction": 1.5}, "kwargs.friction must be a number from 0 to 1"),
+        ({"restitution": "high"}, "kwargs.restitution must be a number from 0 to 1"),
+    ],
+)
+def test_arguments_that_kubric_could_not_use_are_refused(
+    tmp_path: Path, opened: Callable[..., Catalog], changed: dict[str, Any], said: str
+) -> None:
+    path = write_set(tmp_path / "set", {"a": entry(kwargs=entry()["kwargs"] | changed)}, {"a": tar(box_files())})
+    with pytest.raises(AssetError, match=said):
+        opened(objects=[str(path)])
+
+
+def test_arguments_of_kubric_that_simgen_does_not_use_are_named(tmp_path: Path, opened: Callable[..., Catalog]) -> None:
+    silent = {"static": False, "render_import_kwargs": {"axis_forward": "Y", "axis_up": "Z"}}
+    loud = {"static": True, "render_import_kwargs": {"axis_up": "Y"}}
+    entries = {name: entry(kwargs=entry()["kwargs"] | (silent if name == "e" else loud)) for name in "abcde"}
+    path = write_set(tmp_path / "set", entries, {name: tar(box_files()) for name in entries})
+    first, second = opened(objects=[str(path)]).notes
+    assert "kwargs.render_import_kwargs of a, b, c and 1 more is not used" in first and "kwargs.static" in second

@@ -240,3 +240,30 @@ def test_what_cannot_be_had_is_told_without_password_and_token(
     assert not [word for word in SECRETS if word in str(caught.value)]
     assert not [word for word in SECRETS if word in explain(RuntimeError(text))[0] + scrub(text)]
     assert not files_with_secrets(tmp_path / "cache")
+
+
+def test_list_and_verify_go_on_without_what_cannot_be_used(things: Path) -> None:
+    data = json.loads(things.read_text())
+    data["assets"]["flat"] = {**data["assets"]["red_mug"], "kwargs": {"bounds": 3}}
+    data["assets"]["red_mug"]["kwargs"]["static"] = True
+    things.write_text(json.dumps(data))
+    result = run("list", str(things))
+    assert result.return_value == 1 and len(result.stdout.splitlines()) == 4
+    assert "cannot be used: " in result.stderr and "flat: kwargs" in result.stderr
+    assert "kwargs.static of red_mug is not used" in result.stderr
+    result = run("verify", str(things))
+    assert result.return_value == 1 and "1 of 4 assets are damaged" in result.stderr
+
+
+def test_pack_leaves_out_what_it_cannot_pack_and_says_so_with_its_exit_code(tmp_path: Path, things: Path) -> None:
+    pytest.importorskip("coacd", reason="the extra 'generate' is not installed")
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "meshes" / "a.obj").write_text(TRIANGLES)
+    (tmp_path / "meshes" / "b.obj").write_text("v 0 0 0\n")
+    result = run("pack", str(tmp_path / "meshes"), str(tmp_path / "mine"), "--up", "z")
+    assert result.return_value == 3 and "up is z (as you say)" in result.stdout
+    assert "b.obj: the mesh is empty" in result.stderr and "1 of 2 meshes are left out" in result.stderr
+    assert "packing 1 of 2: a.obj" in result.stderr
+    (tmp_path / "meshes" / "a.obj").unlink()
+    with pytest.raises(AssetError, match="none of its 1 meshes could be packed"):
+        run("pack", str(tmp_path / "meshes"), str(tmp_path / "mine"))

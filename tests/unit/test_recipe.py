@@ -1,6 +1,7 @@
 """A recipe is read strictly, and its mistakes are named with the nearest right word."""
 
 import errno
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -324,3 +325,11 @@ def test_a_mistake_with_an_address_is_told_without_its_secrets(value: str) -> No
         with pytest.raises(UsageError) as caught:
             load_recipe("drop", overrides=["assets.objects=" + value.format(address=address)])
         assert "pa55" not in str(caught.value) and "s3cret" not in str(caught.value)
+
+
+def test_a_scene_folder_with_a_pipe_or_a_macs_hidden_file_does_not_hang(tmp_path: Path) -> None:
+    (tmp_path / "._drop.py").write_bytes(b"\0\5\x16\7")
+    registry.load_folder(tmp_path)
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(UsageError, match=r"pipe\.py: is not a regular file"):
+        registry.load_folder(tmp_path)

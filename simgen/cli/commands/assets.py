@@ -256,9 +256,8 @@ def _sheet(manifest: Path, packed: Sequence[tuple[str, str]], path: Path) -> Pat
         (asset.id, f"{asset.label}, {_size(asset.size_m)}, {_mass(asset.mass_kg)}, up is {axis}")
         for asset, (_, axis) in zip(assets, packed, strict=True)
     ]
-    pictures = []
     with _progress(assets, "preview") as wanted:
-        pictures += portraits(catalog, wanted)
+        pictures = list(portraits(catalog, wanted))
     return asset_sheet(list(zip(captions, pictures, strict=True)), path)
 
 
