@@ -11,7 +11,7 @@ import numpy as np
 
 from simgen.catalog.catalog import Catalog, ref
 from simgen.core.assets import ObjectAsset, Split
-from simgen.core.errors import AssetError, inline
+from simgen.core.errors import AssetError
 from simgen.scene.draw import Draw, NothingFits
 from simgen.scene.registry import Scene
 
@@ -142,7 +142,7 @@ def _parts(code: CodeType) -> Iterator[CodeType]:
 
 def in_words(fits: Fits, *, strict: bool) -> list[str]:
     """What a user should know before a run, one sentence each."""
-    told = [f"{asset} cannot be used: {inline(why)}" for asset, why in fits.broken.items()]
+    told = [f"{asset} cannot be used: {why}; samples that draw it are set aside" for asset, why in fits.broken.items()]
     count = len(fits.objects)
     unused = [asset for asset in fits.unused if asset not in fits.broken]
     if unused:
@@ -150,7 +150,7 @@ def in_words(fits: Fits, *, strict: bool) -> list[str]:
             f"{len(unused)} of your {_objects(count)} fit no scene of the recipe and will not be used: {_some(unused)}"
             "; see what fits where: simgen assets list MANIFEST --fits all"
         )
-    if fits.without:
+    if fits.without and count > len(fits.broken):
         instead = (
             "such samples are set aside, as assets.strict is true"
             if strict
