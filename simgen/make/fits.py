@@ -11,7 +11,7 @@ import numpy as np
 
 from simgen.catalog.catalog import Catalog, ref
 from simgen.core.assets import ObjectAsset, Split
-from simgen.core.errors import AssetError, inline
+from simgen.core.errors import AssetError
 from simgen.scene.draw import Draw, NothingFits
 from simgen.scene.registry import Scene
 
@@ -77,8 +77,9 @@ def find_fits(scenes: Mapping[str, Scene], catalog: Catalog) -> Fits:
         called = _called(scene)
         if "object" in called or "fitting" in called:
             found[name], aside[name] = _drawn(scene, sound, catalog)
-        elif called & {"bystanders", "still_life"}:
-            aside[name] = tuple(ref(asset) for asset in sound if _stands_aside(asset, catalog))
+        if called & {"bystanders", "still_life"}:
+            stands = {ref(asset) for asset in sound if _stands_aside(asset, catalog)} | set(aside.get(name, ()))
+            aside[name] = tuple(ref(asset) for asset in sound if ref(asset) in stands)
     splits = {ref(asset): asset.split for asset in own}
     return Fits(objects=tuple(map(ref, own)), scenes=found, aside=aside, splits=splits, broken=broken)
 
@@ -118,12 +119,18 @@ def _stands_aside(asset: ObjectAsset, catalog: Catalog) -> bool:
 
 
 def _called(scene: Scene) -> set[str]:
-    """The names that a scene's file uses: of the scenes that draw no object many take seconds to draw once."""
-    functions = [value for value in vars(type(scene)).values() if isinstance(value, FunctionType)]
-    for function in functions[:1]:
-        functions += [value for value in function.__globals__.values() if isinstance(value, FunctionType)]
-    own = {function.__code__ for function in functions if function.__module__ == type(scene).__module__}
-    return {name for code in own for part in _parts(code) for name in part.co_names}
+    """The names that a scene's methods use, and the helpers that they call: of the scenes that draw no object many take
+    seconds to draw once."""
+    waiting = [value for value in vars(type(scene)).values() if isinstance(value, FunctionType)]
+    known: dict[CodeType, set[str]] = {}
+    while waiting:
+        function = waiting.pop()
+        if function.__code__ in known:
+            continue
+        names = known[function.__code__] = {name for part in _parts(function.__code__) for name in part.co_names}
+        helpers = (function.__globals__.get(name) for name in names)
+        waiting += [helper for helper in helpers if isinstance(helper, FunctionType)]
+    return {name for names in known.values() for name in names}
 
 
 def _parts(code: CodeType) -> Iterator[CodeType]:
@@ -135,7 +142,7 @@ def _parts(code: CodeType) -> Iterator[CodeType]:
 
 def in_words(fits: Fits, *, strict: bool) -> list[str]:
     """What a user should know before a run, one sentence each."""
-    told = [f"{asset} cannot be used: {inline(why)}" for asset, why in fits.broken.items()]
+    told = [f"{asset} cannot be used: {why}; samples that draw it are set aside" for asset, why in fits.broken.items()]
     count = len(fits.objects)
     unused = [asset for asset in fits.unused if asset not in fits.broken]
     if unused:
@@ -143,7 +150,7 @@ def in_words(fits: Fits, *, strict: bool) -> list[str]:
             f"{len(unused)} of your {_objects(count)} fit no scene of the recipe and will not be used: {_some(unused)}"
             "; see what fits where: simgen assets list MANIFEST --fits all"
         )
-    if fits.without:
+    if fits.without and count > len(fits.broken):
         instead = (
             "such samples are set aside, as assets.strict is true"
             if strict

@@ -271,10 +271,11 @@ def _as_srgb(image: Image.Image, notes: list[str]) -> Picture:
             if "sRGB" not in ImageCms.getProfileDescription(own):
                 srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
                 try:
-                    plain = ImageCms.profileToProfile(plain, own, srgb, outputMode="RGB")
+                    plain = ImageCms.profileToProfile(plain, own, srgb, outputMode="RGB") or plain
                 except ImageCms.PyCMSError:
                     # A grey picture with a profile of three colours.
-                    plain = ImageCms.profileToProfile(plain.convert("RGB"), own, srgb, outputMode="RGB")
+                    grey = plain.convert("RGB")
+                    plain = ImageCms.profileToProfile(grey, own, srgb, outputMode="RGB") or grey
         except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
             notes.append("its colour profile cannot be read, so its colours are taken for sRGB")
     return np.asarray(plain.convert("RGB"))
@@ -288,7 +289,8 @@ def with_alpha(edited: Picture, start: Picture, alpha: Picture) -> Picture:
     opaque = np.rint(255 * np.maximum(alpha / 255, changed))
     share = np.maximum(opaque, 1.0)[..., None] / 255
     colors = np.where(opaque[..., None] > 0, (edited - 255 * (1 - share)) / share, 255)
-    return np.concatenate([np.rint(np.clip(colors, 0, 255)), opaque[..., None]], axis=-1).astype(np.uint8)
+    made: Picture = np.concatenate([np.rint(np.clip(colors, 0, 255)), opaque[..., None]], axis=-1).astype(np.uint8)
+    return made
 
 
 def _write(job: Job, made: Picture, photo: Photo) -> Edited:

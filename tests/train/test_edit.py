@@ -270,12 +270,13 @@ def display_p3() -> bytes:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_the_colours_of_a_wide_profile_are_converted(mode: str, tmp_path: Path) -> None:
-    """Red (200, 60, 60) of Display P3 is a stronger red in sRGB; by the matrices of both spaces (215, 48, 54)."""
-    plain = Image.new("RGB", (64, 64), (200, 60, 60)).convert(mode)
+    """Red (200, 60, 60) of Display P3 is a stronger red in sRGB; by the matrices of both spaces (217, 42, 52)."""
+    plain = Image.new("RGB", (64, 64), (200, 60, 60))
+    plain = plain.quantize(4) if mode == "P" else plain.convert(mode)
     plain.save(tmp_path / "wide.png", icc_profile=display_p3())
     photo = read_photo(tmp_path / "wide.png")
     assert photo.alpha is None and not photo.notes
-    assert np.abs(photo.pixels.astype(int) - (215, 48, 54)).max() <= 2
+    assert np.abs(photo.pixels.astype(int) - (217, 42, 52)).max() <= 2
 
 
 def test_a_profile_of_srgb_changes_nothing_and_a_damaged_one_is_said(tmp_path: Path) -> None:
@@ -328,7 +329,7 @@ def test_an_edit_stays_transparent_where_it_puts_nothing() -> None:
     alpha = np.zeros((4, 4), np.uint8)
     alpha[:, 1], alpha[:, 2] = 255, 128
     start = np.full((4, 4, 3), 255, np.uint8)
-    start[:, 1] = start[:, 2] = (200, 100, 100)
+    start[:, 1], start[:, 2] = (200, 100, 100), (228, 178, 178)
     edited = start.copy()
     edited[0, 0] = 250  # noise
     edited[1, 0] = (0, 0, 200)  # a thing that has moved there
@@ -401,10 +402,6 @@ def test_of_a_long_instruction_the_words_that_are_left_out_are_named(
     kept, unread = base.family.fit_text(base.pipeline, LONG)
     done = simgen_edit(photo, LONG, "--base", name)
     assert done.code == 0
-    if name == "tiny:flux2dev":
-        # One token a letter: the model's own preface is over the limit already.
-        assert (kept, unread, done.err) == (LONG, "", "")
-        return
     limit = base.family.text_limit
     assert f"{kept} {unread}" == LONG.strip()
     assert base.family.count_text(base.pipeline, kept) <= limit
