@@ -270,6 +270,7 @@ def test_a_quarantined_sample_is_shown_with_its_class_and_the_command(dataset: P
     assert card["id"] == key and "gate:at_rest" in card["data-outcome"].split()
     for said in ("crash", "its process died", "Segmentation fault", f"simgen reproduce {dataset} {key}"):
         assert said in Elements(text).text
+    assert "curl" not in text, "the command of a mark may be a stranger's"
 
 
 def test_an_unfinished_run_says_how_far_it_is(dataset: Path) -> None:
