@@ -36,7 +36,7 @@ def estimate(config: TrainConfig, *, data: Sequence[str], device: str | None) ->
     """Rows of name and text."""
     chosen = device_of(device)
     dtype = precision(config, chosen)
-    transformer, family, license, area_px = _skeleton(config.base, dtype)
+    transformer, family, license, area_px = skeleton(config.base, dtype)
     example_config = example_config_of(config, family, area_px=area_px, is_tiny=config.base.startswith(tiny.PREFIX))
     adapter = Adapter(
         transformer, family, rank=config.rank, alpha=config.alpha, layers=config.layers, seed=config.seed, dtype=dtype
@@ -73,7 +73,7 @@ def estimate(config: TrainConfig, *, data: Sequence[str], device: str | None) ->
     }
 
 
-def _skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, str, int]:
+def skeleton(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, Family, str, int]:
     """The transformer of a base without its weights, its family, its licence, and the area that it likes."""
     where = f"--base {name}"
     if name.startswith(tiny.PREFIX):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from safetensors import safe_open
@@ -21,6 +22,7 @@ from simgen.cli.app import main
 from simgen.storage.yaml_files import read_yaml
 from simgen.train.config import parse_config
 from simgen.train.data.pairs import open_pairs
+from simgen.train.estimate import skeleton
 from simgen.train.families.tiny import tiny_pipeline
 
 SMALL = ("--base", "tiny:kontext", "--device", "cpu", "--steps", "2", "--set=batch=2", "--set=rank=4")
@@ -310,25 +312,39 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(simgen: Callable[.
     assert not list(Path.cwd().iterdir())
 
 
-@pytest.mark.parametrize(
-    ("base", "billions"),
-    [
-        ("Qwen/Qwen-Image-Edit-2511", "20.4"),
-        ("black-forest-labs/FLUX.1-Kontext-dev", "11.9"),
-        ("black-forest-labs/FLUX.2-klein-base-4B", "3.88"),
-        ("black-forest-labs/FLUX.2-dev", "32.2"),
-        ("Qwen/Qwen-Image-2.1", "7.12"),
-    ],
-)
-def test_a_dry_run_of_a_known_base_asks_no_network(
-    simgen: Callable[..., Ended], pairs_folder: Path, monkeypatch: pytest.MonkeyPatch, base: str, billions: str
-) -> None:
-    """3 s each: layers without numbers."""
-
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(*_: object, **__: object) -> None:
         raise AssertionError("the Hub is asked")
 
     monkeypatch.setattr("simgen.train.base.hf_hub_download", asked)
+
+
+def test_a_dry_run_of_a_known_base_asks_no_network(
+    simgen: Callable[..., Ended], pairs_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 s: four billion numbers that are not there."""
+    no_network(monkeypatch)
+    base = "black-forest-labs/FLUX.2-klein-base-4B"
     ended = simgen("train", "--data", pairs_folder, "--base", base, "--device", "cpu", "--dry-run")
     assert ended.code == 0, ended.err
-    assert f"parameters   {billions} B frozen" in ended.out and "licence: " in ended.out
+    assert "parameters   3.88 B frozen" in ended.out and "licence: apache-2.0" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("base", "billions"),
+    [
+        ("Qwen/Qwen-Image-Edit-2509", 20.4),
+        ("Qwen/Qwen-Image-Edit-2511", 20.4),
+        ("black-forest-labs/FLUX.1-Kontext-dev", 11.9),
+        ("black-forest-labs/FLUX.2-klein-base-4B", 3.88),
+        ("black-forest-labs/FLUX.2-dev", 32.2),
+        ("Qwen/Qwen-Image-2.1", 7.12),
+    ],
+)
+def test_a_known_base_is_as_large_as_it_was_released(
+    monkeypatch: pytest.MonkeyPatch, base: str, billions: float
+) -> None:
+    no_network(monkeypatch)
+    transformer, family, license, _ = skeleton(base, torch.bfloat16)
+    assert sum(p.numel() for p in transformer.parameters()) / 1e9 == pytest.approx(billions, rel=0.005)
+    assert type(transformer).__name__ in family.layouts and license

