@@ -1,6 +1,7 @@
 """An exception → one sentence for the user and an exit code."""
 
 import contextlib
+import errno
 import os
 import tempfile
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble
+from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble, shown
 
 if TYPE_CHECKING:
     from simgen.storage.paths import AnyPath
@@ -30,6 +31,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return error.format_message().rstrip(".") + help_for, error.exit_code
     if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
         return disk_trouble(error, "the disk"), 1
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{shown(str(error.filename))}: is too long for the name of a file; give a shorter one", 2
     if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
         extra = "train" if (error.name or "").partition(".")[0] in _TRAINING else "generate"
         return f"{error.name} is not installed; get everything with: pip install 'simgen[{extra}]'", 1
