@@ -1,6 +1,7 @@
 """An exception → one sentence for the user and an exit code."""
 
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble
+from simgen.core.errors import DISK_TROUBLE, SimgenError, disk_trouble, shown
 from simgen.storage.resources import KUBRIC, how_to_install
 from simgen.storage.urls import scrub
 
@@ -39,6 +40,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return error.format_message().rstrip(".") + help_for, error.exit_code
     if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
         return disk_trouble(error, "the disk"), 1
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{shown(str(error.filename))}: is too long for the name of a file; give a shorter one", 2
     if isinstance(error, ModuleNotFoundError) and not (error.name or "simgen").startswith("simgen"):
         if error.name == "kubric":
             return f"Kubric is not installed; {WITHOUT_KUBRIC}", 1

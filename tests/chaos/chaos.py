@@ -856,7 +856,12 @@ def main() -> int:
     parser.add_argument("--real", action="store_true", help="With Bullet and Blender.")
     parser.add_argument("--kind", choices=list(KINDS), default="", help="Disturb in this way and no other.")
     parser.add_argument("--log", type=Path, help="A line of JSON for every round.")
+    parser.add_argument("--sum", type=Path, metavar="LOG", help="Play nothing; sum up what stands in a log.")
     asked = parser.parse_args()
+    if asked.sum:
+        told = [Told(**json.loads(line)) for line in asked.sum.read_text().splitlines()]
+        _sum_up(told, sum(one.seconds for one in told))
+        return 0
     place = Path(tempfile.mkdtemp(prefix="simgen-chaos-"))
     began = time.monotonic()
     try:

@@ -94,14 +94,18 @@ class Disk:
 
     def saw(self, event: str, path: str, error: OSError, **more: Any) -> None:
         """An answer of the real disk; one line for each kind of file and process."""
-        if error.errno in REAL_ERRORS and (event, part_of(path)) not in self._seen:
+        if getattr(error, "injected", False) or error.errno not in REAL_ERRORS:
+            return
+        if (event, part_of(path)) not in self._seen:
             self._seen.add((event, part_of(path)))
             self.tell(event, path, errno.errorcode[error.errno], real=True, **more)
 
 
 def os_error(name: str) -> OSError:
     number = getattr(errno, name)
-    return OSError(number, os.strerror(number))
+    error = OSError(number, os.strerror(number))
+    error.injected = True  # type: ignore[attr-defined]
+    return error
 
 
 def lose_half(handle: int) -> None:

@@ -12,11 +12,17 @@ HERE = Path(__file__).parent
 
 
 def test_whatever_befalls_a_run_the_next_one_makes_what_an_undisturbed_one_makes() -> None:
-    # Torn writes after a kill, and SIGINT.
-    command = [sys.executable, HERE / "chaos.py", "--first", "1000", "--rounds", "2", "--jobs", "1"]
+    # A disk that fills up under a shard, and workers that are killed with a part of a tar's block written.
+    command = [sys.executable, HERE / "chaos.py", "--first", "5628", "--rounds", "2", "--jobs", "1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "wrong: none" in done.stdout
+    assert "2 rounds, 2 disturbed runs" in done.stdout and "and 0 that were to be disturbed" in done.stdout
+    for place in (
+        "worker, write of a shard: ENOSPC from a full or read-only disk",
+        "worker, write of a shard: a part, then SIGKILL",
+    ):
+        assert place in done.stdout
 
 
 EXCHANGED = """

@@ -412,6 +412,21 @@ def test_a_bug_is_one_sentence_and_keeps_its_traceback(simgen, monkeypatch: pyte
     assert "in broken" in kept.read_text()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "x" * 300],
+        ["generate", "é" * 200],
+        ["generate", "x" * 300 + ".yaml"],
+        ["assets", "pack", "x" * 300, "o"],
+    ],
+    ids=["folder", "name", "file", "meshes"],
+)
+def test_a_name_that_is_too_long_is_no_bug(simgen, words: list[str]) -> None:
+    # Found by tests/fuzz.
+    assert "is too long for the name of a file" in complaint(simgen(*words), 2)
+
+
 def test_what_a_disk_answers_is_no_bug(simgen, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), "/data/x")
