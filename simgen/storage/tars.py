@@ -1,7 +1,6 @@
 """tarfile for untrusted archives: a header cannot make it read gigabytes into memory."""
 
 import tarfile
-from typing import Self
 
 MAX_HEADER_BYTES = 64 << 10
 """Limit on a long name or a list of attributes, which tarfile reads into memory whole."""
@@ -15,16 +14,19 @@ _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 class Header(tarfile.TarInfo):
     """A tar header with a limited size and no sparse files; give this class to `tarfile.open` as `tarinfo`."""
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        header = super().frombuf(buf, encoding, errors)
-        if header.size < 0:
-            raise tarfile.TarError(f"a member of {header.size} bytes")
-        if header.type not in _FILES and header.size > MAX_HEADER_BYTES:
-            raise tarfile.TarError(f"a header of {header.size} bytes")
-        if header.type == tarfile.GNUTYPE_SPARSE:
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Called for every header before anything behind it is read, by all versions of Python 3.11.
+
+        `frombuf` is not: the tarfile of Debian 12, with its security fixes, reads headers without it.
+        """
+        if self.size < 0:
+            raise tarfile.TarError(f"a member of {self.size} bytes")
+        if self.type not in _FILES and self.size > MAX_HEADER_BYTES:
+            raise tarfile.TarError(f"a header of {self.size} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
             raise tarfile.TarError("a file with holes")
-        return header
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
 
     def _proc_gnusparse_10(self, *ignored: object) -> None:
         """Overrides a method that reads a list of holes of any length into memory."""
