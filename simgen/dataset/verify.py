@@ -175,7 +175,8 @@ def _notes(plan: Plan | None, results: Sequence[_ShardCheck], at_work: bool) -> 
     notes = ["a run is at work here; its drafts are not counted"] if at_work else []
     if plan is not None and plan.accepted:
         made = Counter(result.fingerprint for result in results)
-        told = "; ".join(f"{made[code.fingerprint]} shards by {code.name}" for code in plan.codes)
+        counted = ((made[code.fingerprint], code.name) for code in plan.codes)
+        told = "; ".join(f"{count} {'shard' if count == 1 else 'shards'} by {name}" for count, name in counted)
         notes.append(f"made with more than one version of the code, as --accept-code allows: {told}")
     return notes
 
@@ -230,6 +231,9 @@ def _changed_beside(folder: AnyPath, at_work: bool) -> Iterator[Problem]:
         spelled = read(folder / CHECKSUMS)
     except OutputError as error:
         yield Problem(where=CHECKSUMS, what=str(error).removeprefix(f"{folder / CHECKSUMS}: "), by_hand=True)
+        return
+    if not told and not at_work:
+        yield Problem(where=CHECKSUMS, what="names no file; the next run writes it anew")
         return
     if at_work:
         # The run writes them, and their sums after them.

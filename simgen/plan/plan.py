@@ -501,7 +501,8 @@ def _get_back(begun: Code, differences: Sequence[tuple[str, Any, Any]]) -> str:
                 steps.append("make the changes again that it had there and were not committed")
         else:
             steps.append(f"install the simgen {version} that began it")
-    if any(name.startswith("scene ") for name in names) and not any("git" in step for step in steps):
+    scenes = begun.files and any(name.startswith("scene ") for name in names)
+    if scenes and not any("git" in step for step in steps):
         steps.append("put back the files of its scenes")
     libraries = [f"{name}=={old}" for name, old in names.items() if not name.startswith("scene ") and name != "assets"]
     if libraries:

@@ -18,10 +18,11 @@ from simgen.dataset.card import write_card
 from simgen.dataset.layout import SHARD_FILES, committed, part_path
 from simgen.dataset.lock import commit_shard, lock_dataset, progress_folder, remove_leftovers
 from simgen.dataset.reader import open_dataset
+from simgen.dataset.repair import repair
 from simgen.dataset.report.write import write_report
 from simgen.dataset.shards import dataset_digest, write_shard
 from simgen.dataset.status import read_status
-from simgen.dataset.verify import verify
+from simgen.dataset.verify import examine, verify
 from simgen.plan.plan import read_plan
 from simgen.storage import lease, paths, stores
 from simgen.storage.files import AtomicFile, list_names, read, write_file
@@ -97,6 +98,47 @@ def test_damage_on_a_store_is_found(shelf: RemotePath, make_dataset: DatasetFact
     assert sorted(finding.where for finding in verify(shelf)) == [
         *("train/00000.tar", "train/00001.parquet", "train/notes.txt"),
     ]
+
+
+def test_damage_on_a_store_is_mended_and_a_run_there_is_seen(
+    shelf: RemotePath,
+    make_dataset: DatasetFactory,
+    finish_dataset: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten seconds: a hundred requests to a real server."""
+    plan = read_plan(make_dataset(shelf, n=12))
+    finish_dataset(shelf, plan)
+    before = dataset_digest(shelf)
+    write_file(shelf / "train" / "00000.tar", b"x")
+    write_file(shelf / "train" / "00001_stats.json", b"")
+    write_file(shelf / "train" / "notes.txt", b"mine")
+    write_file(shelf / "config.resolved.yaml", b"")
+    # Put by a run that has not committed it yet.
+    write_file(shelf / "test" / "00009.tar", b"x")
+    damaged = ["config.resolved.yaml", "train/00000.tar", "train/00001_stats.json", "train/notes.txt"]
+    with lock_dataset(shelf):
+        assert examine(shelf).at_work
+        assert sorted(problem.where for problem in examine(shelf).problems) == damaged
+        # To another machine the lease says the same, as long as it is young.
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        assert examine(shelf).at_work
+        monkeypatch.setattr(lease, "EXPIRES_S", -60.0)
+        assert not examine(shelf).at_work
+        monkeypatch.undo()
+        with pytest.raises(OutputError, match="another simgen is writing into it"):
+            repair(shelf)
+    assert not examine(shelf).at_work
+    removed: list[str] = []
+    _, stays = repair(shelf, removed.append)
+    assert [problem.where for problem in stays] == ["train/notes.txt"]
+    assert [line.partition(":")[0] for line in removed] == [
+        *("removed test/00009.tar", "removed the shard train/00000", "removed the shard train/00001")
+    ]
+    (shelf / "train" / "notes.txt").unlink()
+    finish_dataset(shelf, plan)
+    assert verify(shelf) == [] and dataset_digest(shelf) == before
 
 
 def test_a_shard_that_breaks_off_leaves_nothing_anywhere(

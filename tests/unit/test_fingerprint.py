@@ -190,7 +190,7 @@ def test_accepted_code_stands_in_status_card_and_verify(
     finish_dataset(folder, replace(plan, pins={"simgen": "0.1.0+bbbbbbbbbbbb"}), accept_code=True)
     found = examine(folder)
     assert found.problems == []
-    assert "3 shards by simgen 0.1.0+aaaaaaaaaaaa; 1 shards by simgen 0.1.0+bbbbbbbbbbbb" in found.notes[0]
+    assert "3 shards by simgen 0.1.0+aaaaaaaaaaaa; 1 shard by simgen 0.1.0+bbbbbbbbbbbb" in found.notes[0]
     assert [(code.code[-12:], code.shards) for code in read_status(folder).codes] == [("a" * 12, 3), ("b" * 12, 1)]
     card = (folder / "README.md").read_text()
     assert "by simgen 0.1.0+aaaaaaaaaaaa" in card and "by simgen 0.1.0+bbbbbbbbbbbb" in card
@@ -204,7 +204,7 @@ def test_a_data_set_that_is_older_than_the_list_of_files_gets_a_sentence_that_sa
         check_same(folder, here)
     said = str(refused.value)
     assert "simgen: 0.1.0+7badcc65caf0 there, 0.2.0+aaaaaaaaaaaa here, which files differ is not known" in said
-    assert "install the simgen 0.1.0 that began it" in said and "scene drop" not in said
+    assert "install the simgen 0.1.0 that began it;" in said and "scene" not in said
     assert check_same(folder, here, accept_code=True).fingerprints == {there.fingerprint, here.fingerprint}
 
 
