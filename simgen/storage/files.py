@@ -50,6 +50,7 @@ def read(path: AnyPath, offset: int = 0, size: int = -1) -> bytes:
     try:
         if isinstance(path, RemotePath):
             return path.read(min(offset, LARGEST_FILE_BYTES), size)
+        refuse_pipe(path)
         with path.open("rb") as file:
             # Python allocates memory for all that is asked for, however little is there.
             available = max(0, os.fstat(file.fileno()).st_size - offset)
@@ -73,11 +74,18 @@ def read_blocks(path: AnyPath, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
         if isinstance(path, RemotePath):
             yield from _remote_blocks(path)
             return
+        refuse_pipe(path)
         with path.open("rb") as file:
             while block := file.read(size):
                 yield block
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def refuse_pipe(path: Path) -> None:
+    """Opening a named pipe that nobody writes into would wait for ever."""
+    if path.is_fifo():
+        raise OutputError(f"{path}: is a named pipe where a file should be; remove it")
 
 
 def _remote_blocks(path: RemotePath) -> Iterator[bytes]:
