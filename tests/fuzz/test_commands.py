@@ -606,8 +606,8 @@ def run_command_lines(given_input: tuple[list[str], dict[str, Any]], place: Path
 
 
 COMMANDS: dict[str, Reader] = {
-    "pack": (mesh_folders(), pack_meshes, 24, {"meshes packed": 0.4}),
-    "edit": (edits(), edit_photos, 45, {"photos edited": 0.4}),
+    "pack": (mesh_folders(), pack_meshes, 24, {"meshes packed": 0.25}),
+    "edit": (edits(), edit_photos, 45, {"photos edited": 0.25}),
     "verify": (damages(), verify_damaged, 60, {"their status": 0.4}),
     "command line": (command_lines(torch=False), run_command_lines, 150, {"command lines": 0.35}),
     "train": (command_lines(torch=True), run_command_lines, 30, {"command lines": 0.25}),
