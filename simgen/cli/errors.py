@@ -37,7 +37,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         help_for = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-        return error.format_message().rstrip(".") + help_for, error.exit_code
+        # On one line, whatever stood in the arguments.
+        words = " ".join(error.format_message().split())
+        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+        return said.rstrip(".") + help_for, error.exit_code
     if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
         return disk_trouble(error, "the disk"), 1
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:

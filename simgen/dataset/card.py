@@ -24,7 +24,7 @@ from simgen.plan.plan import read_plan
 from simgen.record import fields, schema
 from simgen.record.codec import MEMBERS
 from simgen.record.fields import Node, RecordField
-from simgen.storage.files import list_entries, write_file
+from simgen.storage.files import TEMPORARY_NAME, list_entries, write_file
 from simgen.storage.paths import AnyPath, map_concurrently
 
 
@@ -65,11 +65,13 @@ def write_card(folder: AnyPath, *, command: str) -> None:
         write_own_objects(folder, count_use(own, contents.objects))
     write_file(folder / ATTRIBUTION, attribution_csv(contents.used).encode())
     write_file(folder / CARD, _card(folder, data, contents, command).encode())
-    # Marks and logs of the quarantine come from many workers; now, at the end of a run, they stand still.
+    # Marks and logs of the quarantine come from many workers; now, at the end of a run, they stand still. What a killed
+    # worker has left under a temporary name is removed after this.
     aside = {
         f"{inner}/{name}": is_file
         for inner in ("quarantine", "quarantine/logs")
         for name, is_file in sorted(list_entries(folder / inner).items())
+        if not TEMPORARY_NAME.fullmatch(name)
     }
     update_checksums(folder, CARD, ATTRIBUTION, *(name for name, is_file in aside.items() if is_file))
 

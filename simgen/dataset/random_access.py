@@ -16,7 +16,7 @@ from simgen.core.assets import Split
 from simgen.core.errors import OutputError, UsageError
 from simgen.dataset.tar_index import find_tars, open_index, with_index_and_stats
 from simgen.record.png import png_size
-from simgen.storage.files import list_names
+from simgen.storage.files import list_names, refuse_pipe
 from simgen.storage.mirror import list_urls, mirror
 from simgen.storage.urls import admit, is_remote, local_path
 
@@ -108,6 +108,7 @@ class RandomAccessReader:
 
     def _add(self, tar: Path, place: int, cache: Path, found: "_Found") -> str:
         """Take in the samples of a tar; returns what identifies its content."""
+        refuse_pipe(tar)
         try:
             descriptor = os.open(tar, os.O_RDONLY)
         except OSError as error:

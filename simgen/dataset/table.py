@@ -17,7 +17,7 @@ from simgen.core.sample import Sample
 from simgen.dataset.layout import SPLITS, committed, part_path
 from simgen.record import fields, schema
 from simgen.record.fields import Column
-from simgen.storage.files import read
+from simgen.storage.files import read, refuse_pipe
 from simgen.storage.paths import AnyPath, RemotePath, map_concurrently
 
 MOST_ROWS = 1_000_000
@@ -103,6 +103,8 @@ def read_rows(folder: AnyPath) -> list[dict[str, Any]]:
 def read_table(path: AnyPath) -> list[dict[str, Any]]:
     """The rows of one table, each with every column that is known today."""
     known = {column.name: column for column in columns()}
+    if not isinstance(path, RemotePath):
+        refuse_pipe(path)
     try:
         file = pq.ParquetFile(pa.BufferReader(read(path)) if isinstance(path, RemotePath) else path)
         types = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))

@@ -26,6 +26,11 @@ def download(address: str, target: Path) -> None:
             f"{inline(address)}: cannot be fetched: {shown(protocol)} is not one of {', '.join(PROTOCOLS)}; "
             "give one of these, or the path of a copy"
         )
+    if "/" not in address.partition("://")[2].lstrip("/"):
+        raise AssetError(
+            f"{inline(address)}: cannot be fetched: it must name a host or bucket and a file there, as in "
+            f"{protocol}://name/file.json; correct the address"
+        )
     failure = _try(with_secrets(address), target)
     if isinstance(failure, PermissionError) and with_secrets(address) != address and _try(address, target) is None:
         # A signature is that of one file; what lies beside it may be there for everybody.
@@ -93,8 +98,8 @@ def _classify(error: Exception, address: str) -> Exception:
     if isinstance(error, PermissionError) or status in (401, 403, "401", "403"):
         return PermissionError(f"{host} refuses access; log in there, or use a copy on your own disk")
     if isinstance(error, ValueError):
-        return ValueError(f"{error}")
+        return ValueError(inline(error))
     return ConnectionError(
-        f"{host} does not answer as it should ({type(error).__name__}: {error}); "
+        f"{host} does not answer as it should ({type(error).__name__}: {inline(error)}); "
         "check the network, or give the path of a copy"
     )

@@ -91,6 +91,12 @@ def read_blocks(path: AnyPath, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def refuse_pipe(path: Path) -> None:
+    """Opening a named pipe that nobody writes into would wait for ever."""
+    if path.is_fifo():
+        raise OutputError(f"{path}: is a named pipe where a file should be; remove it")
+
+
 def _remote_blocks(path: RemotePath) -> Iterator[bytes]:
     offset = 0
     while block := path.read(offset, _REMOTE_BLOCK_BYTES):

@@ -126,7 +126,7 @@ def run_simgen(arguments: Sequence[str], *, folder: str, driver: Mapping[str, An
         sys.modules.setdefault(module.__name__, module)
         driver_module.ray.cloudpickle.register_pickle_by_value(module)
     run_module.run = functools.partial(run_module.run, maker=Factory(folder, worker))
-    limits.Limits = functools.partial(limits.Limits, write_s=60.0)
+    limits.Limits = functools.partial(limits.Limits, write_s=60.0, worker_start_s=60.0)
     if "disk" in driver:
         install_disk(folder, driver["disk"])
     if "clock" in driver:

@@ -427,6 +427,12 @@ def test_a_name_that_is_too_long_is_no_bug(simgen, words: list[str]) -> None:
     assert "is too long for the name of a file" in complaint(simgen(*words), 2)
 
 
+def test_what_click_says_of_odd_arguments_is_one_line(simgen) -> None:
+    # Found by tests/fuzz.
+    said = complaint(simgen("verify", "data", "a\nb\x1b[2J"), 2)
+    assert "Got unexpected extra argument (a b\\x1b[2J)" in said
+
+
 def test_what_a_disk_answers_is_no_bug(simgen, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), "/data/x")

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,8 @@ import pytest
 import simgen
 from simgen.core.errors import OutputError, UnknownName, UsageError
 from simgen.core.sample import Sample
+from simgen.dataset.status import read_status
+from simgen.dataset.table import read_rows
 from simgen.record.codec import decode
 
 DatasetFactory = Callable[..., Path]
@@ -111,6 +114,18 @@ def test_a_tar_that_was_cut_off_is_one_sentence(folder: Path) -> None:
     tar.write_bytes(tar.read_bytes()[:3000])
     with pytest.raises(OutputError, match=r"00000\.tar: ends before .*; the file is damaged, see `simgen verify`"):
         data[1]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("part", [".tar", ".idx.json", ".parquet", "_stats.json"])
+def test_a_named_pipe_in_place_of_a_file_is_one_sentence(folder: Path, part: str) -> None:
+    # Found by tests/fuzz: reading it waited for ever for somebody who writes into it.
+    path = folder / "train" / f"00000{part}"
+    path.unlink()
+    os.mkfifo(path)
+    reading = {".parquet": lambda: read_rows(folder), "_stats.json": lambda: read_status(folder)}
+    with pytest.raises(OutputError, match="is a named pipe where a file should be; remove it"):
+        reading.get(part, lambda: list(simgen.open(folder)))()
 
 
 def test_a_damaged_index_is_one_sentence(folder: Path) -> None:
