@@ -193,8 +193,9 @@ def test_doctor_image_and_check_want_the_same_libraries_of_debian() -> None:
     assert wanted - image == {"libx11-6", "libgl1"}
 
 
+@pytest.mark.slow
 def test_a_half_made_environment_is_made_again_and_a_whole_one_is_kept(tmp_path: Path) -> None:
-    """Makes an environment with pip, as `make` does, 5 s."""
+    """Makes an environment with pip, as `make` does: 10 s of CPU."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     run = prepare(venv)

@@ -127,7 +127,7 @@ def closure(requirement: Requirement, found: set[str]) -> set[str]:
 
 
 def test_without_an_extra_a_data_set_can_be_looked_at_and_the_right_extra_is_named(tmp_path: Path) -> None:
-    """A folder of packages that holds what `pip install .` brings, and nothing else. Takes 5 s."""
+    """A folder of packages that holds what `pip install .` brings, and nothing else. Takes 8 s of CPU."""
     base: set[str] = set()
     for line in PROJECT["dependencies"]:
         closure(Requirement(line), base)
@@ -142,7 +142,6 @@ def test_without_an_extra_a_data_set_can_be_looked_at_and_the_right_extra_is_nam
     commands: list[tuple[str, int, str]] = [
         ("doctor python packages", 1, "pip install -e '.[generate]'"),
         ("scenes", 0, "topple"),
-        ("assets list", 0, "builtin:"),
         ("status data", 0, "8 of 8"),
         ("verify data", 0, "sound"),
         ("report data", 0, "index.html"),
