@@ -76,7 +76,8 @@ def main() -> None:
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args()
     # Before anything is made: the other side comes last, and only a run of families does without it.
-    if options.family == 1 and (missing := missing_packages()):
+    beside_stock = options.part.startswith("stock") if options.part else options.family == 1
+    if beside_stock and (missing := missing_packages()):
         parser.exit(1, f"bench_generate: error: {missing}\n")
     if options.quick:
         options.scenes, options.sizes, options.qualities, options.middle = 3, [256], ["fast"], True
