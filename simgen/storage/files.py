@@ -52,6 +52,7 @@ def read(path: AnyPath, offset: int = 0, size: int = -1) -> bytes:
     try:
         if isinstance(path, RemotePath):
             return path.read(min(offset, LARGEST_FILE_BYTES), size)
+        refuse_pipe(path)
         with _open(path) as file:
             # Python allocates memory for all that is asked for, however little is there.
             available = max(0, os.fstat(file.fileno()).st_size - offset)
@@ -84,6 +85,7 @@ def read_blocks(path: AnyPath, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
         if isinstance(path, RemotePath):
             yield from _remote_blocks(path)
             return
+        refuse_pipe(path)
         with _open(path) as file:
             while block := file.read(size):
                 yield block

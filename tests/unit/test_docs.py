@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -159,7 +158,6 @@ def test_without_an_extra_a_data_set_can_be_looked_at_and_the_right_extra_is_nam
         )
         assert (run.returncode, words in run.stdout + run.stderr) == (code, True), f"{command}: {run}"
         assert "Traceback" not in run.stderr
-
 
 
 def test_what_the_benchmarks_take_from_simgen_is_there() -> None:

@@ -23,7 +23,7 @@ from simgen.make.evidence import Family, Outlines, Physics, Picture, View, outli
 from simgen.make.gates import Stage, asked_at, at_least, at_most, first_reject, judge, within
 from simgen.make.phases import SURVEY_SLACK, Described, Event, certify, describe, draw_event, judge_pair, other_start
 from simgen.plan.plan import SampleId
-from simgen.plan.recipe import load_recipe
+from simgen.plan.recipe import AssetChoice, load_recipe
 from simgen.scene.draw import Draw, NothingFits
 from simgen.scene.registry import Phrases, Scene
 
@@ -603,7 +603,7 @@ def kit_of(scene: Scene) -> Any:
     """What an attempt needs, without assets and without Blender."""
     return SimpleNamespace(
         seed=5,
-        recipe=SimpleNamespace(render=SimpleNamespace(width=SIDE, height=SIDE)),
+        recipe=SimpleNamespace(render=SimpleNamespace(width=SIDE, height=SIDE), assets=AssetChoice()),
         scenes={"anything": scene},
         catalog=SimpleNamespace(mesh=None),
     )
