@@ -47,7 +47,7 @@ def list_assets(sources: tuple[str, ...], as_json: bool, recipes: tuple[str, ...
     bad: dict[str, str] = {}
     catalog = _catalog(sources, bad=bad)
     for fault in bad.values():
-        click.echo(f"cannot be used: {fault}", err=True)
+        click.echo(f"warning: cannot be used: {fault}", err=True)
     if as_json:
         click.echo(json.dumps([_as_json(asset) for asset in catalog.all], indent=1))
         return 1 if bad else 0
@@ -116,7 +116,7 @@ def fetch(source: str, only: tuple[str, ...]) -> int:
             except AssetError as error:
                 failures.append(str(error))
     for failure in failures:
-        click.echo(failure, err=True)
+        click.echo(f"warning: {failure}", err=True)
     total = sum(catalog.size_bytes(f"{manifest.name}:{asset_id}") for asset_id in only or ids)
     click.echo(
         f"{len(only or ids) - len(failures)} assets of {manifest.name}, {total / 1e6:.1f} MB, {catalog.cache.root}"
