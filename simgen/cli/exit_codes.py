@@ -9,7 +9,7 @@ EXIT_CODES: Mapping[int, str] = {
     DONE: "done",
     FAILED: "failed, or something is wrong with what was looked at",
     USAGE: "the command line or a recipe is wrong",
-    QUARANTINED: "finished, but some samples could not be made",
+    QUARANTINED: "finished, but some samples, meshes or pictures had to be left out",
     DIFFERS: "the folder holds a data set of another recipe, seed or version",
     HUNG_UP: "stopped because its terminal was closed (SIGHUP)",
     INTERRUPTED: "stopped with Ctrl-C",
