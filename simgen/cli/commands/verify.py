@@ -49,7 +49,8 @@ def verify(folder: "AnyPath", as_json: bool, mend: bool) -> int:
     for line in (*found.notes, *found.problems, *removed):
         click.echo(line)
     holes = f", {found.quarantined} quarantined" if found.quarantined else ""
-    verdict = f"{len(found.problems)} findings" if found.problems else "sound"
+    count = len(found.problems)
+    verdict = f"{count} finding{'' if count == 1 else 's'}" if count else "sound"
     planned = "an unknown number of" if found.planned is None else found.planned
     click.echo(f"{folder}: {verdict}; {found.samples} of {planned} samples{holes}")
     if mend:
