@@ -1,10 +1,14 @@
 """Hand-made samples and whole data sets of them, small and real, for tests that need no engine."""
 
+import base64
+import functools
+import http.server
 import json
 import os
 import random
 import re
 import threading
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -413,6 +417,62 @@ def finish_dataset() -> Callable[..., None]:
             write_card(folder, command="simgen generate --n 12")
 
     return finish
+
+
+class Guard:
+    """A server of a folder that answers only who comes with a user, a password and the token of the day."""
+
+    def __init__(self, folder: Path) -> None:
+        self.token = "s3cret/t0k+en"
+        self.asked: list[tuple[str, bool]] = []
+        guard = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def allowed(self) -> bool:
+                place = urllib.parse.urlsplit(self.path)
+                token = urllib.parse.parse_qs(place.query).get("token", [""])[0].replace(" ", "+")
+                user = base64.b64encode(b"ann:pa55w0rd").decode()
+                allowed = token == guard.token and self.headers.get("Authorization") == f"Basic {user}"
+                guard.asked.append((place.path, allowed))
+                if not allowed:
+                    self.send_error(403)
+                return allowed
+
+            def do_GET(self) -> None:
+                if self.allowed():
+                    super().do_GET()
+
+            def do_HEAD(self) -> None:
+                if self.allowed():
+                    super().do_HEAD()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))
+        )
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def address(self, name: str, token: str | None = None) -> str:
+        quoted = urllib.parse.quote(token or self.token, safe="")
+        return f"http://ann:pa55w0rd@{self.host}/{name}?token={quoted}"
+
+
+@pytest.fixture
+def guard() -> Iterator[Callable[[Path], Guard]]:
+    """`guard(folder)` serves a folder to those who know the secrets, until the test is over."""
+    running: list[Guard] = []
+
+    def serve(folder: Path) -> Guard:
+        running.append(Guard(folder))
+        return running[-1]
+
+    yield serve
+    for one in running:
+        one.server.shutdown()
+        one.server.server_close()
 
 
 class StoreServer:

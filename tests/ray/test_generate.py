@@ -1,9 +1,6 @@
 """The whole program as a user runs it: generate, stop, kill, go on."""
 
-import base64
 import contextlib
-import functools
-import http.server
 import json
 import os
 import random
@@ -11,13 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import psutil
 import pytest
@@ -239,37 +234,9 @@ def test_a_scene_of_a_dozen_lines_in_a_folder_of_its_own_generates(head: str, tm
     assert json.loads(sample.record["events_json"])[0]["kind"] == "release"
 
 
-class Guarded(http.server.SimpleHTTPRequestHandler):
-    """Answers only who comes with a user, a password and the token of the day."""
-
-    token = "s3cret/t0k+en"
-    asked: ClassVar[list[tuple[str, bool]]] = []
-
-    def allowed(self) -> bool:
-        place = urllib.parse.urlsplit(self.path)
-        token = urllib.parse.parse_qs(place.query).get("token", [""])[0].replace(" ", "+")
-        user = base64.b64encode(b"ann:pa55w0rd").decode()
-        allowed = token == Guarded.token and self.headers.get("Authorization") == f"Basic {user}"
-        Guarded.asked.append((place.path, allowed))
-        if not allowed:
-            self.send_error(403)
-        return allowed
-
-    def do_GET(self) -> None:
-        if self.allowed():
-            super().do_GET()
-
-    def do_HEAD(self) -> None:
-        if self.allowed():
-            super().do_HEAD()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.mark.slow
 @pytest.mark.network
-def test_workers_ask_with_password_and_token_and_no_file_has_them(tmp_path: Path) -> None:
+def test_workers_ask_with_password_and_token_and_no_file_has_them(tmp_path: Path, guard: Callable[[Path], Any]) -> None:
     """Half a minute. Everything that lies on the disk while the run goes on is read: the data set, the cache and all
     that Ray writes."""
     trimesh = pytest.importorskip("trimesh")
@@ -281,10 +248,7 @@ def test_workers_ask_with_password_and_token_and_no_file_has_them(tmp_path: Path
         block.export(tmp_path / "meshes" / f"wooden_block{number}.obj")
     list(pack_folder(tmp_path / "meshes", tmp_path / "served", Terms()))
     manifest = next((tmp_path / "served").glob("*.json")).name
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Guarded, directory=str(tmp_path / "served"))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    served = guard(tmp_path / "served")
     secrets, leaks = ("pa55w0rd", "s3cret", "n3wt0k"), set[str]()
 
     def look(folder: Path) -> None:
@@ -294,11 +258,11 @@ def test_workers_ask_with_password_and_token_and_no_file_has_them(tmp_path: Path
                     content = path.read_bytes()
                     leaks.update(f"{word} in {path}" for word in secrets if word.encode() in content)
 
-    def generate(token: str) -> tuple[int, str]:
-        place = f"127.0.0.1:{server.server_address[1]}/{manifest}"
-        address = f"http://ann:pa55w0rd@{place}?token={urllib.parse.quote(token, safe='')}"
+    def generate() -> tuple[int, str]:
         size = ["--set", "render.width=64", "--set", "render.height=64", "--set", "render.quality=fast"]
-        words = command("generate", "drop", "--n", 2, "--assets", address, *size, "--workers", 1, "--out", "out")
+        words = command(
+            "generate", "drop", "--n", 2, "--assets", served.address(manifest), *size, "--workers", 1, "--out", "out"
+        )
         environment = {**os.environ, "SIMGEN_CACHE": str(tmp_path / "cache")}
         with (tmp_path / "said").open("w+b") as said:
             run = subprocess.Popen(words, stdout=said, stderr=said, env=environment, cwd=tmp_path)
@@ -308,20 +272,16 @@ def test_workers_ask_with_password_and_token_and_no_file_has_them(tmp_path: Path
                 time.sleep(0.2)
         return run.returncode, (tmp_path / "said").read_text()
 
-    try:
-        code, said = generate(Guarded.token)
-        assert code == 0, said
-        digest = dataset_digest(tmp_path / "out")
-        archives = [name for name, allowed in Guarded.asked if name.endswith(".tar.gz") and allowed]
-        assert archives and all(allowed for _, allowed in Guarded.asked)
-        # A new token is no other data set, and what the old one fetched is there.
-        Guarded.token = "n3wt0k"
-        code, again = generate(Guarded.token)
-        assert code == 0 and "2 of 2 samples are there, going on" in again, again
-        assert dataset_digest(tmp_path / "out") == digest and verify(tmp_path / "out") == []
-        assert open_dataset(tmp_path / "out", split="train")[0].record["attribution"]
-    finally:
-        server.shutdown()
-        server.server_close()
+    code, said = generate()
+    assert code == 0, said
+    digest = dataset_digest(tmp_path / "out")
+    archives = [name for name, allowed in served.asked if name.endswith(".tar.gz") and allowed]
+    assert archives and all(allowed for _, allowed in served.asked)
+    # A new token is no other data set, and what the old one fetched is there.
+    served.token = "n3wt0k"
+    code, again = generate()
+    assert code == 0 and "2 of 2 samples are there, going on" in again, again
+    assert dataset_digest(tmp_path / "out") == digest and verify(tmp_path / "out") == []
+    assert open_dataset(tmp_path / "out", split="train")[0].record["attribution"]
     look(tmp_path)
     assert not leaks

@@ -1,6 +1,5 @@
 """`simgen assets`: what the commands print and how they end."""
 
-import base64
 import functools
 import gzip
 import http.server
@@ -9,9 +8,9 @@ import json
 import tarfile
 import threading
 import traceback
-import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -154,51 +153,6 @@ def test_pack_makes_a_manifest_that_can_be_listed(tmp_path: Path, things: Path) 
     assert "warning: " in result.stderr and "100 m across" in result.stderr
 
 
-class Guard:
-    """A server that answers those only who come with a user, a password and a token."""
-
-    def __init__(self, folder: Path) -> None:
-        self.token, self.asked = "s3cret/t0k+en", []  # type: ignore[var-annotated]
-        guard = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def allowed(self) -> bool:
-                place = urllib.parse.urlsplit(self.path)
-                token = urllib.parse.parse_qs(place.query).get("token", [""])[0].replace(" ", "+")
-                user = base64.b64encode(b"ann:pa55w0rd").decode()
-                allowed = token == guard.token and self.headers.get("Authorization") == f"Basic {user}"
-                guard.asked.append((place.path, allowed))
-                if not allowed:
-                    self.send_error(403)
-                return allowed
-
-            def do_GET(self) -> None:
-                if self.allowed():
-                    super().do_GET()
-
-            def do_HEAD(self) -> None:
-                if self.allowed():
-                    super().do_HEAD()
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def address(self, name: str, token: str | None = None) -> str:
-        quoted = urllib.parse.quote(token or self.token, safe="")
-        return f"http://ann:pa55w0rd@127.0.0.1:{self.http.server_address[1]}/{name}?token={quoted}"
-
-
-@pytest.fixture
-def guard(things: Path) -> Iterator[Guard]:
-    running = Guard(things.parent)
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
-
-
 SECRETS = ("pa55w0rd", "s3cret", "n3wt0k")
 
 
@@ -208,20 +162,21 @@ def files_with_secrets(folder: Path) -> list[Path]:
 
 @pytest.mark.network
 def test_what_asks_for_a_password_and_a_token_is_fetched_and_neither_is_kept(
-    guard: Guard, things: Path, tmp_path: Path
+    guard: Callable[[Path], Any], things: Path, tmp_path: Path
 ) -> None:
     """2 s: of a dozen requests."""
+    served = guard(things.parent)
     (things.parent / "Things.labels.yaml").write_text("red_mug: crimson cup\n")
-    said = [run("list", guard.address("Things.json")).output, run("fetch", guard.address("Things.json")).output]
+    said = [run("list", served.address("Things.json")).output, run("fetch", served.address("Things.json")).output]
     assert "crimson cup" in said[0], "the labels beside it are asked for with the suffix on the path"
     assert said[1].startswith("3 assets of Things")
-    assert {name for name, allowed in guard.asked if allowed} >= {"/Things.labels.yaml", "/red_mug.tar.gz"}
-    assert all(allowed for _, allowed in guard.asked)
+    assert {name for name, allowed in served.asked if allowed} >= {"/Things.labels.yaml", "/red_mug.tar.gz"}
+    assert all(allowed for _, allowed in served.asked)
     # Another token: the manifest is asked for again by `fetch`, what it names is there.
-    guard.token, asked = "n3wt0k", len(guard.asked)
-    said.append(run("fetch", guard.address("Things.json")).output)
-    assert not [name for name, _ in guard.asked[asked:] if name.endswith(".tar.gz")]
-    said.append(run("verify", guard.address("Things.json")).output)
+    served.token, asked = "n3wt0k", len(served.asked)
+    said.append(run("fetch", served.address("Things.json")).output)
+    assert not [name for name, _ in served.asked[asked:] if name.endswith(".tar.gz")]
+    said.append(run("verify", served.address("Things.json")).output)
     assert not [word for word in SECRETS if word in "".join(said)]
     assert list((tmp_path / "cache" / "addresses").iterdir()) and not files_with_secrets(tmp_path / "cache")
 
@@ -232,10 +187,10 @@ def test_what_asks_for_a_password_and_a_token_is_fetched_and_neither_is_kept(
     [("Things.json", "s3cret-of-others", "refuses access"), ("Gone.json", None, "nothing is there")],
 )
 def test_what_cannot_be_had_is_told_without_password_and_token(
-    guard: Guard, tmp_path: Path, name: str, token: str | None, why: str
+    guard: Callable[[Path], Any], things: Path, tmp_path: Path, name: str, token: str | None, why: str
 ) -> None:
     with pytest.raises(AssetError, match=why) as caught:
-        run("list", guard.address(name, token))
+        run("list", guard(things.parent).address(name, token))
     text = "".join(traceback.format_exception(caught.value))
     assert not [word for word in SECRETS if word in str(caught.value)]
     assert not [word for word in SECRETS if word in explain(RuntimeError(text))[0] + scrub(text)]

@@ -1,6 +1,5 @@
 """Files of a folder that is far away, copied into a cache: from a web server and an S3 server on the loopback."""
 
-import base64
 import functools
 import http.server
 import importlib
@@ -225,49 +224,23 @@ def test_what_a_store_raises_becomes_one_sentence(error: Any, sentence: str) -> 
 
 
 @pytest.mark.network
-def test_a_data_set_that_asks_for_a_token_is_copied_and_the_token_is_not_kept(data: Path, tmp_path: Path) -> None:
-    asked: list[tuple[str, bool]] = []
-
-    class Guarded(http.server.SimpleHTTPRequestHandler):
-        def allowed(self) -> bool:
-            user = base64.b64encode(b"ann:pa55w0rd").decode()
-            allowed = "token=s3cret" in self.path and self.headers.get("Authorization") == f"Basic {user}"
-            asked.append((self.path, allowed))
-            if not allowed:
-                self.send_error(403)
-            return allowed
-
-        def do_GET(self) -> None:
-            if self.allowed():
-                super().do_GET()
-
-        def do_HEAD(self) -> None:
-            if self.allowed():
-                super().do_HEAD()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Guarded, directory=str(data.parent)))
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    host = f"127.0.0.1:{running.server_address[1]}"
-    address = f"http://ann:pa55w0rd@{host}/data?token=s3cret"
-    try:
-        copies = mirror(address, TRAIN, cache=tmp_path / "cache", name="train")
-        assert [copy.read_bytes() for copy in copies] == [FILES["train/0.tar"], FILES["train/1.tar"]]
-        # With another token it is the same copy, and nothing is asked.
-        before = len(asked)
-        assert mirror(address.replace("s3cret", "n3w"), never, cache=tmp_path / "cache", name="train") == copies
-        assert len(asked) == before and all(allowed for _, allowed in asked)
-        urls = list_urls(address, TRAIN)
-        assert urls == (f"http://{host}/data/train/0.tar", f"http://{host}/data/train/1.tar")
-        with open_url(urls[0]) as file:
-            assert file.read() == FILES["train/0.tar"]
-        with pytest.raises(OutputError, match="access is refused") as caught:
-            list_urls(address.replace("s3cret", "wr0ng1"), TRAIN)
-        assert "pa55" not in str(caught.value) and "wr0ng1" not in str(caught.value)
-    finally:
-        running.shutdown()
-        running.server_close()
+def test_a_data_set_that_asks_for_a_token_is_copied_and_the_token_is_not_kept(
+    data: Path, tmp_path: Path, guard: Callable[[Path], Any]
+) -> None:
+    served = guard(data.parent)
+    address = served.address("data")
+    copies = mirror(address, TRAIN, cache=tmp_path / "cache", name="train")
+    assert [copy.read_bytes() for copy in copies] == [FILES["train/0.tar"], FILES["train/1.tar"]]
+    # With another token it is the same copy, and nothing is asked.
+    before = len(served.asked)
+    assert mirror(served.address("data", "n3w"), never, cache=tmp_path / "cache", name="train") == copies
+    assert len(served.asked) == before and all(allowed for _, allowed in served.asked)
+    urls = list_urls(address, TRAIN)
+    assert urls == (f"http://{served.host}/data/train/0.tar", f"http://{served.host}/data/train/1.tar")
+    with open_url(urls[0]) as file:
+        assert file.read() == FILES["train/0.tar"]
+    with pytest.raises(OutputError, match="access is refused") as caught:
+        list_urls(served.address("data", "wr0ng1"), TRAIN)
+    assert "pa55" not in str(caught.value) and "wr0ng1" not in str(caught.value)
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept and not [path for path in kept if b"s3cret" in path.read_bytes() or b"pa55" in path.read_bytes()]
