@@ -8,6 +8,7 @@ import io
 import json
 import re
 import struct
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,9 +89,12 @@ def read_source(path: Path, unit_m: float, roots: Sequence[Path]) -> Source:
         raise AssetError(f"{path}: cannot be read: {error.strerror or error}") from error
     source = reader(path, data, files, notes)
     try:
-        scene = trimesh.load_scene(
-            io.BytesIO(source.data), file_type=path.suffix.lower()[1:], resolver=source.files, process=False
-        )
+        with warnings.catch_warnings():
+            # What numpy says of odd values in a file; they are looked at below.
+            warnings.simplefilter("ignore")
+            scene = trimesh.load_scene(
+                io.BytesIO(source.data), file_type=path.suffix.lower()[1:], resolver=source.files, process=False
+            )
         for geometry in scene.geometry.values():
             # A copy of a textured mesh loses the colours of its points.
             attributes = getattr(getattr(geometry, "visual", None), "vertex_attributes", None) or {}
@@ -104,6 +108,8 @@ def read_source(path: Path, unit_m: float, roots: Sequence[Path]) -> Source:
         raise AssetError(f"{path}: the mesh is empty; simgen packs surfaces of triangles")
     parts: list[MeshPart] = []
     for mesh in meshes:
+        if mesh.vertices.ndim != 2 or mesh.vertices.shape[1] != 3:
+            raise AssetError(f"{path}: its points must have three numbers each; got {mesh.vertices.shape[-1]}")
         if not np.isfinite(mesh.vertices).all():
             bad = int((~np.isfinite(mesh.vertices)).any(axis=1).sum())
             raise AssetError(f"{path}: {bad} of {len(mesh.vertices)} points are not finite numbers; repair the mesh")

@@ -467,6 +467,22 @@ def test_gltf_that_names_what_nobody_can_read_says_so(meshes: Path) -> None:
     assert "cannot be decoded" in packed["webp"].warnings[0]
 
 
+def test_points_of_two_numbers_and_odd_ones_are_one_sentence(meshes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    trimesh.creation.box((0.1, 0.2, 0.05)).export(meshes / "flat.glb")
+    whole = (meshes / "flat.glb").read_bytes()
+    # Of the same length: the points are the first accessor of three numbers.
+    (meshes / "flat.glb").write_bytes(whole.replace(b'"VEC3"', b'"VEC2"'))
+    trimesh.creation.box((0.1, 0.2, 0.05)).export(meshes / "odd.ply", encoding="ascii")
+    text = (meshes / "odd.ply").read_text()
+    head, points = text.split("end_header\n")
+    (meshes / "odd.ply").write_text(f"{head}end_header\nnan 1e400 0\n" + points.split("\n", 1)[1])
+    trimesh.creation.box((0.1, 0.2, 0.05)).export(meshes / "good.ply")
+    gone = {one.path.name: one.reason for one in pack_all(meshes)[0]}
+    assert "its points must have three numbers each; got 2" in gone["flat.glb"]
+    assert "are not finite numbers; repair the mesh" in gone["odd.ply"]
+    assert "Warning" not in capfd.readouterr().err
+
+
 def test_colours_of_points_multiply_the_colour_of_a_gltf_material(meshes: Path) -> None:
     box = trimesh.creation.box((0.1, 0.1, 0.1))
     box.visual = trimesh.visual.TextureVisuals(
