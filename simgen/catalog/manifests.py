@@ -250,7 +250,9 @@ def leads_out(name: str) -> bool:
 
 def _entry(key: str, data: Any, address: str, data_dir: str) -> Entry:
     if not _is_name(key) or ".." in key.split("/") or key.startswith("/"):
-        raise AssetError(f"{address}: {shown(key)} is no id; give the asset a short name of letters, digits and dashes")
+        raise AssetError(
+            f"{address}: {shown(key)} cannot be the id of an asset; give it a short name of letters, digits and dashes"
+        )
     where = f"{address}: {key}"
     if not isinstance(data, dict):
         raise AssetError(f"{where}: an entry must be an object; got {shown(data)}")

@@ -71,7 +71,7 @@ class Neighbours:
         path = PureWindowsPath(plain) if "\\" in plain or PureWindowsPath(plain).drive else PurePosixPath(plain)
         parts = [part for part in path.parts if part not in (path.anchor, ".")]
         if not parts or "\0" in plain:
-            raise Missing("is no name of a file")
+            raise Missing("is not a file name")
         stated = Path(path.as_posix()) if path.is_absolute() else self.mesh.parent.joinpath(*parts)
         stated = Path(os.path.normpath(stated))
         if self._is_there(stated):

@@ -164,5 +164,7 @@ def _save(image: Image.Image, path: Path) -> Path:
             f"{path}: the picture cannot be written ({error.strerror or error}); give another path"
         ) from error
     except ValueError as error:
-        raise OutputError(f"{path}: no picture format goes by {path.suffix!r}; use .png, .jpg or .webp") from error
+        raise OutputError(
+            f"{path}: simgen writes no pictures that end in {path.suffix!r}; use .png, .jpg or .webp"
+        ) from error
     return path

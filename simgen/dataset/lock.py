@@ -41,7 +41,7 @@ def lock_dataset(folder: AnyPath) -> Iterator[str]:
         try:
             progress.mkdir(mode=0o777 if isinstance(folder, Path) else 0o700, parents=True, exist_ok=True)
             if isinstance(folder, RemotePath) and progress.stat().st_uid != os.getuid():
-                raise OutputError(f"{progress}: belongs to somebody else; name another folder in TMPDIR")
+                raise OutputError(f"{progress}: belongs to another user; name another folder in TMPDIR")
             held.enter_context(try_lock(progress / "lock"))
         except BlockingIOError as error:
             raise OutputError(f"{folder}: another simgen is writing into it; wait for it or stop it") from error

@@ -35,7 +35,7 @@ def read_stats(folder: AnyPath, number: int) -> dict[str, Any]:
     path = part_path(folder, number, "_stats.json")
     # Of a pipe by this name nobody would ever see the end.
     if isinstance(path, Path) and path.exists() and not path.is_file():
-        raise OutputError(f"{path}: is no file; {REPAIR}")
+        raise OutputError(f"{path}: is not a file; {REPAIR}")
     try:
         stats = read_json(path)
     except OutputError as error:

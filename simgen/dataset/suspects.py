@@ -50,7 +50,7 @@ def read_suspects(folder: AnyPath) -> tuple[Suspect, ...]:
             if mark.get("failure") == "rejected":
                 continue
             if not isinstance(assets, list) or not all(isinstance(asset, str) for asset in assets):
-                raise OutputError(f"{folder}/quarantine/{name}: is no mark of a sample that was set aside; remove it")
+                raise OutputError(f"{folder}/quarantine/{name}: is not the note of a quarantined sample; remove it")
             failures.append(set(assets))
     total = Counter(asset for assets in failures for asset in assets)
     if not any(count >= FEWEST for count in total.values()):

@@ -282,7 +282,7 @@ def _marks(folder: AnyPath, listings: Mapping[str, Mapping[str, bool]]) -> Itera
         try:
             mark = read_json(folder / where)
             sound = all(isinstance(mark.get(part), str) for part in told) and f"{mark['key']}.json" == name
-            what = "" if sound else "is no mark of a sample that was set aside"
+            what = "" if sound else "is not the note of a quarantined sample"
         except (OutputError, FileNotFoundError) as error:
             # A run removes the mark of a sample that it has made.
             if isinstance(error, FileNotFoundError) or not (folder / where).is_file():
@@ -409,7 +409,7 @@ def _damaged(
             elif not path.exists():
                 what = f"is missing; {REPAIR}"
             elif not path.is_file():
-                what = f"is no file; {REPAIR}"
+                what = f"is not a file; {REPAIR}"
             elif path.stat().st_size != facts["bytes"]:
                 what = f"has {path.stat().st_size} bytes, was written with {facts['bytes']}; {REPAIR}"
             elif sha256(path) != facts["sha256"]:
@@ -440,7 +440,7 @@ def _read_tar(
         with tarfile.open(path, "r:", tarinfo=Header) as tar:
             for info in tar:
                 if not info.isreg() or info.sparse is not None:
-                    raise tarfile.TarError(f"{info.name} is no plain file")
+                    raise tarfile.TarError(f"{info.name} is not a plain file")
                 key, _, member = info.name.partition(".")
                 spans.setdefault(key, {})[member] = (info.offset_data, info.size)
     # A member that says it has exabytes is looked for behind the end of what a disk can hold.

@@ -335,7 +335,7 @@ def read_plan(folder: AnyPath) -> Plan:
     if not path.is_file():
         if (folder / "train").is_dir() or (folder / "test").is_dir() or path.is_dir():
             if path.is_dir():
-                raise PlanDamaged(f"{path}: is no file; move it away, and {REMAKE}")
+                raise PlanDamaged(f"{path}: is not a file; move it away, and {REMAKE}")
             raise PlanDamaged(f"{path}: is missing; where this is a data set of simgen, {REMAKE}")
         raise OutputError(f"{folder}: holds no simgen data set ({RESOLVED} is missing); check the folder's name")
     try:

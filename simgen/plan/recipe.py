@@ -66,7 +66,7 @@ class SceneChoice:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,80}", self.name):
-            raise UsageError(f"{shown(self.name)} is no name of a scene: lower case letters, digits, underscores")
+            raise UsageError(f"{shown(self.name)} is not a scene name: lower case letters, digits, underscores")
         if not 0 < self.weight < math.inf:
             raise UsageError(f"scenes.{self.name}.weight must be a number above 0; got {shown(self.weight)}")
 
@@ -377,7 +377,7 @@ def _absolute(manifest: str, base: Path) -> str:
         return str((base / Path(manifest).expanduser()).resolve()) if _is_path(manifest) else manifest
     except (OSError, RuntimeError) as error:
         # Too long for a name, a loop of links, or a ~user that nobody is.
-        raise UsageError(f"{shown(manifest)} is no path: {error}") from error
+        raise UsageError(f"{shown(manifest)} is not a path: {error}") from error
 
 
 def _is_path(manifest: str) -> bool:

@@ -156,7 +156,7 @@ class Driver:
         try:
             result = ray.get(reference)
         except RuntimeEnvSetupError as error:
-            raise EnvironmentProblem(f"a node could not take simgen's code along: {_last_line(error)}") from error
+            raise EnvironmentProblem(f"a node could not receive simgen's code: {_last_line(error)}") from error
         except (RayActorError, OutOfMemoryError) as error:
             self._handle_death(worker, shard, error)
             return

@@ -58,7 +58,7 @@ def _recorded_plan(folder: AnyPath, plan: Plan, accept_code: bool) -> Plan:
         n for n in list_names(folder) if n not in (PROGRESS_FOLDER, QUARANTINE) and not TEMPORARY_NAME.fullmatch(n)
     ]
     if RESOLVED in found:
-        raise OutputError(f"{path}: is no file; move it away, and the same command writes it anew")
+        raise OutputError(f"{path}: is not a file; move it away, and the same command writes it anew")
     if not found:
         return plan
     if not holds_dataset(folder):

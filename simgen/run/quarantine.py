@@ -63,7 +63,7 @@ def _read_mark(path: AnyPath) -> Quarantined:
     try:
         return Quarantined(**read_json(path))
     except TypeError as error:
-        raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it") from error
+        raise OutputError(f"{path}: is not the note of a quarantined sample; remove it") from error
 
 
 def retry(folder: AnyPath, failures: tuple[Failure, ...] = ("crash", "timeout", "oom", "error")) -> list[str]:

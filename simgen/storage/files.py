@@ -72,7 +72,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def read_end(path: AnyPath, size: int) -> bytes:
-    """The last bytes of a file, `size` at most; nothing where there is no plain file."""
+    """The last bytes of a file, `size` at most; nothing where there is not a plain file."""
     if not path.is_file() or (isinstance(path, Path) and path.is_symlink()):
         return b""
     length = path.size() if isinstance(path, RemotePath) else path.stat().st_size

@@ -48,7 +48,7 @@ class Adapter:
         self.transformer = transformer
         named = [(name, p) for name, p in transformer.named_parameters() if p.requires_grad]
         if not named:
-            raise UsageError(f"{type(transformer).__name__}: no layer goes by the names of family {family.name}")
+            raise UsageError(f"{type(transformer).__name__}: no layer has a name of the family {family.name}")
         self.names = tuple(name for name, _ in named)
         self._parameters = [parameter for _, parameter in named]
         self.sizes = tuple(parameter.numel() for parameter in self._parameters)

@@ -126,7 +126,7 @@ def jobs(place: Path, out: Path | None) -> list[Job]:
         if targets[0].is_dir():
             targets = [targets[0] / f"{place.stem}-edit.png"]
         if targets[0].suffix.lower() not in _FORMATS:
-            raise UsageError(f"--out {out}: no picture format goes by that name; end it in {', '.join(_FORMATS)}")
+            raise UsageError(f"--out {out}: this is not the name of a picture; end it in {', '.join(_FORMATS)}")
     else:
         raise UsageError(f"{place}: no such picture or folder")
     there = {source.resolve() for source in sources}

@@ -420,7 +420,7 @@ class _Run:
             dist.all_reduce(there, dist.ReduceOp.MAX)
             if int(there[0]) != -int(there[1]):
                 raise UsageError(
-                    f"{self.out}: stands at step {int(there[0])} for one process and at {-int(there[1])} for another; "
+                    f"{self.out}: is at step {int(there[0])} for one process and at step {-int(there[1])} for another; "
                     f"all of them must see the same --out"
                 )
 
@@ -430,7 +430,7 @@ class _Run:
             return
         if state.step > self.config.steps:
             raise UsageError(
-                f"{self.out}: stands at step {state.step}, past the {self.config.steps} asked for; raise --steps"
+                f"{self.out}: is at step {state.step}, beyond the {self.config.steps} that are asked for; raise --steps"
             )
         self.step, self.skipped = state.step, state.skipped
         self.adapter.master.copy_(state.tensors["master"])

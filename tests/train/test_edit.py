@@ -463,7 +463,10 @@ def test_a_picture_that_is_none_is_a_sentence(
         (["photo.png", " "], 'the instruction is empty; say what happens, as in "knock over the mug"'),
         (["photo.png", SENTENCE], "--base is missing: name the editor, or give the --lora of a run"),
         (["photo.png", SENTENCE, "--base", "tiny:qwne"], "--base tiny:qwne: no tiny base 'qwne'; did you mean 'qwen'?"),
-        (["photo.png", SENTENCE, "--base", "tiny:qwen", "--out", "x.gif"], "--out x.gif: no picture format goes by"),
+        (
+            ["photo.png", SENTENCE, "--base", "tiny:qwen", "--out", "x.gif"],
+            "--out x.gif: this is not the name of a picture",
+        ),
         (["photo.png", SENTENCE, "--base", "tiny:qwen", "--out", "photo.png"], "--out photo.png: photo.png is one of"),
         ([".", SENTENCE, "--base", "tiny:qwen", "--out", "."], "--out .: photo.png is one of the pictures to edit"),
         (["photo.png", SENTENCE, "--base", "tiny:qwen", "--guidance", "nan"], "--guidance must be at least 0; got nan"),

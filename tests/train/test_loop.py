@@ -494,7 +494,7 @@ def test_compiled_blocks_train_and_validate(
 
 def test_fewer_steps_than_are_there_is_a_sentence(pairs_folder: Path, tmp_path: Path) -> None:
     run(pairs_folder, tmp_path / "run", steps=3)
-    with pytest.raises(UsageError, match="stands at step 3, past the 2 asked for"):
+    with pytest.raises(UsageError, match="is at step 3, beyond the 2 that are asked for"):
         run(pairs_folder, tmp_path / "run", steps=2)
 
 

@@ -124,7 +124,9 @@ def test_a_named_pipe_in_place_of_a_file_is_one_sentence(folder: Path, part: str
     path.unlink()
     os.mkfifo(path)
     reading = {".parquet": lambda: read_rows(folder), "_stats.json": lambda: read_status(folder)}
-    said = "is no file; `simgen verify --repair`" if part == "_stats.json" else "is a named pipe where a file should be"
+    said = (
+        "is not a file; `simgen verify --repair`" if part == "_stats.json" else "is a named pipe where a file should be"
+    )
     with pytest.raises(OutputError, match=said):
         reading.get(part, lambda: list(simgen.open(folder)))()
 

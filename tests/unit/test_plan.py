@@ -217,7 +217,8 @@ def test_a_plan_of_a_stranger_is_checked_before_it_is_made(tmp_path: Path, run: 
 
 
 @pytest.mark.parametrize(
-    ("scene", "said"), [("../../x", "is no name of a scene"), ("when", "must be a mapping"), ("a b", "is no name")]
+    ("scene", "said"),
+    [("../../x", "is not a scene name"), ("when", "must be a mapping"), ("a b", "is not a scene name")],
 )
 def test_a_scene_that_may_be_gone_still_has_a_name(tmp_path: Path, scene: str, said: str) -> None:
     text = recipe([1.0]).to_yaml().replace("s_0:", f"{scene}:" if scene != "when" else "s_0: 3\n  x:")

@@ -148,7 +148,7 @@ def test_a_mark_of_a_stranger_shows_no_file_of_this_machine(dataset: Path, place
 def test_a_mark_that_says_nothing_is_one_sentence(dataset: Path, mark: dict[str, Any]) -> None:
     (dataset / "quarantine").mkdir()
     (dataset / "quarantine" / "x.json").write_text(json.dumps(mark))
-    with pytest.raises(OutputError, match=r"x\.json: is no mark of a sample that was set aside"):
+    with pytest.raises(OutputError, match=r"x\.json: is not the note of a quarantined sample"):
         gather(dataset)
 
 

@@ -484,7 +484,7 @@ def test_a_link_in_a_tar_is_damage(folder: Path) -> None:
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     path.write_bytes(link.tobuf() + path.read_bytes())
     resealed(folder)
-    assert findings(folder)[0] == "train/00000.tar: cannot be read to its end: nudge-000001.txt is no plain file"
+    assert findings(folder)[0] == "train/00000.tar: cannot be read to its end: nudge-000001.txt is not a plain file"
 
 
 def test_a_member_whose_end_lies_beyond_any_disk_is_damage(folder: Path) -> None:

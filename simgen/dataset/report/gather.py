@@ -152,7 +152,7 @@ def _read_lost(folder: AnyPath, stats: Iterable[Mapping[str, Any]]) -> tuple[Los
         mark = read_json(path)
         told = ("key", "scene", "split", "failure", "reason", "detail", "reproduce")
         if not all(isinstance(mark.get(field), str) for field in told):
-            raise OutputError(f"{path}: is no mark of a sample that was set aside; remove it")
+            raise OutputError(f"{path}: is not the note of a quarantined sample; remove it")
         # Under its own name only: a stranger's mark could name any file of this machine, to be shown on the page.
         log = path.parent / "logs" / f"{path.stem}.log"
         found[mark["key"]] = Lost(
